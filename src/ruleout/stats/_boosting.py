@@ -1,0 +1,239 @@
+"""A small histogram gradient booster on oblivious trees.
+
+It stands in for a model that cannot be replayed and estimates density ratios. A library would be
+better in general; here start-up decides: importing one costs more CPU than a whole diagnosis may.
+
+Method: Friedman (2001) with Newton leaves; oblivious trees as in Prokhorenkova et al. (2018); split
+search on a random projection of many outputs as in Iosipoi and Vakhrushev (2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Loss = Literal["squared", "logistic"]
+
+_MISSING_BIN = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Binner:
+    """Maps columns to small integers: quantile bins for numbers, mean-ordered ranks for codes."""
+
+    edges: tuple[Floats, ...]
+    """Per column, the inner edges; for a categorical column the rank of each code."""
+
+    categorical: NDArray[np.bool_]
+
+    def transform(self, x: Floats) -> NDArray[np.int64]:
+        """Bins (n, F) of `x` (n, F); missing and unseen values share bin 0."""
+        bins = np.zeros(x.shape, dtype=np.int64)
+        for column, edges in enumerate(self.edges):
+            values = x[:, column]
+            known = np.isfinite(values)
+            if self.categorical[column]:
+                code = np.where(known, values, -1).astype(np.int64)
+                seen = (code >= 0) & (code < len(edges))
+                bins[seen, column] = edges[code[seen]].astype(np.int64)
+            else:
+                found = np.searchsorted(edges, values[known], side="right") + 1
+                bins[known, column] = found
+        return bins
+
+
+class _Tree(NamedTuple):
+    columns: tuple[int, ...]
+    cuts: tuple[int, ...]
+    leaves: Floats  # (2**depth, K)
+
+    def leaf(self, bins: NDArray[np.int64]) -> NDArray[np.int64]:
+        index = np.zeros(len(bins), dtype=np.int64)
+        for level, (column, cut) in enumerate(zip(self.columns, self.cuts, strict=True)):
+            index |= (bins[:, column] > cut).astype(np.int64) << level
+        return index
+
+
+@dataclass(frozen=True, slots=True)
+class Booster:
+    """A fitted ensemble."""
+
+    binner: Binner
+    base: Floats
+    trees: tuple[_Tree, ...]
+    gain: Floats
+    """Total split gain by column, (F,)."""
+
+    def raw(self, x: Floats) -> Floats:
+        """Margins (n, K) for rows `x` (n, F)."""
+        bins = self.binner.transform(x)
+        out = np.repeat(self.base[None, :], len(x), axis=0)
+        for tree in self.trees:
+            out += tree.leaves[tree.leaf(bins)]
+        return out
+
+
+def sigmoid(margin: Floats) -> Floats:
+    """Logistic function, safe for large margins."""
+    half = 0.5 * np.clip(margin, -60.0, 60.0)
+    return np.asarray(0.5 * (1.0 + np.tanh(half)))
+
+
+def fit_binner(
+    x: Floats, target: Floats, categorical: NDArray[np.bool_], *, bins: int = 32
+) -> Binner:
+    """Learn bins from rows `x` (n, F); codes are ordered by the mean of `target` (n,)."""
+    edges: list[Floats] = []
+    for column in range(x.shape[1]):
+        values = x[:, column]
+        known = np.isfinite(values)
+        if categorical[column]:
+            edges.append(_code_ranks(values[known].astype(np.int64), target[known], bins))
+        else:
+            probs = np.linspace(0, 1, bins)[1:-1]
+            cuts = np.quantile(values[known], probs) if known.any() else np.empty(0)
+            edges.append(np.unique(cuts))
+    return Binner(tuple(edges), categorical)
+
+
+def _code_ranks(codes: NDArray[np.int64], target: Floats, bins: int) -> Floats:
+    """Bin of each code: rank by smoothed target mean, squeezed into `bins` groups."""
+    if not len(codes):
+        return np.empty(0)
+    size = int(codes.max()) + 1
+    count = np.bincount(codes, minlength=size).astype(float)
+    total = np.bincount(codes, weights=target, minlength=size)
+    mean = (total + 5.0 * target.mean()) / (count + 5.0)
+    order = np.argsort(np.where(count > 0, mean, np.inf), kind="stable")
+    seen = int((count > 0).sum())
+    rank = np.zeros(size)
+    position = np.arange(seen)
+    rank[order[:seen]] = 1 + (position if seen < bins else position * (bins - 1) // seen)
+    return rank
+
+
+def fit(
+    x: Floats,
+    y: Floats,
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None,
+    loss: Loss = "squared",
+    trees: int = 80,
+    depth: int = 5,
+    rate: float = 0.15,
+    rows: int = 6_000,
+    weight: Floats | None = None,
+) -> Booster:
+    """Fit an ensemble.
+
+    Args:
+        x: rows (n, F), NaN where missing; categorical columns hold non-negative codes.
+        y: targets (n,) or (n, K); 0/1 for the logistic loss.
+        rng: draws the rows and projections of each tree.
+        categorical: which columns are codes, (F,).
+        loss: `squared` (any K) or `logistic` (K = 1).
+        trees: how many.
+        depth: levels of each tree.
+        rate: shrinkage.
+        rows: at most this many rows are drawn for each tree's structure.
+        weight: row weights (n,).
+
+    Raises:
+        ValueError: when there are no rows or no columns.
+    """
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"a booster needs rows and columns, got shape {x.shape}")
+    targets = y.reshape(len(y), -1).astype(float)
+    weights = np.ones(len(x)) if weight is None else weight
+    kinds = np.zeros(x.shape[1], dtype=bool) if categorical is None else categorical
+    binner = fit_binner(x, targets[:, 0] if targets.shape[1] == 1 else targets @ _spread(targets), kinds)
+    bins = binner.transform(x)
+    base = np.average(targets, axis=0, weights=weights)
+    if loss == "logistic":
+        share = np.clip(base, 1e-6, 1 - 1e-6)
+        base = np.log(share / (1 - share))
+    margin = np.repeat(base[None, :], len(x), axis=0)
+    grown: list[_Tree] = []
+    gain = np.zeros(x.shape[1])
+    width = int(bins.max()) + 1
+    for _ in range(trees):
+        gradient, hessian = _derivatives(targets, margin, loss)
+        gradient, hessian = gradient * weights[:, None], hessian * weights
+        chosen = rng.choice(len(x), rows, replace=False) if len(x) > rows else np.arange(len(x))
+        tree = _grow(bins[chosen], gradient[chosen], hessian[chosen], width, depth, gain, rng)
+        index = tree.leaf(bins)
+        leaves = rate * _leaf_values(index, gradient, hessian, 1 << len(tree.columns))
+        margin += leaves[index]
+        grown.append(tree._replace(leaves=leaves))
+    return Booster(binner, base, tuple(grown), gain)
+
+
+def _spread(targets: Floats) -> Floats:
+    return np.linspace(-1.0, 1.0, targets.shape[1])
+
+
+def _derivatives(targets: Floats, margin: Floats, loss: Loss) -> tuple[Floats, Floats]:
+    if loss == "squared":
+        return targets - margin, np.ones(len(margin))
+    share = sigmoid(margin)
+    return targets - share, np.maximum(share * (1 - share), 1e-6)[:, 0]
+
+
+def _leaf_values(
+    index: NDArray[np.int64], gradient: Floats, hessian: Floats, leaves: int, ridge: float = 1.0
+) -> Floats:
+    total = np.bincount(index, weights=hessian, minlength=leaves) + ridge
+    columns = [
+        np.bincount(index, weights=gradient[:, k], minlength=leaves) / total
+        for k in range(gradient.shape[1])
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _grow(
+    bins: NDArray[np.int64],
+    gradient: Floats,
+    hessian: Floats,
+    width: int,
+    depth: int,
+    gain: Floats,
+    rng: np.random.Generator,
+) -> _Tree:
+    """One oblivious tree's splits; adds the gain of each split to `gain`."""
+    outputs = gradient.shape[1]
+    signal = gradient if outputs == 1 else gradient @ rng.normal(size=(outputs, 1))
+    rows, columns = bins.shape
+    offset = bins + np.arange(columns) * width
+    grad = np.repeat(signal[:, 0], columns)
+    hess = np.repeat(hessian, columns)
+    index = np.zeros(rows, dtype=np.int64)
+    splits: list[tuple[int, int]] = []
+    for level in range(depth):
+        size = (1 << level) * columns * width
+        key = (offset + (index * (columns * width))[:, None]).ravel()
+        shape = (1 << level, columns, width)
+        g = np.bincount(key, weights=grad, minlength=size).reshape(shape)
+        h = np.bincount(key, weights=hess, minlength=size).reshape(shape)
+        scores = _split_gain(g, h)
+        best = int(scores.argmax())
+        column, cut = divmod(best, width)
+        if scores.flat[best] <= 1e-9:
+            break
+        gain[column] += float(scores.flat[best])
+        splits.append((column, cut))
+        index |= (bins[:, column] > cut).astype(np.int64) << level
+    return _Tree(tuple(c for c, _ in splits), tuple(t for _, t in splits), np.empty((0, 0)))
+
+
+def _split_gain(g: Floats, h: Floats, ridge: float = 1.0) -> Floats:
+    """Gain (F, B) of cutting every leaf after each bin; g and h are (leaves, F, B) sums."""
+    left_g, left_h = g.cumsum(axis=2), h.cumsum(axis=2)
+    all_g, all_h = left_g[:, :, -1:], left_h[:, :, -1:]
+    right_g, right_h = all_g - left_g, all_h - left_h
+    score = left_g**2 / (left_h + ridge) + right_g**2 / (right_h + ridge) - all_g**2 / (all_h + ridge)
+    return np.asarray(score.sum(axis=0))
