@@ -143,3 +143,9 @@ class Incident:
     impact: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
     """Paths inside the incident are relative to this."""
+
+    file: str = "incident.yaml"
+    """What error messages call the place where the incident was written."""
+
+    task_declared: bool = True
+    """False when `task` was inferred from the columns' roles, and the data may say more."""
