@@ -1,0 +1,44 @@
+"""Cross-fitted regressions: predictions for rows that the model has not seen."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.stats._boosting import Booster, Floats, Loss, fit, sigmoid
+
+
+def cross_fit(
+    x: Floats,
+    y: Floats,
+    others: Floats,
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None,
+    loss: Loss = "squared",
+    weight: Floats | None = None,
+    trees: int = 40,
+    depth: int = 3,
+    folds: int = 2,
+) -> tuple[Floats, Floats]:
+    """Predict `y` (n,) at its own rows `x` (n, F) out of fold, and at `others` (m, F) by the folds' mean.
+
+    With the logistic loss the answers are probabilities.
+    """
+    fold = rng.permutation(len(x)) % folds
+    own = np.zeros(len(x))
+    foreign = np.zeros(len(others))
+    for k in range(folds):
+        train = fold != k
+        model = fit(
+            x[train], y[train], rng=rng, categorical=categorical, loss=loss, trees=trees,
+            depth=depth, weight=None if weight is None else weight[train],
+        )
+        own[~train] = _answer(model, x[~train], loss)
+        foreign += _answer(model, others, loss) / folds
+    return own, foreign
+
+
+def _answer(model: Booster, x: Floats, loss: Loss) -> Floats:
+    raw = model.raw(x)[:, 0]
+    return sigmoid(raw) if loss == "logistic" else raw

@@ -1,0 +1,189 @@
+"""Splitting a metric's change into class balance, inputs, unseen inputs and the relation of outcome to inputs.
+
+Method: distribution shift decomposition on common support (Cai, Namkoong and Yadlowsky 2023, DISDE), with
+cross-fitted density ratios raked on an outcome model's prediction, which makes each reweighted mean
+doubly robust. The parts telescope, so they add up to the change exactly:
+
+    M(reference) -> M(reference, current class balance)          class balance
+                 -> M(reference, current inputs where it has any) inputs on common support
+                 -> M(current on common support)                  outcome given inputs
+                 -> M(current)                                    inputs without counterpart
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.stats._boosting import Floats
+from ruleout.stats._crossfit import cross_fit
+from ruleout.stats._density import Ratio, density_ratio, rake
+from ruleout.stats._prior import Codes, balance_weights
+
+Metric = Callable[[Floats], float]
+"""The metric of one window as a function of its row weights."""
+
+
+class Window(NamedTuple):
+    """One window as the decomposition sees it."""
+
+    x: Floats
+    """Inputs (n, F), NaN where missing, codes in categorical columns."""
+
+    loss: Floats
+    """What each row adds to the metric's loss, (n,); finite."""
+
+    metric: Metric
+    classes: Codes | None = None
+    """Class of each row (n,), or None where there are none."""
+
+    block: NDArray[np.int64] | None = None
+    """Time block of each row (n,) for the bootstrap; None draws rows."""
+
+
+class Share(NamedTuple):
+    """One part of the change, in the metric's units, with a 90% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Decomposition(NamedTuple):
+    """The parts; `balance + covariates + conditional + unseen == change` to rounding."""
+
+    reference: float
+    current: float
+    change: Share
+    balance: Share
+    covariates: Share
+    conditional: Share
+    unseen: Share
+    ratio: Ratio
+    """Of the current to the (class-balanced) reference inputs."""
+
+    supported: float
+    """Share of the current rows that have counterparts in the reference."""
+
+    weight: Floats
+    """Weights (n,) of the reference rows that stand for the current inputs."""
+
+    balanced: bool
+    """Whether class balance was taken out before the inputs."""
+
+    overlap: float
+    """Effective share of the reference rows under `weight`; below 0.05 nothing should be concluded."""
+
+
+def decompose(
+    reference: Window,
+    current: Window,
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None,
+    balanced: bool = False,
+    ratio: Ratio | None = None,
+    trees: int = 40,
+    draws: int = 100,
+) -> Decomposition:
+    """Split the change of the metric from `reference` to `current`.
+
+    Args:
+        reference: the window that was well.
+        current: the window that is not.
+        rng: folds and bootstrap.
+        categorical: which columns of `x` are codes.
+        balanced: take the class balance out first. Right only when the inputs given the class did not
+            change, because otherwise a shift of inputs would be booked as one of classes.
+        ratio: density ratio to use instead of estimating one; it must fit `balanced`.
+        trees: size of the nuisance models.
+        draws: bootstrap draws.
+    """
+    n = len(reference.x)
+    prior = np.ones(n)
+    if balanced and reference.classes is not None and current.classes is not None:
+        classes = int(max(reference.classes.max(), current.classes.max())) + 1
+        prior = balance_weights(reference.classes, current.classes, classes)
+    if ratio is None:
+        ratio = density_ratio(
+            reference.x, current.x, rng=rng, categorical=categorical, weight=prior, trees=trees
+        )
+    inside = _common_support(ratio)
+    own, foreign = cross_fit(
+        reference.x, reference.loss, current.x, rng=rng, categorical=categorical,
+        weight=prior, trees=trees,
+    )
+    plan = _Plan(reference, current, prior, ratio.reference, own, foreign, inside)
+    point = _parts(plan, np.ones(n), np.ones(len(current.x)))
+    replicates = np.array([_parts(plan, *_resample(plan, rng)) for _ in range(draws)])
+    shares = [_share(value, replicates[:, k]) for k, value in enumerate(point[:5])]
+    weight = _input_weight(plan, np.ones(n), np.ones(len(current.x)))
+    return Decomposition(
+        reference=point[5], current=point[6], change=shares[0], balance=shares[1],
+        covariates=shares[2], conditional=shares[3], unseen=shares[4], ratio=ratio,
+        supported=float(inside.mean()), weight=weight, balanced=bool(balanced),
+        overlap=float(weight.sum() ** 2 / (weight**2).sum() / n),
+    )
+
+
+class _Plan(NamedTuple):
+    reference: Window
+    current: Window
+    prior: Floats
+    ratio: Floats
+    own: Floats
+    foreign: Floats
+    inside: NDArray[np.bool_]
+
+
+def _common_support(ratio: Ratio, *, rows: float = 20.0) -> NDArray[np.bool_]:
+    """Current rows (m,) that the reference can speak for.
+
+    A row is outside when its ratio is beyond what the reference's own rows reach: fewer than `rows`
+    reference rows lie at or above a ratio that high.
+    """
+    reach = np.sort(ratio.reference)[-int(min(rows, max(len(ratio.reference) // 10, 1)))]
+    return np.asarray(ratio.current <= max(4.0 * float(reach), 1e-12))
+
+
+def _input_weight(plan: _Plan, ref: Floats, cur: Floats) -> Floats:
+    """Weights of the reference rows that stand for the current inputs on common support."""
+    weight = ref * plan.prior * plan.ratio
+    here = cur * plan.inside
+    target = float(here @ plan.foreign / max(here.sum(), 1e-12))
+    return rake(weight, plan.own[:, None], np.array([target]), steps=12)
+
+
+def _parts(plan: _Plan, ref: Floats, cur: Floats) -> tuple[float, ...]:
+    start = plan.reference.metric(ref)
+    end = plan.current.metric(cur)
+    balanced = start if np.ptp(plan.prior) == 0 else plan.reference.metric(ref * plan.prior)
+    moved = plan.reference.metric(_input_weight(plan, ref, cur))
+    common = end if plan.inside.all() else plan.current.metric(cur * plan.inside)
+    return end - start, balanced - start, moved - balanced, common - moved, end - common, start, end
+
+
+def _resample(plan: _Plan, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    return _draw(plan.reference, rng), _draw(plan.current, rng)
+
+
+def _draw(window: Window, rng: np.random.Generator) -> Floats:
+    """Bootstrap counts of the rows: whole blocks when there are at least eight of them."""
+    n = len(window.x)
+    if window.block is None or (blocks := int(window.block.max()) + 1) < 8:
+        return np.bincount(rng.integers(0, n, n), minlength=n).astype(float)
+    drawn = np.bincount(rng.integers(0, blocks, blocks), minlength=blocks).astype(float)
+    return np.asarray(drawn[window.block])
+
+
+def _share(value: float, replicates: Floats) -> Share:
+    """90% interval: the replicates' spread around the estimate (normal, robust to a few wild draws)."""
+    known = replicates[np.isfinite(replicates)]
+    if len(known) < 10:
+        return Share(value, float("nan"), float("nan"))
+    low, high = np.quantile(known, [0.05, 0.95])
+    half = float(high - low) / 2
+    return Share(value, value - half, value + half)

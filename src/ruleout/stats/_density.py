@@ -1,0 +1,133 @@
+"""How much likelier a row is in the current window than in the reference one.
+
+Method: density ratios by probabilistic classification (Bickel, Brueckner and Scheffer 2007), cross-fitted as
+in Chernozhukov et al. (2018), so that no row's ratio comes from a classifier that has seen the row.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.stats._boosting import Floats, fit
+
+_MARGIN = 6.0  # exp(6): one row standing for more than 400 says nothing but noise
+
+
+class Ratio(NamedTuple):
+    """Estimated p_current(x) / p_reference(x), with how far it can be trusted."""
+
+    reference: Floats
+    """Ratio at the reference rows, (n,); its weighted mean is 1."""
+
+    current: Floats
+    """Ratio at the current rows, (m,)."""
+
+    auc: float
+    """Cross-fitted AUC of telling current from reference rows; 0.5 when nothing moved."""
+
+    se: float
+    """Standard error of `auc` when nothing moved and rows are exchangeable."""
+
+    ess: float
+    """Effective share of the reference rows after weighting, in (0, 1]."""
+
+    gain: Floats
+    """Share of the classifier's gain by column, (F,); sums to 1 or is all zero."""
+
+
+def density_ratio(
+    reference: Floats,
+    current: Floats,
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None,
+    weight: Floats | None = None,
+    trees: int = 40,
+    depth: int = 3,
+    folds: int = 2,
+) -> Ratio:
+    """Cross-fitted ratio of current to (weighted) reference densities.
+
+    Args:
+        reference: rows (n, F), NaN where missing, codes in categorical columns.
+        current: rows (m, F).
+        rng: draws the folds and the classifiers' rows.
+        categorical: which columns are codes, (F,).
+        weight: weights of the reference rows (n,); None for equal ones.
+        trees: size of each classifier.
+        depth: depth of each tree.
+        folds: number of cross-fitting folds.
+
+    Raises:
+        ValueError: when a window holds fewer than two rows a fold.
+    """
+    n, m = len(reference), len(current)
+    if min(n, m) < 2 * folds:
+        raise ValueError(f"{folds} folds need at least {2 * folds} rows a window, got {n} and {m}")
+    base = np.ones(n) if weight is None else weight * (n / weight.sum())
+    rows = np.concatenate([reference, current])
+    label = np.concatenate([np.zeros(n), np.ones(m)])
+    # balanced classes: the margin is then the log ratio itself
+    weights = np.concatenate([base * (n + m) / (2 * n), np.full(m, (n + m) / (2 * m))])
+    fold = np.concatenate([rng.permutation(n) % folds, rng.permutation(m) % folds])
+    margin = np.zeros(n + m)
+    gain = np.zeros(rows.shape[1])
+    for k in range(folds):
+        train, test = fold != k, fold == k
+        model = fit(
+            rows[train], label[train], rng=rng, categorical=categorical, loss="logistic",
+            trees=trees, depth=depth, weight=weights[train],
+        )
+        margin[test] = model.raw(rows[test])[:, 0]
+        gain += model.gain
+    ratio = np.exp(np.clip(margin, -_MARGIN, _MARGIN))
+    ratio /= np.average(ratio[:n], weights=base)
+    effective = base * ratio[:n]
+    return Ratio(
+        reference=ratio[:n],
+        current=ratio[n:],
+        auc=weighted_auc(margin[:n], margin[n:], base),
+        se=float(np.sqrt((n + m + 1) / (12.0 * n * m))),
+        ess=float(effective.sum() ** 2 / (effective**2).sum() / n),
+        gain=gain / gain.sum() if gain.sum() > 0 else gain,
+    )
+
+
+def weighted_auc(low: Floats, high: Floats, weight: Floats | None = None) -> float:
+    """Chance that a row of `high` (m,) exceeds one of `low` (n,) drawn by `weight`, ties counted half."""
+    weights = np.ones(len(low)) if weight is None else weight
+    order = np.argsort(low, kind="stable")
+    sorted_low = low[order]
+    cumulative = np.concatenate([[0.0], np.cumsum(weights[order])])
+    below = cumulative[np.searchsorted(sorted_low, high, side="left")]
+    upto = cumulative[np.searchsorted(sorted_low, high, side="right")]
+    return float(((below + upto) / 2).mean() / cumulative[-1])
+
+
+def rake(weight: Floats, moments: Floats, targets: Floats, *, steps: int = 30) -> Floats:
+    """Tilt `weight` (n,) so that the weighted means of `moments` (n, K) meet `targets` (K,).
+
+    Entropy balancing (Hainmueller 2012). With an outcome model's prediction among the moments, the
+    weighted mean of the outcome becomes the doubly robust estimate. Moments that cannot be met (the
+    target lies outside what the rows span) are approached with a bounded tilt.
+    """
+    scale = moments.std(axis=0)
+    keep = scale > 1e-9
+    if not keep.any():
+        return weight
+    center = (moments[:, keep] - targets[keep]) / scale[keep]
+    tilt = np.zeros(int(keep.sum()))
+    for _ in range(steps):
+        w = weight * np.exp(np.clip(center @ tilt, -_MARGIN, _MARGIN))
+        w /= w.sum()
+        mean = w @ center
+        spread = (center * w[:, None]).T @ center - np.outer(mean, mean)
+        step = np.linalg.solve(spread + 1e-3 * np.eye(len(mean)), mean)
+        tilt = np.clip(tilt - np.clip(step, -1.0, 1.0), -_MARGIN, _MARGIN)
+        if np.abs(mean).max() < 1e-4:
+            break
+    tilted = weight * np.exp(np.clip(center @ tilt, -_MARGIN, _MARGIN))
+    return np.asarray(tilted * (weight.sum() / tilted.sum()))

@@ -1,0 +1,159 @@
+"""Performance without labels: what calibrated scores promise.
+
+Method: confidence-based performance estimation (Garg et al. 2022; NannyML's CBPE): on a window without labels, each
+row's expected cell of the confusion matrix follows from its calibrated score. It holds while P(y | score) does,
+so it sees shifts of inputs and is blind to a changed relation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.stats._boosting import Floats
+from ruleout.stats._crossfit import cross_fit
+
+
+class Estimated(NamedTuple):
+    """An estimate with a 90% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def isotonic(score: Floats, outcome: Floats, weight: Floats | None = None) -> tuple[Floats, Floats]:
+    """Non-decreasing calibration by pooling adjacent violators: knots (k,) and values (k,) for `np.interp`.
+
+    `score` and `outcome` are (n,), finite; equal scores share one value.
+    """
+    order = np.argsort(score, kind="stable")
+    w = np.ones(len(score)) if weight is None else weight[order]
+    s = score[order]
+    starts = np.flatnonzero(np.r_[True, s[1:] != s[:-1]])
+    mass = np.add.reduceat(w, starts)
+    mean = np.add.reduceat(w * outcome[order], starts) / mass
+    values: list[float] = []
+    weights: list[float] = []
+    sizes: list[int] = []
+    for value, part in zip(mean.tolist(), mass.tolist(), strict=True):
+        values.append(value)
+        weights.append(part)
+        sizes.append(1)
+        while len(values) > 1 and values[-2] > values[-1]:
+            total = weights[-2] + weights[-1]
+            values[-2] = (values[-2] * weights[-2] + values[-1] * weights[-1]) / total
+            weights[-2], sizes[-2] = total, sizes[-2] + sizes[-1]
+            del values[-1], weights[-1], sizes[-1]
+    return s[starts], np.repeat(values, sizes)
+
+
+def calibrate(score: Floats, outcome: Floats, score_now: Floats, *, rng: np.random.Generator,
+              bags: int = 8) -> Floats:
+    """P(positive | score) at `score_now` (m,): isotonic fits on bootstrap draws, averaged to smooth steps."""
+    n = len(score)
+    total = np.zeros(len(score_now))
+    for _ in range(bags):
+        pick = rng.integers(0, n, n)
+        knots, values = isotonic(score[pick], outcome[pick])
+        total += np.interp(score_now, knots, values)
+    return total / bags
+
+
+def expected_cells(probability: Floats, decided: NDArray[np.bool_], weight: Floats) -> Floats:
+    """Expected (tp, fp, fn, tn) of decisions (n,) given P(positive) (n,) and weights (n,)."""
+    p, q = weight * probability, weight * (1.0 - probability)
+    return np.array([p[decided].sum(), q[decided].sum(), p[~decided].sum(), q[~decided].sum()])
+
+
+def from_cells(metric: str, cells: Floats) -> float:
+    """Accuracy, precision, recall, specificity or F1 from (tp, fp, fn, tn); NaN when undefined.
+
+    Raises:
+        KeyError: for a metric that is no function of the confusion matrix.
+    """
+    tp, fp, fn, tn = cells
+    parts = {
+        "accuracy": (tp + tn, tp + fp + fn + tn),
+        "error_rate": (fp + fn, tp + fp + fn + tn),
+        "precision": (tp, tp + fp),
+        "recall": (tp, tp + fn),
+        "specificity": (tn, tn + fp),
+        "f1": (2 * tp, 2 * tp + fp + fn),
+    }
+    top, bottom = parts[metric]
+    return float(top / bottom) if bottom > 0 else float("nan")
+
+
+def expected_auc(probability: Floats, score: Floats, weight: Floats | None = None) -> float:
+    """Expected area under the ROC curve when row i is positive with `probability[i]`, (n,) each."""
+    w = np.ones(len(score)) if weight is None else weight
+    order = np.argsort(score, kind="stable")
+    p, s = (w * probability)[order], score[order]
+    q = (w * (1 - probability))[order]
+    starts = np.flatnonzero(np.r_[True, s[1:] != s[:-1]])
+    pos, neg = np.add.reduceat(p, starts), np.add.reduceat(q, starts)
+    below = np.cumsum(neg) - neg
+    total = float(pos.sum() * neg.sum())
+    return float((pos * (below + 0.5 * neg)).sum() / total) if total > 0 else float("nan")
+
+
+def estimate_classification(
+    metric: str, reference: tuple[Floats, Floats], score_now: Floats, decided_now: NDArray[np.bool_],
+    *, rng: np.random.Generator, draws: int = 60,
+) -> Estimated:
+    """Expected value of a binary metric on rows without labels.
+
+    Args:
+        metric: as in `from_cells`, or `roc_auc`.
+        reference: scores (n,) and outcomes 0/1 (n,) to calibrate on.
+        score_now: scores (m,) of the unlabelled rows.
+        decided_now: whether each was decided positive, (m,).
+        rng: bootstrap of both windows, so that the interval carries the calibration's uncertainty too,
+            and the outcomes are drawn, so that it covers the realised metric, not only its mean.
+        draws: bootstrap draws.
+    """
+    score, outcome = reference
+    point = _expected(metric, calibrate(score, outcome, score_now, rng=rng), score_now, decided_now,
+                      np.ones(len(score_now)))
+    n, m = len(score), len(score_now)
+    values = np.zeros(draws)
+    for k in range(draws):
+        pick, now = rng.integers(0, n, n), rng.integers(0, m, m)
+        probability = calibrate(score[pick], outcome[pick], score_now[now], rng=rng, bags=1)
+        realised = (rng.random(m) < probability).astype(float)
+        values[k] = _expected(metric, realised, score_now[now], decided_now[now], np.ones(m))
+    low, high = np.nanquantile(values, [0.05, 0.95]) - np.nanmedian(values)
+    return Estimated(point, float(point + low), float(point + high))
+
+
+def _expected(
+    metric: str, probability: Floats, score: Floats, decided: NDArray[np.bool_], weight: Floats
+) -> float:
+    if metric == "roc_auc":
+        return expected_auc(probability, score, weight)
+    return from_cells(metric, expected_cells(probability, decided, weight))
+
+
+def estimate_loss(
+    reference: tuple[Floats, Floats], current: Floats, *, rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None, draws: int = 200,
+) -> Estimated:
+    """Expected mean loss on rows without labels, by learning the loss from inputs and prediction (NannyML's DLE).
+
+    `reference` holds rows (n, F) with their loss (n,), `current` the rows (m, F) without.
+    """
+    x, loss = reference
+    own, foreign = cross_fit(x, loss, current, rng=rng, categorical=categorical, trees=60, depth=4)
+    point = float(foreign.mean() + (loss - own).mean())
+    n, m = len(x), len(current)
+    residual = loss - own
+    values = np.array([
+        foreign[rng.integers(0, m, m)].mean() + residual[rng.integers(0, n, n)].mean()
+        + residual[rng.integers(0, n, m)].mean() - residual.mean()
+        for _ in range(draws)
+    ])
+    low, high = np.quantile(values, [0.05, 0.95])
+    return Estimated(point, float(low), float(high))
