@@ -42,7 +42,7 @@ def label_text(series: pl.Series, *, like: pl.Series | None = None) -> pl.Series
 
 def common_text(*columns: pl.Series) -> tuple[pl.Series, ...]:
     """Several label columns as text in one spelling: each boolean follows the others' type."""
-    partner = next((c for c in columns if c.dtype != pl.Boolean and c.dtype != pl.Null), None)
+    partner = next((c for c in columns if c.dtype not in (pl.Boolean, pl.Null)), None)
     return tuple(label_text(column, like=partner) for column in columns)
 
 
