@@ -1,0 +1,156 @@
+"""Tables in databases: SQLite, DuckDB and PostgreSQL, read in batches over a read-only connection.
+
+Names of tables are quoted, never pasted; a password is taken from the URL or the environment and is never shown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import polars as pl
+
+from ruleout._errors import SourceError, Unreachable, need
+from ruleout.incident import TableSpec
+from ruleout.sources._frames import refuse_repeated
+
+_BATCH = 50_000
+
+
+def read_database(spec: TableSpec, folder: Path, name: str) -> pl.DataFrame:
+    """The rows of `spec.table` or of `spec.query`.
+
+    Paths of SQLite and DuckDB files are relative to `folder` (`sqlite:///file.db`) or absolute (`sqlite:////srv/file.db`).
+    `${NAME}` in a URL is the environment variable NAME, so that no secret needs to be written down.
+
+    Raises:
+        Unreachable: no server answers.
+        SourceError: the database, the table or the query is not there or not valid.
+        MissingExtra: the database's driver is not installed.
+    """
+    url = _expand(spec.uri, name)
+    scheme = url.partition("://")[0]
+    query = spec.query if spec.query is not None else f"SELECT * FROM {quoted(spec.table or '')}"  # noqa: S608 - quoted
+    where = f"{name}: {without_secret(spec.uri)}"
+    if scheme == "sqlite":
+        return _read_sqlite(_file(url, folder, where), query, where)
+    if scheme == "duckdb":
+        return _read_duckdb(_file(url, folder, where), query, where)
+    return _read_postgres(url, query, where)
+
+
+def quoted(table: str) -> str:
+    """A table's name, with its schema if it has one, as SQL identifiers."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
+
+
+def without_secret(text: str, url: str = "") -> str:
+    """A URL, or a message that may hold the password of `url`, with the password masked."""
+    text = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", text)
+    text = re.sub(r"(?i)(password=)[^&\s]+", r"\1***", text)
+    password = urlsplit(url).password if url else None
+    for secret in {password, unquote(password)} if password else ():
+        text = text.replace(secret, "***")
+    return text
+
+
+def _expand(uri: str, name: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        variable = match.group(1)
+        if variable not in os.environ:
+            raise SourceError(
+                f"{name}: the environment variable {variable!r} in its URL is not set"
+            )
+        return os.environ[variable]
+
+    return re.sub(r"\$\{(\w+)\}", value, uri)
+
+
+def _file(url: str, folder: Path, where: str) -> Path:
+    path = folder / unquote(url.partition("://")[2].partition("?")[0].removeprefix("/"))
+    if not path.is_file():
+        raise SourceError(f"{where}: there is no database file {path}")
+    return path
+
+
+def _read_sqlite(path: Path, query: str, where: str) -> pl.DataFrame:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
+            cursor = connection.execute(query)
+            names = [column[0] for column in cursor.description or ()]
+            return _assemble(names, _batches(cursor.fetchmany), where)
+    except sqlite3.Error as error:
+        raise SourceError(f"{where}: {error}; check `table` or `query`") from error
+
+
+def _read_duckdb(path: Path, query: str, where: str) -> pl.DataFrame:
+    duckdb = need("duckdb", extra="duckdb")
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            cursor = connection.execute(query)
+            names = [column[0] for column in cursor.description or ()]
+            return _assemble(names, _batches(cursor.fetchmany), where)
+    except duckdb.Error as error:
+        raise SourceError(f"{where}: {_first_line(error)}; check `table` or `query`") from error
+
+
+def _read_postgres(url: str, query: str, where: str) -> pl.DataFrame:
+    """A server-side cursor in a read-only transaction: the client holds one batch of rows at a time as tuples."""
+    psycopg = need("psycopg", extra="postgres")
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            connection.read_only = True
+            with connection.cursor(name="ruleout") as cursor:
+                cursor.execute(query)
+                names = [column.name for column in cursor.description or ()]
+                return _assemble(names, _batches(cursor.fetchmany), where)
+    except psycopg.OperationalError as error:
+        reason = without_secret(_first_line(error), url)
+        raise Unreachable(
+            f"{where}: {reason}; check that the server runs and the address is right"
+        ) from error
+    except psycopg.Error as error:
+        reason = without_secret(_first_line(error), url)
+        raise SourceError(f"{where}: {reason}; check the URL and `table` or `query`") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(
+        (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
+    )
+
+
+def _batches(fetch: Callable[[int], list[Any]]) -> Iterator[list[Any]]:
+    while rows := fetch(_BATCH):
+        yield rows
+
+
+def _assemble(names: list[str], batches: Iterable[list[Any]], where: str) -> pl.DataFrame:
+    """Batches of tuples as one frame; a column takes the type that holds all of its batches."""
+    if not names:
+        raise SourceError(f"{where}: the query returns no columns; it must be a SELECT")
+    refuse_repeated(names, where)
+    frames = []
+    for rows in batches:
+        columns = [_column(label, [row[i] for row in rows]) for i, label in enumerate(names)]
+        frames.append(pl.DataFrame(columns))
+    if not frames:
+        return pl.DataFrame({label: [] for label in names}, schema=dict.fromkeys(names, pl.Null))
+    return pl.concat(frames, how="vertical_relaxed", rechunk=True)
+
+
+def _column(name: str, values: list[Any]) -> pl.Series:
+    """A column of Python values; decimals become floats, and what no type holds becomes text."""
+    kinds = {type(value).__name__ for value in values if value is not None}
+    if "Decimal" in kinds:
+        return pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
+    if kinds & {"dict", "UUID"} or (len(kinds) > 1 and not kinds <= {"int", "float", "bool"}):
+        return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
+    return pl.Series(name, values, strict=False)

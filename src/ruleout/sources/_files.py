@@ -1,0 +1,167 @@
+"""Tables in files: Parquet, Arrow, CSV and JSON lines; one file or a glob of them."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import glob
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from ruleout._errors import SourceError
+from ruleout.sources._frames import refuse_repeated
+
+_TEXTS = ("csv", "tsv")
+_MISSING = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-")
+"""What exporters write in the gaps of a column of numbers. In a column of texts these stay texts."""
+
+
+def scan_files(uri: str, folder: Path, name: str) -> tuple[pl.LazyFrame, int | None]:
+    """The files that a path or glob names, one below the other, and their rows where the files say so.
+
+    Columns that only some files have are null in the others.
+
+    Raises:
+        SourceError: nothing is there, or a file is a folder, empty, damaged, of an unknown kind, not UTF-8, or
+            repeats a column.
+    """
+    files = find_files(uri, folder, name)
+    frames = [_scan(file, name) for file in files]
+    with readable(f"{name}: {uri}"):
+        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
+        frame.collect_schema()
+        parquet = all(_kind(file) == "parquet" for file in files)
+        rows = int(frame.select(pl.len()).collect().item()) if parquet else None
+    return frame, rows
+
+
+def find_files(uri: str, folder: Path, name: str) -> tuple[Path, ...]:
+    """The files that a path or a glob names, sorted.
+
+    Raises:
+        SourceError: there are none.
+    """
+    path = folder / uri.removeprefix("file://")
+    if path.is_file():
+        return (path,)
+    if path.is_dir():
+        inside = sorted(entry.name for entry in path.iterdir())[:3]
+        raise SourceError(
+            f"{name}: {path} is a folder ({', '.join(inside) or 'empty'}); name a file, or a glob such as {uri}/*.parquet"
+        )
+    # `Path.glob` refuses absolute patterns, and uris are often absolute.
+    found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207
+    files = tuple(file for file in found if file.is_file())
+    if not files:
+        what = "matches no file" if glob.has_magic(uri) else "does not exist"
+        raise SourceError(f"{name}: {path} {what}")
+    return files
+
+
+@contextmanager
+def readable(where: str) -> Iterator[None]:
+    """What polars raises about damaged data inside becomes a `SourceError` that names `where`."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SourceError(f"{where}: cannot be read: {reason}") from error
+
+
+def _kind(file: Path) -> str:
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return suffixes[-1].lstrip(".") if suffixes else ""
+
+
+def _scan(file: Path, name: str) -> pl.LazyFrame:
+    where = f"{name}: {file}"
+    kind = _kind(file)
+    if kind not in _TEXTS and kind not in _SCANNERS:
+        known = ", ".join(f".{known}" for known in (*_TEXTS, *_SCANNERS))
+        raise SourceError(f"{where}: files of this kind are not read; known: {known}")
+    if file.stat().st_size == 0:
+        raise SourceError(f"{where}: is empty (0 bytes)")
+    with readable(where):
+        frame = _scan_csv(file, where) if kind in _TEXTS else _SCANNERS[kind](file)
+        frame.collect_schema()
+    return frame
+
+
+def _scan_csv(file: Path, where: str) -> pl.LazyFrame:
+    """A CSV file whose types are inferred from all of its rows, so that no later row contradicts them."""
+    header = _header(file, where)
+    separator = "\t" if _kind(file) == "tsv" else _separator(header)
+    refuse_repeated(next(csv.reader([header], delimiter=separator), []), where)
+    frame = pl.scan_csv(
+        file, separator=separator, infer_schema_length=None, try_parse_dates=True, glob=False
+    )
+    return _numbers_with_gaps(frame)
+
+
+def _header(file: Path, where: str) -> str:
+    """The first line, after all of the file has been found to be UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    opener = gzip.open if file.suffix.lower() == ".gz" else open
+    first, offset = b"", 0
+    with opener(file, "rb") as stream:
+        while chunk := stream.read(1 << 22):
+            first = first or chunk
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                at = offset + error.start
+                kind = (
+                    "UTF-16"
+                    if first[:2] in (b"\xff\xfe", b"\xfe\xff")
+                    else "another encoding, such as Latin-1"
+                )
+                raise SourceError(
+                    f"{where}: byte {at} is not UTF-8 (it looks like {kind}); "
+                    f"convert it: iconv -f {kind.rsplit(maxsplit=1)[-1]} -t UTF-8"
+                ) from error
+            offset += len(chunk)
+    text = first.decode("utf-8-sig", errors="ignore")
+    return text.splitlines()[0] if text.strip() else ""
+
+
+def _separator(header: str) -> str:
+    if "," in header:
+        return ","
+    return next((candidate for candidate in ("\t", ";", "|") if candidate in header), ",")
+
+
+def _numbers_with_gaps(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Columns of numbers with `NA` and the like in their gaps, as numbers."""
+    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
+    if not texts:
+        return frame
+    numbers = [_without_gaps(name).cast(pl.Float64, strict=False) for name in texts]
+    fits = frame.select(
+        (number.is_not_null() == _without_gaps(name).is_not_null()).all()
+        & number.is_not_null().any()
+        for name, number in zip(texts, numbers, strict=True)
+    ).collect()
+    chosen = [number for name, number in zip(texts, numbers, strict=True) if fits[name].item()]
+    return frame.with_columns(chosen) if chosen else frame
+
+
+def _without_gaps(name: str) -> pl.Expr:
+    column = pl.col(name)
+    return pl.when(column.is_in(_MISSING)).then(None).otherwise(column).alias(name)
+
+
+_SCANNERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    "parquet": lambda file: pl.scan_parquet(file, glob=False),
+    "pq": lambda file: pl.scan_parquet(file, glob=False),
+    "arrow": pl.scan_ipc,
+    "feather": pl.scan_ipc,
+    "ipc": pl.scan_ipc,
+    "jsonl": lambda file: pl.scan_ndjson(file, infer_schema_length=None),
+    "ndjson": lambda file: pl.scan_ndjson(file, infer_schema_length=None),
+}
