@@ -1,0 +1,37 @@
+"""From sources to a case: samples, profiles, roles of columns, answers and their replay."""
+
+from ruleout.profile._build import build_case
+from ruleout.profile._case import Case, Kind, Representation, Which, scope_mask
+from ruleout.profile._clock import iso
+from ruleout.profile._metric import METRICS, Metric, metric_for, row_loss
+from ruleout.profile._outputs import Outputs
+from ruleout.profile._predictor import Predictor, decision_threshold
+from ruleout.profile._read import ColumnSummary, Profile, read_window
+from ruleout.profile._replayer import agreement, model_outputs, spread_rows
+from ruleout.profile._table import Table, numeric_array, text_series
+
+__all__ = [
+    "METRICS",
+    "Case",
+    "ColumnSummary",
+    "Kind",
+    "Metric",
+    "Outputs",
+    "Predictor",
+    "Profile",
+    "Representation",
+    "Table",
+    "Which",
+    "agreement",
+    "build_case",
+    "decision_threshold",
+    "iso",
+    "metric_for",
+    "model_outputs",
+    "numeric_array",
+    "read_window",
+    "row_loss",
+    "scope_mask",
+    "spread_rows",
+    "text_series",
+]

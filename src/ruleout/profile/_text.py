@@ -69,9 +69,11 @@ class TextSample(NamedTuple):
 def text_sample(series: pl.Series, *, limit: int = SAMPLE) -> TextSample:
     """Measure up to `limit` texts of a column, evenly spread over it."""
     total = len(series)
-    rows = np.arange(total) if total <= limit else np.floor(
-        (np.arange(limit) + 0.5) * (total / limit)
-    ).astype(np.int64)
+    rows = (
+        np.arange(total)
+        if total <= limit
+        else np.floor((np.arange(limit) + 0.5) * (total / limit)).astype(np.int64)
+    )
     texts = series.gather(rows).cast(pl.String)
     return TextSample(rows, texts, text_statistics(texts), total)
 

@@ -151,7 +151,9 @@ def fit(
     targets = y.reshape(len(y), -1).astype(float)
     weights = np.ones(len(x)) if weight is None else weight
     kinds = np.zeros(x.shape[1], dtype=bool) if categorical is None else categorical
-    binner = fit_binner(x, targets[:, 0] if targets.shape[1] == 1 else targets @ _spread(targets), kinds)
+    binner = fit_binner(
+        x, targets[:, 0] if targets.shape[1] == 1 else targets @ _spread(targets), kinds
+    )
     bins = binner.transform(x)
     base = np.average(targets, axis=0, weights=weights)
     if loss == "logistic":
@@ -235,5 +237,7 @@ def _split_gain(g: Floats, h: Floats, ridge: float = 1.0) -> Floats:
     left_g, left_h = g.cumsum(axis=2), h.cumsum(axis=2)
     all_g, all_h = left_g[:, :, -1:], left_h[:, :, -1:]
     right_g, right_h = all_g - left_g, all_h - left_h
-    score = left_g**2 / (left_h + ridge) + right_g**2 / (right_h + ridge) - all_g**2 / (all_h + ridge)
+    score = (
+        left_g**2 / (left_h + ridge) + right_g**2 / (right_h + ridge) - all_g**2 / (all_h + ridge)
+    )
     return np.asarray(score.sum(axis=0))

@@ -1,0 +1,38 @@
+"""What a repair hands back: the logged world with one thing undone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout.profile import Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """One thing undone. Give what the repair changes; leave the rest."""
+
+    features: Mapping[str, pl.Series] = field(default_factory=dict)
+    """Current feature columns (n rows of the current sample) to replay through the predictor."""
+
+    outputs: Outputs | None = None
+    """Answers that replace the served ones, as they are."""
+
+    truth: NDArray[np.generic] | None = None
+    """Labels that replace the recorded ones, coded like `Case.truth`."""
+
+    keep: NDArray[np.bool_] | None = None
+    """Current rows that remain."""
+
+    weight: NDArray[np.float64] | None = None
+    """Weights of the current rows (what the current window would be without the fault)."""
+
+    reference_weight: NDArray[np.float64] | None = None
+    """Weights of the reference rows that make them look like the current window: the share of
+    the change that the weighted reference reproduces is what the hypothesis explains."""
+
+    method: str = "repair_replay"

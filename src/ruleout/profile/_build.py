@@ -1,0 +1,156 @@
+"""From an incident to a case: read what there is, note what failed, understand the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from ruleout._errors import RuleoutError, Unreachable
+from ruleout._records import SourceStatus
+from ruleout.incident import Incident
+from ruleout.profile._case import Case, Kind
+from ruleout.profile._metric import metric_for
+from ruleout.profile._outputs import Outputs
+from ruleout.profile._read import Profile, read_window
+from ruleout.profile._replayer import choose_predictor
+from ruleout.profile._roles import class_names, input_kinds, served, threshold_in_force, truths
+from ruleout.profile._table import Table
+from ruleout.sources import load_changes, load_probe, reference_and_current
+from ruleout.sources.models import load_model
+
+Progress = Callable[[str], None]
+
+
+def build_case(
+    incident: Incident,
+    *,
+    trust_model: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Case:
+    """Read the tables, models, probes and changes of an incident.
+
+    Raises:
+        IncidentError: when a declared column is in neither table.
+        SourceError: when a table cannot be read (nothing can be diagnosed from tables then).
+    """
+    say = progress or (lambda _: None)
+    statuses: list[SourceStatus] = []
+    say("reading tables")
+    tables, profiles = _tables(incident, statuses)
+    reference, current = tables["reference"], tables["current"]
+    columns = incident.data.columns
+    classes = class_names(incident, reference.frame, current.frame)
+    spec = incident.models.get("current")
+    answers = served(incident, reference.frame, classes, spec.threshold if spec else None)
+    threshold = threshold_in_force(answers)
+    case = Case(
+        incident=incident,
+        reference=reference,
+        current=current,
+        profiles=profiles,
+        kinds=input_kinds(columns, reference.frame, current.frame),
+        classes=classes,
+        metric=metric_for(incident.task, incident.symptom.metric),
+        truths={n: truths(incident, t.frame, classes) for n, t in tables.items()},
+        served=_both_served(incident, tables, classes, threshold),
+        threshold=threshold,
+        sources=statuses,
+        seed=seed,
+    )
+    _attach(case, trust_model=trust_model, say=say)
+    return case
+
+
+def _both_served(
+    incident: Incident, tables: dict[str, Table], classes: tuple[str, ...], threshold: float | None
+) -> dict[Any, Outputs]:
+    return {n: served(incident, t.frame, classes, threshold) for n, t in tables.items()}
+
+
+def _tables(
+    incident: Incident, statuses: list[SourceStatus]
+) -> tuple[dict[Any, Table], dict[Any, Profile]]:
+    columns = incident.data.columns
+    tables: dict[Any, Table] = {}
+    profiles: dict[Any, Profile] = {}
+    for which, source in zip(
+        ("reference", "current"), reference_and_current(incident), strict=True
+    ):
+        frame, time, profile = read_window(source, key=columns.id, timestamp=columns.timestamp)
+        tables[which] = Table(frame, profile.rows, time)
+        profiles[which] = profile
+        status = "ok" if profile.rows else "empty"
+        statuses.append(SourceStatus(f"data.{which}", status, profile.rows))
+    return tables, profiles
+
+
+def _attach(case: Case, *, trust_model: bool, say: Progress) -> None:
+    incident = case.incident
+    say("loading models and probes")
+    models: dict[str, Any] = {}
+    for name, spec in incident.models.items():
+        loaded = _tried(
+            case,
+            f"models.{name}",
+            lambda spec=spec: load_model(  # type: ignore[misc]
+                spec,
+                incident.folder,
+                trust=trust_model,
+                features=case.features,
+                classes_hint=case.classes,
+            ),
+        )
+        if loaded is not None:
+            models[name] = loaded
+    case.models = models
+    for name in ("parity", "golden", "audit"):
+        if getattr(incident, name) is not None:
+            frame = _tried(case, f"probes.{name}", lambda name=name: load_probe(incident, name))  # type: ignore[misc]
+            setattr(case, name, frame)
+    if incident.changes is not None:
+        case.changes = _tried(case, "changes", lambda: load_changes(incident)) or ()
+    case.representations = _representations(case)
+    say("fitting what replays the model")
+    case.predictor = choose_predictor(case)
+
+
+def _tried(case: Case, name: str, load: Callable[[], Any]) -> Any:
+    """The loaded source, or None with its failure noted: an absent source is never an absent symptom."""
+    try:
+        loaded = load()
+    except Unreachable as error:
+        case.sources.append(SourceStatus(name, "failed", None, str(error)))
+        return None
+    except RuleoutError as error:
+        case.sources.append(SourceStatus(name, "failed", None, str(error)))
+        return None
+    rows = (
+        loaded.height
+        if isinstance(loaded, pl.DataFrame)
+        else len(loaded)
+        if isinstance(loaded, tuple)
+        else None
+    )
+    case.sources.append(SourceStatus(name, "empty" if rows == 0 else "ok", rows))
+    return loaded
+
+
+def _representations(case: Case) -> dict[str, Any]:
+    """Numbers that stand for image, text and embedding columns, fitted on the reference."""
+    from ruleout.profile import _unstructured
+
+    wanted: tuple[Kind, ...] = ("image", "text", "embedding")
+    out: dict[str, Any] = {}
+    for name in case.of_kind(*wanted):
+        if case.reference.has(name) and case.current.has(name):
+            fitted = _tried(
+                case,
+                f"data.columns.{case.kind(name)}",
+                lambda name=name: _unstructured.fit(case, name),
+            )  # type: ignore[misc]
+            if fitted is not None:
+                out[name] = fitted
+    return out

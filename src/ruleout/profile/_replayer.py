@@ -1,0 +1,217 @@
+"""Choosing what replays changed inputs: a model that reproduces what was served, or a surrogate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout._errors import RuleoutError
+from ruleout._records import SourceStatus
+from ruleout.profile._case import Case
+from ruleout.profile._outputs import Outputs
+from ruleout.profile._predictor import Predictor, fit_surrogate
+from ruleout.profile._roles import class_codes
+from ruleout.stats._twosample import rank_auc
+
+REPRODUCES = 0.98
+"""Share of reference answers that a model must give to be taken for the one that served them."""
+
+_PROBE_ROWS = 4_000
+_FIT_ROWS = 16_000
+_USEFUL = 0.05
+"""A surrogate that knows less than this about the served answers is no surrogate."""
+
+
+def model_outputs(case: Case, name: str, frame: pl.DataFrame) -> Outputs:
+    """What the model called `name` answers for rows of features, in the case's classes.
+
+    Raises:
+        ModelError: when the model cannot score these rows.
+    """
+    said = case.models[name].predict(frame)
+    spec = case.incident.models.get(name)
+    threshold = (
+        spec.threshold if spec is not None and spec.threshold is not None else case.threshold
+    )
+    if case.task == "regression":
+        values = said.scores if said.scores is not None else said.labels
+        return Outputs(np.asarray(values, dtype=float).reshape(len(frame), -1)[:, 0])
+    if case.task == "multiclass":
+        return _multiclass(case, said, frame.height)
+    score = _positive_score(case, said)
+    if score is None:
+        return Outputs(_label_codes(case, said.labels))
+    cut = 0.5 if threshold is None else threshold
+    return Outputs((score >= cut).astype(np.int32), score)
+
+
+def _positive_score(case: Case, said: Any) -> NDArray[np.float64] | None:
+    if said.scores is None:
+        return None
+    scores = np.asarray(said.scores, dtype=float)
+    if scores.ndim == 1:
+        return scores
+    classes = tuple(said.classes or ())
+    column = classes.index(case.classes[1]) if case.classes[1] in classes else scores.shape[1] - 1
+    return np.asarray(scores[:, column])
+
+
+def _label_codes(case: Case, labels: Any) -> NDArray[np.int32]:
+    series = pl.Series("label", np.asarray(labels).tolist(), strict=False)
+    numeric = "1" in case.classes or "0" in case.classes
+    return class_codes(series.to_frame(), "label", case.classes, numeric=numeric)
+
+
+def _multiclass(case: Case, said: Any, rows: int) -> Outputs:
+    scores = None
+    classes = tuple(said.classes or ())
+    if said.scores is not None and np.asarray(said.scores).ndim == 2:
+        raw = np.asarray(said.scores, dtype=float)
+        if set(classes) & set(case.classes):
+            scores = np.zeros((rows, len(case.classes)))
+            for position, name in enumerate(classes):
+                if name in case.classes:
+                    scores[:, case.classes.index(name)] = raw[:, position]
+        elif raw.shape[1] == len(case.classes):
+            scores = raw
+    if said.labels is not None:
+        decision = _label_codes(case, said.labels)
+        if (decision >= 0).mean() > 0.5 or scores is None:
+            return Outputs(decision, None, scores)
+    if scores is None:
+        return Outputs(np.full(rows, -1, dtype=np.int32))
+    return Outputs(scores.argmax(axis=1).astype(np.int32), None, scores)
+
+
+def agreement(case: Case, served: Outputs, replayed: Outputs) -> float:
+    """How well replayed answers match served ones, in [0, 1]; NaN when nothing can be compared.
+
+    Decisions by share of equal ones, and scores by closeness where both sides have them; the
+    better evidence (scores) decides.
+    """
+    if case.task == "regression":
+        return _closeness(served.decision.astype(float), replayed.decision.astype(float))
+    if served.score is not None and replayed.score is not None:
+        return _closeness(served.score, replayed.score)
+    if served.scores is not None and replayed.scores is not None:
+        return _closeness(served.scores.max(axis=1), replayed.scores.max(axis=1))
+    known = (served.decision != -1) & (replayed.decision != -1)
+    return (
+        float((served.decision[known] == replayed.decision[known]).mean())
+        if known.any()
+        else float("nan")
+    )
+
+
+def _closeness(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Share of rows whose values agree within 2% of the served spread."""
+    known = np.isfinite(a) & np.isfinite(b)
+    if not known.any():
+        return float("nan")
+    spread = float(np.std(a[known])) or 1.0
+    return float((np.abs(a[known] - b[known]) <= 0.02 * spread + 1e-9).mean())
+
+
+def choose_predictor(case: Case) -> Predictor | None:
+    """The model that served, if one is at hand and reproduces; else a surrogate; else None."""
+    best: tuple[float, str] | None = None
+    for name in case.models:
+        try:
+            fit = _model_fit(case, name)
+        except RuleoutError as error:
+            case.sources.append(SourceStatus(f"models.{name}", "failed", None, str(error)))
+            continue
+        if fit is not None and (best is None or fit > best[0]):
+            best = fit, name
+    if best is not None:
+        name = best[1]
+        return Predictor(
+            "model",
+            case.cache[f"agreement {best[1]}"].get("reference", 1.0),
+            lambda frame: model_outputs(case, name, frame),
+        )
+    return surrogate(case)
+
+
+def _model_fit(case: Case, name: str) -> float | None:
+    """Rank of a model as replayer: 1 more for serving the current window too; None if unfit."""
+    agreed = {}
+    for which in ("reference", "current"):
+        table = case.table(which)  # type: ignore[arg-type]
+        rows = spread_rows(table.rows, _PROBE_ROWS)
+        if not len(rows):
+            continue
+        answers = model_outputs(case, name, table.frame[rows])
+        agreed[which] = agreement(case, case.served[which].take(rows), answers)  # type: ignore[index]
+    case.cache[f"agreement {name}"] = agreed
+    reference, current = agreed.get("reference", 0.0), agreed.get("current", 0.0)
+    if max(reference, current) < REPRODUCES:
+        return None
+    return 0.5 * reference + current * 0.499
+
+
+def spread_rows(rows: int, wanted: int) -> NDArray[np.int64]:
+    """At most `wanted` row numbers, evenly spread over time."""
+    if rows <= wanted:
+        return np.arange(rows)
+    return np.unique(np.linspace(0, rows - 1, wanted).astype(np.int64))
+
+
+def surrogate(case: Case) -> Predictor | None:
+    """A booster fitted to what was served in the reference; None where nothing was, or it fails."""
+    served = case.served["reference"]
+    rows = spread_rows(case.reference.rows, _FIT_ROWS)
+    answers = served.take(rows)
+    known = _answered(answers)
+    if known.sum() < 200 or not case.features:
+        return None
+    rows, answers = rows[known], answers.take(known)
+    x, coded = case.encode(case.reference.frame)
+    if not x.shape[1]:
+        return None
+    x = x[rows]
+    rng = case.rng("surrogate")
+    held = np.zeros(len(rows), dtype=bool)
+    held[rng.choice(len(rows), len(rows) // 4, replace=False)] = True
+    classes = len(case.classes)
+    fitted = fit_surrogate(x[~held], coded, answers.take(~held), classes, rng)
+    fidelity = _fidelity(answers.take(held), fitted.outputs(x[held]))
+    case.cache["surrogate held"] = rows[held]
+    if not fidelity > _USEFUL:
+        return None
+    return Predictor("surrogate", fidelity, lambda frame: fitted.outputs(case.encode(frame)[0]))
+
+
+def _answered(answers: Outputs) -> NDArray[np.bool_]:
+    if answers.decision.dtype.kind == "f":
+        return np.isfinite(answers.decision.astype(float))
+    known = answers.decision != -1
+    if answers.score is not None:
+        known &= np.isfinite(answers.score)
+    if answers.scores is not None:
+        known &= np.isfinite(answers.scores).all(axis=1)
+    return np.asarray(known)
+
+
+def _fidelity(served: Outputs, replayed: Outputs) -> float:
+    """How much of the served answers a surrogate knows: R2 of scores or numbers, Gini of decisions."""
+    if served.decision.dtype.kind == "f":
+        return _r2(served.decision.astype(float), replayed.decision.astype(float))
+    if served.score is not None and replayed.score is not None:
+        return _r2(served.score, replayed.score)
+    if served.scores is not None and replayed.scores is not None:
+        return _r2(served.scores, replayed.scores)
+    if replayed.score is not None:
+        return 2 * rank_auc(replayed.score, np.asarray(served.decision == 1)) - 1
+    right = float((served.decision == replayed.decision).mean())
+    _, counts = np.unique(served.decision, return_counts=True)
+    guess = float(counts.max() / counts.sum())
+    return (right - guess) / (1 - guess) if guess < 1 else 0.0
+
+
+def _r2(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    spread = float(((a - a.mean(axis=0)) ** 2).sum())
+    return 1 - float(((a - b) ** 2).sum()) / spread if spread > 0 else 0.0
