@@ -16,7 +16,9 @@ _TRUE = ("true", "1")
 _FALSE = ("false", "0")
 
 
-def label_text(series: pl.Series, *, like: pl.Series | None = None) -> pl.Series:
+def label_text(
+    series: pl.Series, *, like: pl.Series | None = None, numeric_bool: bool = False
+) -> pl.Series:
     """The labels of a column as text; null and NaN stay null.
 
     Args:
@@ -24,6 +26,7 @@ def label_text(series: pl.Series, *, like: pl.Series | None = None) -> pl.Series
         like: the column it will be compared with. A boolean column facing numbers becomes `0`/`1`,
             and facing `True`/`False` or `TRUE`/`FALSE` it takes that spelling; otherwise it
             becomes `true`/`false`.
+        numeric_bool: write booleans as `0`/`1` whatever they face.
 
     Returns:
         A `String` series of the same name and length: integers as `1`, floats of integer value as
@@ -31,7 +34,7 @@ def label_text(series: pl.Series, *, like: pl.Series | None = None) -> pl.Series
     """
     dtype = series.dtype
     if dtype == pl.Boolean:
-        false, true = _boolean_spelling(like)
+        false, true = ("0", "1") if numeric_bool else _boolean_spelling(like)
         return _by_value(series, {False: false, True: true})
     if dtype.is_float() or dtype.is_decimal():
         return _float_text(series.cast(pl.Float64))
@@ -91,8 +94,7 @@ def _boolean_spelling(like: pl.Series | None) -> tuple[str, str]:
 
 
 def _by_value(series: pl.Series, table: dict[bool, str]) -> pl.Series:
-    texts = [None if value is None else table[value] for value in series.to_list()]
-    return pl.Series(series.name, texts, dtype=pl.String)
+    return series.replace_strict(table, default=None, return_dtype=pl.String)
 
 
 def _float_text(series: pl.Series) -> pl.Series:

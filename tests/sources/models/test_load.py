@@ -55,7 +55,14 @@ def fitted(frame: pl.DataFrame, truth: np.ndarray) -> Any:
     return make_pipeline(encode, LogisticRegression()).fit(as_pandas(frame), truth)
 
 
-def load(uri, folder=Path(), *, trust=False, features=FEATURES, classes=None) -> Model:
+def load(
+    uri: Any,
+    folder: Path = Path(),
+    *,
+    trust: bool = False,
+    features: tuple[str, ...] = FEATURES,
+    classes: tuple[str, ...] | None = ("0", "1"),
+) -> Model:
     return load_model(
         ModelSpec(uri=uri), folder, trust=trust, features=features, classes_hint=classes
     )
