@@ -1,5 +1,7 @@
 """What is known of an incident: `incident.yaml`, validated."""
 
+from ruleout.incident._columns import check_columns, infer_task
+from ruleout.incident._frames import ROLES, from_frames
 from ruleout.incident._load import DATABASES, TASKS, from_document, load
 from ruleout.incident._model import (
     AuditProbe,
@@ -18,6 +20,7 @@ from ruleout.incident._model import (
 
 __all__ = [
     "DATABASES",
+    "ROLES",
     "TASKS",
     "AuditProbe",
     "Columns",
@@ -31,6 +34,9 @@ __all__ = [
     "Task",
     "TelemetrySpec",
     "Window",
+    "check_columns",
     "from_document",
+    "from_frames",
+    "infer_task",
     "load",
 ]

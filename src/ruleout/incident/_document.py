@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 import yaml
@@ -179,6 +179,10 @@ def from_python(content: Any) -> Value:
         return Value({str(key): from_python(entry) for key, entry in content.items()})
     if isinstance(content, list | tuple):
         return Value([from_python(entry) for entry in content])
+    if isinstance(content, PurePath):
+        return Value(str(content))
+    if type(content).__module__ == "numpy" and getattr(content, "ndim", None) == 0:
+        return from_python(content.item())
     spelling = str(content) if isinstance(content, bool | int | float | date) else None
     return Value(content, spelling)
 
@@ -309,8 +313,10 @@ def _shown(value: Value, limit: int = 80) -> str:
     elif isinstance(content, list):
         heads = ("..." if isinstance(v.content, list | dict) else _shown(v) for v in content)
         shown = "[" + ", ".join(islice(heads, 8)) + (", ..." if len(content) > 8 else "") + "]"
-    elif isinstance(content, str) or value.spelling is None:
+    elif isinstance(content, str):
         shown = repr(content)
+    elif value.spelling is None:
+        shown = f"a {type(content).__name__}" if content is not None else "null"
     else:
         shown = value.spelling
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."

@@ -38,7 +38,7 @@ class TableSpec:
     uri: str = ""
     table: str | None = None
     query: str | None = None
-    frame: Any = None
+    frame: Any = field(default=None, repr=False)
     """A polars or pandas frame handed over from Python; then `uri` is empty."""
 
 

@@ -1,7 +1,7 @@
 """Where evidence comes from: tables, changes, probes, models and telemetry, each as a polars frame."""
 
 from ruleout.sources._files import readable
-from ruleout.sources._tables import TableSource, open_table, reference_and_current
+from ruleout.sources._tables import TableSource, open_table, reference_and_current, with_task
 from ruleout.sources._time import epoch_expression, epoch_seconds
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "open_table",
     "readable",
     "reference_and_current",
+    "with_task",
 ]

@@ -94,9 +94,12 @@ def _read_duckdb(path: Path, query: str, where: str) -> pl.DataFrame:
     duckdb = need("duckdb", extra="duckdb")
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            cursor = connection.execute(query)
-            names = [column[0] for column in cursor.description or ()]
-            return _assemble(names, _batches(cursor.fetchmany), where)
+            relation = connection.sql(query)
+            if relation is None:
+                raise SourceError(f"{where}: the query returns no columns; it must be a SELECT")
+            refuse_repeated(relation.columns, where)
+            frame = pl.DataFrame(relation)
+            return frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
     except duckdb.Error as error:
         raise SourceError(f"{where}: {_first_line(error)}; check `table` or `query`") from error
 

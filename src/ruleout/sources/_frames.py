@@ -113,10 +113,13 @@ def _objects(name: str, values: list[Any]) -> pl.Series:
     elif len(kinds) > 1 and not kinds <= {int, float, bool, np.int64, np.float64}:
         values = [None if value is None else _text(value) for value in values]
     try:
-        return pl.Series(name, values, strict=False)
-    except (TypeError, ValueError, pl.exceptions.PolarsError):
-        # Classes that polars does not know (enums, paths, records) still have a text.
-        return pl.Series(name, [None if value is None else str(value) for value in values])
+        series = pl.Series(name, values, strict=False)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        series = pl.Series(name, values, dtype=pl.Object)
+    if series.dtype != pl.Object:
+        return series
+    # Classes that polars does not know (periods, enums, records) still have a text.
+    return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
 
 
 def _text(value: Any) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from ruleout._errors import IncidentError, SourceError
-from ruleout.incident import DATABASES, Incident, TableSpec, Window
+from ruleout.incident import DATABASES, Incident, TableSpec, Window, infer_task
 from ruleout.incident._document import nearest
 from ruleout.sources._databases import read_database, without_secret
 from ruleout.sources._files import readable, scan_files
@@ -118,6 +118,31 @@ def reference_and_current(incident: Incident) -> tuple[TableSource | None, Table
         table = open_table(spec, incident.folder, role)
         return (table, None) if data.current is None else (None, table)
     return _split(open_table(spec, incident.folder, role), incident)
+
+
+def with_task(
+    incident: Incident, reference: TableSource | None, current: TableSource | None
+) -> Incident:
+    """The incident with its task told from the data, where it does not declare one.
+
+    Raises:
+        SourceError: damage inside a file.
+    """
+    if incident.task_declared or incident.task != "none":
+        return incident
+    columns = incident.data.columns
+    for table in (reference, current):
+        named = [
+            c for c in (columns.target, columns.prediction) if c and table and c in table.schema
+        ]
+        if table is None or not named:
+            continue
+        frame = table.read(table.scan().select(named))
+        values = {name: frame[name] for name in named}
+        task = infer_task(values.get(columns.target or ""), values.get(columns.prediction or ""))
+        if task != "none":
+            return replace(incident, task=task)
+    return incident
 
 
 def _same(one: TableSpec, other: TableSpec) -> bool:
