@@ -1,0 +1,291 @@
+"""What a diagnosis says, in sentences and groups; the writers only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from ruleout._records import AlignedChange, Diagnosis, Hypothesis, Remedy, Symptom
+from ruleout.postmortem import _words as words
+
+STATUS: Final = {
+    "confirmed": "confirmed",
+    "supported": "supported",
+    "possible": "possible",
+    "ruled_out": "ruled out",
+}
+LABEL: Final = {
+    "cause_found": "CAUSE FOUND",
+    "inconclusive": "UNDECIDED",
+    "no_incident": "NO INCIDENT",
+}
+_METHOD: Final = {
+    "repair_replay": "the repair was replayed through the model",
+    "surrogate_replay": "the repair was replayed through a surrogate of the model",
+    "reweighting": "rows were re-weighted",
+    "version_swap": "the versions were swapped",
+    "trace_replay": "the critical path was replayed",
+}
+_LABELS: Final = {
+    "mature": "labels are final",
+    "immature": "labels are not final yet",
+    "missing": "no labels",
+    "estimated": "estimated without labels",
+    "none": "",
+}
+
+
+class Group(NamedTuple):
+    """Failure modes under one heading."""
+
+    heading: str
+    items: tuple[str, ...]
+
+
+def name(hypothesis: Hypothesis) -> str:
+    """The failure mode and what it struck."""
+    subject = words.subject_text(hypothesis.subject)
+    title = words.mode_title(hypothesis.failure_mode)
+    return f"{title} in {subject}" if subject else title
+
+
+def causes(diagnosis: Diagnosis) -> tuple[Hypothesis, ...]:
+    """The best hypothesis and every further root cause that stands beside it."""
+    if not diagnosis.hypotheses:
+        return ()
+    first, *rest = diagnosis.hypotheses
+    beside = (h for h in rest if h.role == "root_cause" and h.probability >= 0.5 and _held(h))
+    return (first, *beside)
+
+
+def _held(hypothesis: Hypothesis) -> bool:
+    return hypothesis.status in {"confirmed", "supported"}
+
+
+def headline(diagnosis: Diagnosis) -> str:
+    """The verdict in one sentence (two when there are two causes)."""
+    if diagnosis.verdict == "no_incident":
+        return _nothing(diagnosis)
+    if diagnosis.verdict == "inconclusive":
+        return _undecided(diagnosis)
+    found = causes(diagnosis)
+    if not found:
+        return "A cause was found, but no hypothesis describes it."
+    sentences = [f"{name(found[0])}: {proof(found[0], diagnosis.symptom)}."]
+    sentences += [f"Beside it, {name(h)}: {proof(h, diagnosis.symptom)}." for h in found[1:3]]
+    return " ".join(sentences)
+
+
+def proof(hypothesis: Hypothesis, symptom: Symptom) -> str:
+    """How sure, and what that rests on."""
+    likely = f"{words.percent(hypothesis.probability)} likely"
+    explained = hypothesis.explained
+    if explained is None:
+        tail = {
+            "confirmed": "confirmed by an intervention",
+            "supported": "supported by the evidence, not proven by undoing it",
+        }.get(hypothesis.status, "not proven")
+        return f"{likely}, {tail}"
+    what = f"the change in {words.clean(symptom.metric, 40)}" if symptom.metric else "the symptom"
+    verb = "undoing it takes away" if hypothesis.status == "confirmed" else "undoing it would take away"
+    return f"{likely}; {verb} {share(hypothesis)} of {what}"
+
+
+def share(hypothesis: Hypothesis) -> str:
+    """The explained share with its interval, or a dash."""
+    explained = hypothesis.explained
+    if explained is None:
+        return "–"
+    low, high = words.percent(explained.low), words.percent(explained.high)
+    return f"{words.percent(explained.fraction)} ({low} to {high})"
+
+
+def method(hypothesis: Hypothesis) -> str:
+    """How the explained share was found."""
+    if hypothesis.explained is None:
+        return "not undone"
+    known = hypothesis.explained.method
+    return _METHOD.get(known, words.clean(known.replace("_", " "), 60))
+
+
+def elsewhere(diagnosis: Diagnosis) -> float:
+    """The mass on something that is not in the list; none when several causes hold at once."""
+    return max(0.0, 1.0 - sum(h.probability for h in diagnosis.hypotheses))
+
+
+def _nothing(diagnosis: Diagnosis) -> str:
+    symptom = diagnosis.symptom
+    why = ""
+    if diagnosis.hypotheses:
+        first = diagnosis.hypotheses[0]
+        why = f"{name(first)} ({words.percent(first.probability)} likely)"
+    if symptom.metric is None or symptom.change is None:
+        return f"Nothing is broken as far as could be seen: {why or 'no symptom was found'}."
+    metric = words.clean(symptom.metric, 40)
+    if symptom.significant:
+        return f"{metric} did change, but nothing is broken: {why or 'no fault was found'}."
+    return f"The change in {metric} is within its usual variation: {why or 'no fault was found'}."
+
+
+def _undecided(diagnosis: Diagnosis) -> str:
+    if not diagnosis.hypotheses:
+        return "No cause can be named: nothing that was looked for was found."
+    first = diagnosis.hypotheses[0]
+    rivals = [h for h in diagnosis.hypotheses[1:3] if h.probability >= 0.5 * first.probability]
+    said = [f"{name(h)} ({words.percent(h.probability)})" for h in (first, *rivals)]
+    if rivals:
+        sentence = f"No single cause can be named: {words.listed(said)} remain open"
+    else:
+        sentence = f"No cause is proven: the likeliest is {said[0]}"
+    if (rest := elsewhere(diagnosis)) >= 0.15:
+        sentence += f", and {words.percent(rest)} is on something not in the list"
+    if diagnosis.next_evidence:
+        sentence += f". Most would be learned from {words.need_text(diagnosis.next_evidence[0].gather)}"
+    return f"{sentence}."
+
+
+class Move(NamedTuple):
+    """The symptom's numbers as text."""
+
+    metric: str
+    before: str
+    after: str
+    change: str
+    interval: str
+    labels: str
+
+
+def move(symptom: Symptom) -> Move | None:
+    """The metric before and after, or None when there is none."""
+    if symptom.metric is None or (symptom.reference is None and symptom.current is None):
+        return None
+    scale = symptom.change or symptom.reference or symptom.current
+    known = symptom.low is not None and symptom.high is not None
+    interval = f"{words.signed(symptom.low, scale)} to {words.signed(symptom.high, scale)}"
+    return Move(
+        words.clean(symptom.metric, 40),
+        words.figure(symptom.reference, scale),
+        words.figure(symptom.current, scale),
+        words.signed(symptom.change, scale),
+        interval if known else "interval unknown",
+        _LABELS.get(symptom.labels, words.clean(symptom.labels, 40)),
+    )
+
+
+def unmeasured(symptom: Symptom) -> str:
+    """Why there is no metric to show."""
+    reason = _LABELS.get(symptom.labels, "")
+    return f"not measured ({reason})" if reason else "not measured"
+
+
+def since(diagnosis: Diagnosis) -> str:
+    """When it began: the symptom's onset, else the best hypothesis'."""
+    if diagnosis.symptom.onset is not None:
+        return words.since(diagnosis.symptom.onset)
+    for hypothesis in causes(diagnosis):
+        if hypothesis.onset is not None:
+            return f"{words.since(hypothesis.onset)}, by the cause"
+    return "not known (no timestamps, or no single point in time)"
+
+
+def who(diagnosis: Diagnosis) -> str:
+    """Who is hit, as far as the evidence goes."""
+    named = [h.subject for h in causes(diagnosis) if h.subject.kind in {"segment", "class", "host"}]
+    parts = [words.subject_text(subject) for subject in named]
+    parts += _worst_slices(diagnosis)
+    return words.listed(parts, 3) if parts else "not localised: no segment stands out, or none was looked at"
+
+
+def _worst_slices(diagnosis: Diagnosis) -> list[str]:
+    chart = diagnosis.charts.get("slices")
+    rows = chart.get("rows") if isinstance(chart, Mapping) else None
+    change = diagnosis.symptom.change
+    if not isinstance(rows, Sequence) or not change:
+        return []
+    moved: list[tuple[float, str]] = []
+    for row in rows:
+        before, after = (words.finite(row.get(k)) if isinstance(row, Mapping) else None for k in ("before", "after"))
+        # A slice is hit when it lost clearly more than the whole did.
+        if before is None or after is None or (after - before) / change < 1.25:
+            continue
+        label = words.clean(row.get("name", "?"), 40)
+        moved.append(((after - before) / change, f"{label} {words.figure(before, change)} → {words.figure(after, change)}"))
+    return [text for _, text in sorted(moved, key=lambda item: -item[0])]
+
+
+def remedies(diagnosis: Diagnosis, *kinds: str) -> tuple[Remedy, ...]:
+    """What to do about the causes: the kinds in the given order, without repeats."""
+    every = [r for h in causes(diagnosis) for r in h.remedies]
+    ordered = [r for kind in kinds for r in every if r.kind == kind]
+    return tuple({r.action: r for r in reversed(ordered)}[a] for a in words.unique(r.action for r in ordered))
+
+
+def effect(remedy: Remedy, symptom: Symptom) -> str:
+    """What a remedy promises, and whether it can be taken back."""
+    parts = []
+    if remedy.expected_effect is not None:
+        change = words.signed(remedy.expected_effect, symptom.change or remedy.expected_effect)
+        parts.append(f"expected {words.clean(symptom.metric or 'metric', 40)} {change}")
+    parts.append("reversible" if remedy.reversible else "not reversible")
+    return ", ".join(parts)
+
+
+def instead(diagnosis: Diagnosis) -> str:
+    """What to do when there is no remedy to name."""
+    if diagnosis.verdict == "no_incident":
+        return "Nothing to repair. Close the alert and note why."
+    if diagnosis.next_evidence:
+        return f"Get {words.need_text(diagnosis.next_evidence[0].gather)} before changing anything."
+    return "Change nothing on this evidence alone."
+
+
+def ruled_out(diagnosis: Diagnosis) -> tuple[Group, ...]:
+    """Ruled-out modes by the check that looked; the busiest check first."""
+    check_of = {e.id: e.check for e in diagnosis.evidence}
+    groups: dict[str, list[str]] = {}
+    for entry in diagnosis.ruled_out:
+        heads = words.unique(check_of.get(b, b) for b in entry.because)
+        subject = words.subject_text(entry.subject, 2)
+        title = words.mode_title(entry.failure_mode)
+        groups.setdefault(_heads(heads), []).append(f"{title} ({subject})" if subject else title)
+    return _largest_first(groups)
+
+
+def _heads(checks: Sequence[str]) -> str:
+    return words.listed([words.clean(c.replace("_", " "), 60) for c in checks], 3) or "unnamed check"
+
+
+def not_checked(diagnosis: Diagnosis) -> tuple[Group, ...]:
+    """Modes that nobody looked for, by the part of the incident that this would need."""
+    groups: dict[str, list[str]] = {}
+    for entry in diagnosis.not_checked:
+        need = words.clean(entry.needs, 120) or "something that no incident can supply"
+        groups.setdefault(need, []).append(words.mode_title(entry.failure_mode))
+    return _largest_first(groups)
+
+
+def _largest_first(groups: Mapping[str, list[str]]) -> tuple[Group, ...]:
+    made = [Group(heading, tuple(words.unique(items))) for heading, items in groups.items()]
+    return tuple(sorted(made, key=lambda group: -len(group.items)))
+
+
+def changes(diagnosis: Diagnosis) -> tuple[AlignedChange, ...]:
+    """Change events: those that a cause names first, then by how well they fit the onset."""
+    blamed = {h.change for h in causes(diagnosis)}
+    return tuple(sorted(diagnosis.changes, key=lambda c: (c.id not in blamed, -c.alignment)))
+
+
+def chart(diagnosis: Diagnosis, key: str) -> Mapping[str, Any]:
+    """A named chart, or an empty one."""
+    found = diagnosis.charts.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def failed_sources(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Sources that gave nothing, with the reason."""
+    bad = (s for s in diagnosis.run.sources if s.status != "ok")
+    return tuple(f"{words.clean(s.name, 60)} {s.status}{_because(s.reason)}" for s in bad)
+
+
+def _because(reason: str | None) -> str:
+    return f": {words.clean(reason, 160)}" if reason else ""

@@ -1,0 +1,170 @@
+"""How values become words: the same in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from ruleout import modes
+from ruleout._records import Onset, Subject
+
+_UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_NEEDS: Final = {
+    "data.reference": "a reference table",
+    "data.current": "a current table",
+    "data.columns.target": "labels",
+    "data.columns.prediction": "logged predictions",
+    "data.columns.score": "logged scores",
+    "data.columns.scores": "logged class probabilities",
+    "data.columns.timestamp": "timestamps",
+    "data.columns.id": "a row key",
+    "data.columns.segments": "segments to localise in",
+    "data.columns.label_available_at": "the time at which labels become final",
+    "data.sources": "which source fills which column",
+    "models.current": "the model that serves",
+    "models.previous": "the previous model",
+    "probes.parity": "features recomputed from raw data",
+    "probes.golden": "golden inputs with stored outputs",
+    "probes.audit": "a re-adjudicated sample of labels",
+    "telemetry.metrics": "metrics of the services",
+    "telemetry.traces": "traces",
+    "telemetry.logs": "logs",
+    "telemetry.topology": "which service calls which",
+    "changes": "a list of changes",
+}
+
+
+def clean(text: object, limit: int = 400) -> str:
+    """Text that cannot move a cursor, hide itself or reverse its neighbours.
+
+    Control, format and private characters become U+FFFD, white space becomes single spaces, and
+    what exceeds `limit` characters ends in an ellipsis.
+    """
+    words = " ".join(str(text)[: 4 * limit].split())
+    shown = "".join("\ufffd" if unicodedata.category(c) in _UNSEEN else c for c in words)
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+
+
+def finite(value: object) -> float | None:
+    """The number, or None for everything that is not a finite one."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def figure(value: float | None, scale: float | None = None) -> str:
+    """A number with the digits that matter at `scale` (by default its own size)."""
+    number = finite(value)
+    if number is None:
+        return "unknown"
+    size = abs(finite(scale) or number)
+    if size == 0:
+        return "0"
+    if size >= 1e7 or size < 1e-4:
+        return f"{number:.3g}"
+    order = math.floor(math.log10(size))
+    digits = max(0, min(2 - order, max(3, 1 - order)))
+    return f"{number:,.{digits}f}"
+
+
+def signed(value: float | None, scale: float | None = None) -> str:
+    """A change: a figure that shows its sign."""
+    text = figure(value, scale)
+    return f"+{text}" if (finite(value) or 0) > 0 else text
+
+
+def percent(value: float | None) -> str:
+    """A share in whole per cent that never rounds doubt away."""
+    share = finite(value)
+    if share is None:
+        return "unknown"
+    if 0 < share < 0.005:
+        return "<1%"
+    if 0.995 < share < 1:
+        return ">99%"
+    return f"{100 * share:.0f}%"
+
+
+def instant(value: object) -> float | None:
+    """Epoch seconds of an ISO 8601 text (UTC unless it says otherwise) or of a number."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return finite(value)
+
+
+def moment(value: object) -> str:
+    """An instant for a person, in UTC, with seconds where they say something; text that is no instant stays as it is."""
+    seconds = instant(value)
+    if seconds is None or not -2e10 < seconds < 2e11:
+        return clean(value, 40)
+    form = "%Y-%m-%d %H:%M:%S" if seconds % 60 >= 1 else "%Y-%m-%d %H:%M"
+    return datetime.fromtimestamp(seconds, UTC).strftime(form)
+
+
+def since(onset: Onset) -> str:
+    """An onset with its interval; the day is said once when all three share it."""
+    at, low, high = moment(onset.at), moment(onset.low), moment(onset.high)
+    if low == high:
+        return f"{at} UTC"
+    if at[:10] == low[:10] == high[:10]:
+        return f"{at} UTC (between {low[11:]} and {high[11:]})"
+    return f"{at} UTC (between {low} and {high})"
+
+
+def subject_text(subject: Subject | None, most: int = 3) -> str:
+    """`feature weight_g`, `edge a → b`, `features a, b and 3 more`, or nothing."""
+    if subject is None or subject.kind == "none":
+        return ""
+    if not subject.names:
+        return subject.kind
+    kind = subject.kind
+    names = [clean(name, 60) for name in subject.names]
+    if kind == "edge":
+        return f"edge {' → '.join(names[:most])}"
+    if len(names) > 1:
+        kind = "classes" if kind == "class" else f"{kind}s"
+    return f"{kind} {listed(names, most)}"
+
+
+def listed(items: Sequence[str], most: int = 4) -> str:
+    """`a, b and 23 more`; two or more that all fit end in `and`."""
+    if len(items) > most:
+        return f"{', '.join(items[:most])} and {len(items) - most} more"
+    if len(items) > 1:
+        return f"{', '.join(items[:-1])} and {items[-1]}"
+    return items[0] if items else ""
+
+
+def need_text(needs: str) -> str:
+    """What would have to be supplied, in words, with the key of `incident.yaml` beside it."""
+    if not needs:
+        return "nothing that the incident could supply"
+    words = _NEEDS.get(needs)
+    return f"{words} ({needs})" if words else clean(needs, 120)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
+
+
+def mode_title(mode: str) -> str:
+    """The human title of a failure mode, or its id in words when the catalogue has none."""
+    known = modes.load().get(mode)
+    if known is not None:
+        return known.title
+    words = re.sub(r"_+", " ", clean(mode, 60)).strip() or "unnamed mode"
+    return words[0].upper() + words[1:]
+
+
+def unique(items: Iterable[str]) -> list[str]:
+    """The items without repeats, in their order."""
+    return list(dict.fromkeys(items))
