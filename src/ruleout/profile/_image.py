@@ -229,7 +229,7 @@ def _entropy(light: np.ndarray, bins: int = 32) -> np.ndarray:
         (cells + np.arange(n)[:, None] * bins).ravel(), minlength=n * bins
     ).reshape(n, bins)
     share = counts / size
-    return -np.sum(share * np.log2(np.where(share > 0, share, 1.0)), axis=1)
+    return np.asarray(-np.sum(share * np.log2(np.where(share > 0, share, 1.0)), axis=1))
 
 
 def _texture(luma: np.ndarray) -> dict[str, np.ndarray]:
@@ -277,7 +277,7 @@ def _blockiness(across: np.ndarray) -> np.ndarray:
     if not step.any():
         return np.zeros(len(across))
     on, off = across[:, :, step].mean(axis=(1, 2)), across[:, :, ~step].mean(axis=(1, 2))
-    return np.log((on + 0.5) / (off + 0.5))
+    return np.asarray(np.log((on + 0.5) / (off + 0.5)))
 
 
 def _mean_hash(thumbs: np.ndarray) -> np.ndarray:

@@ -170,7 +170,7 @@ def _decode_png(data: bytes, *, reduce: bool) -> Picture | None:
 def _png_pixels(data: bytes) -> np.ndarray | None:
     """(h, w, 3) uint8 of an 8-bit PNG without interlace, else None (ISO/IEC 15948, section 9)."""
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
-    if depth != 8 or interlace or colour not in _CHANNELS or not 0 < width * height:
+    if depth != 8 or interlace or colour not in _CHANNELS or width * height == 0:
         return None
     if width * height > LARGEST_PIXELS:
         return None
@@ -181,7 +181,7 @@ def _png_pixels(data: bytes) -> np.ndarray | None:
     lines = np.frombuffer(raw, np.uint8).reshape(height, width * channels + 1)
     values = _unfilter(lines, channels).reshape(height, width, channels)
     if colour == 3:
-        return palette[values[:, :, 0]]
+        return np.asarray(palette[values[:, :, 0]])
     return _to_rgb(values)
 
 

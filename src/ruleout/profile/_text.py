@@ -13,7 +13,7 @@ SAMPLE = 20_000
 LONGEST = 20_000
 """Characters of one text that are looked at."""
 
-_TRAIL = "\\x{80}-\\x{BF}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"  # noqa: RUF001 (what bytes 80..BF look like)
+_TRAIL = "\\x{80}-\\x{BF}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 
 PATTERNS = {
     "upper": r"\p{Lu}",
@@ -136,7 +136,7 @@ class Words(NamedTuple):
     text: np.ndarray
     """(w,) int64: which text each word belongs to."""
 
-    count: int
+    texts: int
     """n."""
 
 
@@ -200,14 +200,14 @@ def hashed(bag: Words, dimension: int, *, bigrams: bool = False) -> np.ndarray:
     mixed = codes * np.uint64(0x9E3779B97F4A7C15)
     slot = ((mixed >> np.uint64(40)) % np.uint64(dimension)).astype(np.int64)
     sign = np.where((mixed >> np.uint64(63)).astype(bool), 1.0, -1.0)
-    flat = np.bincount(text * dimension + slot, weights=sign, minlength=bag.count * dimension)
-    return flat.reshape(bag.count, dimension).astype(np.float32)
+    flat = np.bincount(text * dimension + slot, weights=sign, minlength=bag.texts * dimension)
+    return np.asarray(flat.reshape(bag.texts, dimension), dtype=np.float32)
 
 
 def unknown_share(bag: Words, vocabulary: np.ndarray) -> np.ndarray:
     """(n,) share of each text's words whose code is not in the sorted vocabulary; NaN if wordless."""
     place = np.minimum(np.searchsorted(vocabulary, bag.codes), max(len(vocabulary) - 1, 0))
     known = vocabulary[place] == bag.codes if len(vocabulary) else np.zeros(len(bag.codes), bool)
-    total = np.bincount(bag.text, minlength=bag.count).astype(float)
-    missing = np.bincount(bag.text, weights=~known, minlength=bag.count)
-    return np.divide(missing, total, out=np.full(bag.count, np.nan), where=total > 0)
+    total = np.bincount(bag.text, minlength=bag.texts).astype(float)
+    missing = np.bincount(bag.text, weights=~known, minlength=bag.texts)
+    return np.divide(missing, total, out=np.full(bag.texts, np.nan), where=total > 0)

@@ -1,0 +1,95 @@
+"""One door to what images, texts and vectors look like in a case; each window is measured once."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout.profile._case import Case, Which
+from ruleout.profile._embedding import (
+    EmbeddingSample,
+    EmbeddingSpace,
+    embedding_sample,
+    fit_space,
+)
+from ruleout.profile._image import ImageSample, image_sample
+from ruleout.profile._representation import Representation, fit_representation
+from ruleout.profile._text import TextSample, text_sample
+
+Floats = NDArray[np.float64]
+
+
+class Fitted:
+    """A representation of one column, fitted on the reference window of a case."""
+
+    def __init__(self, name: str, representation: Representation) -> None:
+        self.representation = representation
+        self.names = tuple(f"{name}:{i}" for i in range(representation.size))
+        """One name per number."""
+
+    def transform(self, series: pl.Series) -> Floats:
+        """(n, k) numbers for n values; NaN rows where a value was not looked at or is unreadable."""
+        return self.representation.apply(series)
+
+
+def fit(case: Case, name: str) -> Fitted:
+    """The representation of an image, text or embedding column, fitted on the reference.
+
+    Raises:
+        MissingExtra: for images that need Pillow when it is not installed.
+        ValueError: when the column is of another kind.
+    """
+    kind = case.kind(name)
+    if kind not in {"image", "text", "embedding"}:
+        raise ValueError(
+            f"{name!r} is {kind}; a representation stands for images, texts or vectors"
+        )
+    return Fitted(name, fit_representation(kind, _series(case, "reference", name)))
+
+
+def images(case: Case, which: Which, name: str) -> ImageSample:
+    """The images of one window that are looked at, decoded once.
+
+    Raises:
+        MissingExtra: when their format needs Pillow and it is not installed.
+    """
+    key = f"images {which} {name}"
+    if key not in case.cache:
+        case.cache[key] = image_sample(_series(case, which, name))
+    sample: ImageSample = case.cache[key]
+    return sample
+
+
+def texts(case: Case, which: Which, name: str) -> TextSample:
+    """The texts of one window that are looked at, measured once."""
+    key = f"texts {which} {name}"
+    if key not in case.cache:
+        case.cache[key] = text_sample(_series(case, which, name))
+    sample: TextSample = case.cache[key]
+    return sample
+
+
+def embeddings(case: Case, which: Which, name: str) -> EmbeddingSample:
+    """The vectors of one window that are looked at, in the reference's dimension."""
+    key = f"embeddings {which} {name}"
+    if key not in case.cache:
+        width = (
+            None if which == "reference" else embeddings(case, "reference", name).vectors.shape[1]
+        )
+        case.cache[key] = embedding_sample(_series(case, which, name), dimension=width)
+    sample: EmbeddingSample = case.cache[key]
+    return sample
+
+
+def space(case: Case, name: str) -> EmbeddingSpace:
+    """What ordinary vectors of the reference look like."""
+    key = f"embedding space {name}"
+    if key not in case.cache:
+        case.cache[key] = fit_space(embeddings(case, "reference", name).vectors)
+    fitted: EmbeddingSpace = case.cache[key]
+    return fitted
+
+
+def _series(case: Case, which: Which, name: str) -> pl.Series:
+    return case.table(which).frame.get_column(name)
