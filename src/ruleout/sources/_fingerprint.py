@@ -1,0 +1,102 @@
+"""One hash of everything that a diagnosis is made from."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ruleout.incident import Incident
+from ruleout.sources._databases import without_secret
+from ruleout.sources._files import readable
+from ruleout.sources._frames import as_polars
+from ruleout.sources._tables import TableSource
+
+_CHUNK_ROWS = 100_000
+_APART = ("folder", "file")
+"""Fields of an incident that say where it was written, not what it is."""
+
+_NAMES_FILES = re.compile(r"\.uri$|^\.telemetry\.(metrics|traces|logs)\b")
+"""Where in an incident a text is the name of a file."""
+
+
+def fingerprint(incident: Incident, tables: Mapping[str, TableSource | None] | None = None) -> str:
+    """SHA-256, in hexadecimal, over what the incident says and over the bytes of its inputs.
+
+    It does not depend on where the folder is or on times of files. Frames in memory are hashed by content. A missing file
+    counts as missing. A database counts by its address and query, and by content if its table is among `tables`.
+
+    Args:
+        incident: the incident.
+        tables: tables that have been opened already, by name; those in databases are hashed by content.
+    """
+    digest = hashlib.sha256()
+    for path, leaf in _leaves(incident, ""):
+        digest.update(f"{path}\0".encode())
+        _add(digest, path, leaf, incident.folder)
+    for name, table in sorted((tables or {}).items()):
+        if table is not None and "://" in table.place:
+            digest.update(f"{name}\0".encode())
+            _add_frame(digest, table.read())
+    return digest.hexdigest()
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every value of a record with its path, in a fixed order."""
+    if is_dataclass(value):
+        for entry in fields(value):
+            if path or entry.name not in _APART:
+                yield from _leaves(getattr(value, entry.name), f"{path}.{entry.name}")
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            yield from _leaves(value[key], f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            yield from _leaves(entry, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _add(digest: hashlib._Hash, path: str, leaf: Any, folder: Path) -> None:
+    if hasattr(leaf, "columns"):
+        _add_frame(digest, as_polars(leaf, "a frame").collect())
+        return
+    if callable(leaf):
+        digest.update(
+            f"{getattr(leaf, '__module__', '')}:{getattr(leaf, '__qualname__', '')}".encode()
+        )
+        return
+    digest.update(without_secret(str(leaf)).encode("utf-8", "surrogatepass"))
+    if isinstance(leaf, str) and _NAMES_FILES.search(path) and "://" not in leaf:
+        _add_files(digest, leaf, folder)
+
+
+def _add_files(digest: hashlib._Hash, uri: str, folder: Path) -> None:
+    """The bytes of the file, of the files in a folder (a saved model), or of those that a glob matches."""
+    direct = folder / uri
+    if direct.is_file():
+        found = [str(direct)]
+    else:
+        pattern = glob.escape(str(direct)) + "/**" if direct.is_dir() else str(direct)
+        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns
+    for file in (Path(match) for match in found):
+        if file.is_file():
+            with readable(str(file)), file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+
+
+def _add_frame(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
+    """The content of a frame, in slices, whatever chunks and category codes it is kept in."""
+    plain = frame.with_columns(pl.selectors.categorical().cast(pl.String))
+    for start in range(0, max(plain.height, 1), _CHUNK_ROWS):
+        buffer = io.BytesIO()
+        part = plain.slice(start, _CHUNK_ROWS).rechunk()
+        part.write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
+        digest.update(buffer.getbuffer())
