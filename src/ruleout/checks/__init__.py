@@ -1,0 +1,1 @@
+"""Checks, in folders by rung of the ladder; importing one registers it."""

@@ -1,0 +1,29 @@
+"""Proposing, weighing and ranking hypotheses; the next evidence to gather."""
+
+from ruleout.hypotheses._changes import align_changes, leading_change
+from ruleout.hypotheses._next import next_evidence, observations
+from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
+from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
+from ruleout.hypotheses._weigh import undo_weight, weigh
+from ruleout.hypotheses._weights import load_weights, weight
+
+__all__ = [
+    "Candidate",
+    "Numbered",
+    "align_changes",
+    "layers",
+    "leading_change",
+    "load_weights",
+    "next_evidence",
+    "not_checked",
+    "number",
+    "observations",
+    "propose",
+    "rank",
+    "ruled_out",
+    "touches",
+    "undo_weight",
+    "verdict",
+    "weigh",
+    "weight",
+]

@@ -9,7 +9,7 @@ import polars as pl
 
 from ruleout._errors import RuleoutError, Unreachable
 from ruleout._records import SourceStatus
-from ruleout.incident import Incident
+from ruleout.incident import Incident, check_columns
 from ruleout.profile._case import Case, Kind
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
@@ -17,7 +17,16 @@ from ruleout.profile._read import Profile, read_window
 from ruleout.profile._replayer import choose_predictor
 from ruleout.profile._roles import class_names, input_kinds, served, threshold_in_force, truths
 from ruleout.profile._table import Table
-from ruleout.sources import load_changes, load_probe, reference_and_current
+from ruleout.sources import (
+    TableSource,
+    check_keys,
+    load_audit,
+    load_changes,
+    load_golden,
+    load_parity,
+    reference_and_current,
+    with_task,
+)
 from ruleout.sources.models import load_model
 
 Progress = Callable[[str], None]
@@ -39,7 +48,11 @@ def build_case(
     say = progress or (lambda _: None)
     statuses: list[SourceStatus] = []
     say("reading tables")
-    tables, profiles = _tables(incident, statuses)
+    sources = reference_and_current(incident)
+    check_columns(incident, *(None if s is None else s.schema for s in sources))
+    check_keys(incident, sources)
+    incident = with_task(incident, *sources)
+    tables, profiles = _tables(incident, sources, statuses)
     reference, current = tables["reference"], tables["current"]
     columns = incident.data.columns
     classes = class_names(incident, reference.frame, current.frame)
@@ -71,14 +84,17 @@ def _both_served(
 
 
 def _tables(
-    incident: Incident, statuses: list[SourceStatus]
+    incident: Incident,
+    sources: tuple[TableSource | None, TableSource | None],
+    statuses: list[SourceStatus],
 ) -> tuple[dict[Any, Table], dict[Any, Profile]]:
     columns = incident.data.columns
     tables: dict[Any, Table] = {}
     profiles: dict[Any, Profile] = {}
-    for which, source in zip(
-        ("reference", "current"), reference_and_current(incident), strict=True
-    ):
+    for which, source in zip(("reference", "current"), sources, strict=True):
+        if source is None:
+            tables[which], profiles[which] = Table(pl.DataFrame(), 0, None), Profile(0, {})
+            continue
         frame, time, profile = read_window(source, key=columns.id, timestamp=columns.timestamp)
         tables[which] = Table(frame, profile.rows, time)
         profiles[which] = profile
@@ -106,9 +122,10 @@ def _attach(case: Case, *, trust_model: bool, say: Progress) -> None:
         if loaded is not None:
             models[name] = loaded
     case.models = models
-    for name in ("parity", "golden", "audit"):
+    probes = {"parity": load_parity, "golden": load_golden, "audit": load_audit}
+    for name, load in probes.items():
         if getattr(incident, name) is not None:
-            frame = _tried(case, f"probes.{name}", lambda name=name: load_probe(incident, name))  # type: ignore[misc]
+            frame = _tried(case, f"probes.{name}", lambda load=load: load(incident))  # type: ignore[misc]
             setattr(case, name, frame)
     if incident.changes is not None:
         case.changes = _tried(case, "changes", lambda: load_changes(incident)) or ()

@@ -13,7 +13,8 @@ from ruleout.incident import Columns, Incident
 from ruleout.profile._case import Kind
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import decision_threshold
-from ruleout.sources import epoch_seconds, label_text
+from ruleout.sources import epoch_seconds
+from ruleout.sources._labels import label_text
 
 Codes = NDArray[np.int32]
 _DATE_SHARE = 0.98

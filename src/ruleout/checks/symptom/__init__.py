@@ -1,0 +1,27 @@
+"""Rung 1 of the ladder: is there an incident?"""
+
+from ruleout.checks.symptom._measure import (
+    Change,
+    as_symptom,
+    block_sums,
+    immature_rows,
+    label_state,
+    measure,
+    onset,
+    onset_of,
+    smallest_harm,
+    symptom_metric,
+)
+
+__all__ = [
+    "Change",
+    "as_symptom",
+    "block_sums",
+    "immature_rows",
+    "label_state",
+    "measure",
+    "onset",
+    "onset_of",
+    "smallest_harm",
+    "symptom_metric",
+]

@@ -1,0 +1,236 @@
+"""Rung 1: the metric's change with its interval, its onset, and whether the labels can be trusted yet."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Onset, Symptom
+from ruleout.profile import Case, Metric, Outputs, Which, iso
+from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
+from ruleout.stats._changepoint import step
+from ruleout.stats._twosample import normal_sf
+
+Floats = NDArray[np.float64]
+RESAMPLES = 999
+ALPHA = 0.01
+SMALLEST_POINTS = 0.01
+"""A bounded metric that moved less than a point is no incident at any sample size."""
+SMALLEST_SHARE = 0.03
+"""... nor is an error that moved by less than this share of its reference."""
+
+_BINS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The metric's change, with what its interval was made from."""
+
+    metric: Metric
+    reference: float
+    current: float
+    low: float
+    high: float
+    p_value: float
+    harm: float
+    """Size of the change in the bad direction; negative where the metric got better."""
+
+    significant: bool
+    reference_draws: Floats
+    current_draws: Floats
+    """Bootstrap values of the metric (RESAMPLES,)."""
+
+    @property
+    def change(self) -> float:
+        """Current less reference."""
+        return self.current - self.reference
+
+
+def measure(case: Case, name: str = "symptom") -> Change:
+    """The symptom's change (cached in the case): block bootstrap by time in both windows."""
+    if name not in case.cache:
+        case.cache[name] = _measure(case)
+    found: Change = case.cache[name]
+    return found
+
+
+def _measure(case: Case) -> Change:
+    metric = symptom_metric(case)
+    rng = case.rng("symptom")
+    sums = {w: block_sums(case, metric, w) for w in ("reference", "current")}
+    draws = {w: metric.finish(resampled(s, RESAMPLES, rng)) for w, s in sums.items()}
+    values = {w: float(metric.finish(s.sum(axis=0)[None])[0]) for w, s in sums.items()}
+    gaps = draws["current"] - draws["reference"]
+    gaps = gaps[np.isfinite(gaps)]
+    change = values["current"] - values["reference"]
+    spread = float(gaps.std()) if len(gaps) > 10 else math.nan
+    low, high = np.quantile(gaps, [0.025, 0.975]) if len(gaps) > 10 else (math.nan, math.nan)
+    worse = -1 if metric.higher_is_better else 1
+    direction = case.incident.symptom.direction
+    if direction is not None and metric.name != "output_shift":
+        worse = -1 if direction == "down" else 1
+    harm = worse * change
+    z = harm / spread if spread and spread > 0 else (math.inf if harm > 0 else 0.0)
+    p_value = normal_sf(z) if math.isfinite(harm) else math.nan
+    significant = bool(p_value < ALPHA and harm >= smallest_harm(metric, values["reference"]))
+    return Change(
+        metric,
+        values["reference"],
+        values["current"],
+        float(low),
+        float(high),
+        p_value,
+        harm,
+        significant,
+        draws["reference"],
+        draws["current"],
+    )
+
+
+def smallest_harm(metric: Metric, reference: float) -> float:
+    """The least change that matters, in the metric's units."""
+    if metric.name == "output_shift":
+        return 0.03
+    return SMALLEST_POINTS if metric.bounded else SMALLEST_SHARE * abs(reference)
+
+
+def symptom_metric(case: Case) -> Metric:
+    """The incident's metric, or the shift of the answers where labels are missing."""
+    if case.labelled("current") and case.labelled("reference"):
+        return case.metric
+    if "output shift" not in case.cache:
+        case.cache["output shift"] = _output_shift(case)
+    shift: Metric = case.cache["output shift"]
+    return shift
+
+
+def block_sums(case: Case, metric: Metric, which: Which) -> Floats:
+    """Sums (blocks, m) of the metric's parts over contiguous blocks of one window."""
+    rows = case.table(which).rows
+    blocks = block_count(rows)
+    return metric.sums(
+        case.truth(which), case.outputs(which), contiguous_blocks(rows, blocks), blocks
+    )
+
+
+def answer_values(outputs: Outputs) -> Floats:
+    """One number per answer (n,): the score, else the top probability with its class, else the decision."""
+    if outputs.score is not None:
+        return outputs.score
+    return outputs.decision.astype(float)
+
+
+def _output_shift(case: Case) -> Metric:
+    """Total variation of the answers' distribution from the reference's: 0 is no shift."""
+    values = answer_values(case.outputs("reference"))
+    known = values[np.isfinite(values) & (values != -1)]
+    if not len(known):
+        known = np.zeros(1)
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    if len(case.classes) > 2 or (case.outputs("reference").score is None and case.classes):
+        edges = np.arange(len(case.classes)) - 0.5
+    base = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1) / len(
+        known
+    )
+
+    def parts(truth: NDArray[np.generic], outputs: Outputs) -> Floats:
+        del truth
+        given = answer_values(outputs)
+        out = np.eye(len(edges) + 1)[np.searchsorted(edges, given, side="right")]
+        out[~np.isfinite(given) | (given == -1)] = np.nan
+        return out
+
+    def finish(sums: Floats) -> Floats:
+        total = np.maximum(sums[..., -1:], 1e-9)
+        return np.asarray(0.5 * np.abs(sums[..., :-1] / total - base).sum(axis=-1))
+
+    return Metric("output_shift", False, True, parts, finish)
+
+
+def label_state(case: Case) -> str:
+    """`mature`, `immature`, `missing` or `none`."""
+    if case.incident.data.columns.target is None or case.task == "none":
+        return "missing" if case.task != "none" else "none"
+    if not case.labelled("current"):
+        return "missing"
+    return "immature" if (immature_rows(case)).mean() > 0.02 else "mature"
+
+
+def immature_rows(case: Case) -> NDArray[np.bool_]:
+    """Current rows whose label was not final when the symptom was noticed, (n,)."""
+    name = case.incident.data.columns.label_available_at
+    table = case.current
+    if name is None or not table.has(name):
+        return np.zeros(table.rows, dtype=bool)
+    noticed = case.incident.symptom.noticed_at
+    if noticed is None:
+        if table.time is None or not table.rows:
+            return np.zeros(table.rows, dtype=bool)
+        noticed = float(np.nanmax(table.time))
+    due = table.numeric(name)
+    from ruleout.sources import epoch_seconds
+
+    if np.isnan(due).all() and table.rows:
+        due = np.asarray(epoch_seconds(table.frame.get_column(name)).to_numpy(), dtype=float)
+    return np.asarray(np.nan_to_num(due, nan=-np.inf) > noticed)
+
+
+def onset(case: Case) -> Onset | None:
+    """When the loss changed level: a posterior over the current window, with the reference as history."""
+    if case.current.time is None or not case.labelled("current"):
+        return None
+    return onset_of(case, case.loss("reference"), case.loss("current"))
+
+
+def onset_of(case: Case, reference: Floats, current: Floats) -> Onset | None:
+    """When a per-row signal (n,) changed level inside the current window; None without times."""
+    time = case.current.time
+    if time is None or len(current) < 40 or not np.isfinite(time).all():
+        return None
+    blocks = int(np.clip(len(current) // 40, 4, 80))
+    index = contiguous_blocks(len(current), blocks)
+    known = np.isfinite(current)
+    weight = np.bincount(index, weights=known, minlength=blocks).astype(float)
+    total = np.bincount(index, weights=np.where(known, current, 0.0), minlength=blocks)
+    known_reference = reference[np.isfinite(reference)]
+    if not len(known_reference) or not weight.all():
+        return None
+    # The reference stands before the window as one long, well-measured block.
+    values = np.r_[known_reference.mean(), total / weight]
+    weights = np.r_[min(len(known_reference), 4.0 * len(current)), weight]
+    variance = float(known_reference.var() + current[known].var()) / 2 or 1e-9
+    found = step(values, weights, variance)
+    starts = np.r_[time[np.searchsorted(index, np.arange(blocks))], time[-1]]
+    at, low, high = (
+        float(starts[np.clip(i - 1, 0, blocks)]) for i in (found.at, found.low, found.high)
+    )
+    return Onset(iso(at), iso(low), iso(high))
+
+
+def as_symptom(case: Case) -> Symptom:
+    """The symptom block of the diagnosis."""
+    found = measure(case)
+    state = label_state(case)
+    proxy = found.metric.name == "output_shift"
+    asked = case.metric.name if proxy else found.metric.name
+    values = [
+        None if proxy or not math.isfinite(v) else v
+        for v in (found.reference, found.current, found.change, found.low, found.high)
+    ]
+    if proxy and case.labelled("reference"):
+        values[0] = case.metric.value(case.truth("reference"), case.outputs("reference"))
+    answered = math.isfinite(found.p_value)
+    return Symptom(
+        metric=case.incident.symptom.metric or asked,
+        reference=values[0],
+        current=values[1],
+        change=values[2],
+        low=values[3],
+        high=values[4],
+        significant=found.significant if answered else None,
+        onset=onset(case) if found.significant else None,
+        labels=state,
+    )

@@ -1,0 +1,172 @@
+"""Undoing a hypothesis on logged data, and the share of the symptom that goes away with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout._records import Explained
+from ruleout.checks.symptom import Change, measure
+from ruleout.experiments._undone import Undone
+from ruleout.profile import Case, Outputs
+from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
+
+Floats = NDArray[np.float64]
+_RESAMPLES = 300
+
+
+def replayed_outputs(case: Case, undone: Undone) -> Outputs | None:
+    """The answers after the repair; rows that the repair leaves alone keep what was served.
+
+    None when features changed and nothing can replay them.
+    """
+    served = case.outputs("current")
+    if undone.outputs is not None:
+        return undone.outputs
+    if not undone.features:
+        return served
+    if case.predictor is None:
+        return None
+    frame = case.current.frame
+    changed = np.zeros(frame.height, dtype=bool)
+    for name, column in undone.features.items():
+        changed |= _differs(frame, name, column)
+    if not changed.any():
+        return served
+    repaired = frame.with_columns([c.alias(n) for n, c in undone.features.items()])
+    rows = np.flatnonzero(changed)
+    answers = case.predictor.predict(repaired[rows])
+    return _scatter(served, rows, answers)
+
+
+def _differs(frame: pl.DataFrame, name: str, column: pl.Series) -> NDArray[np.bool_]:
+    if name not in frame.columns or frame.schema[name] != column.dtype:
+        return np.ones(frame.height, dtype=bool)
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        return np.array(
+            [a is not b and a != b for a, b in zip(frame.get_column(name), column, strict=True)]
+        )
+    return np.asarray((~frame.get_column(name).eq_missing(column)).to_numpy())
+
+
+def _scatter(served: Outputs, rows: NDArray[np.int64], answers: Outputs) -> Outputs:
+    decision = served.decision.copy()
+    decision[rows] = answers.decision.astype(decision.dtype)
+    return Outputs(
+        decision, _put(served.score, rows, answers.score), _put(served.scores, rows, answers.scores)
+    )
+
+
+def _put(mine: Floats | None, rows: NDArray[np.int64], other: Floats | None) -> Floats | None:
+    if mine is None or other is None:
+        return None
+    out = mine.copy()
+    out[rows] = other
+    return out
+
+
+def explain(case: Case, undone: Undone) -> Explained | None:
+    """Share of the symptom that the repair takes away, with a 90% interval; None if unanswerable."""
+    change = measure(case)
+    rng = case.rng("explain")
+    if undone.reference_weight is not None:
+        draws = _reweighted_reference(case, change, undone.reference_weight, rng)
+    else:
+        draws = _repaired_current(case, change, undone, rng)
+    if draws is None:
+        return None
+    point, samples = draws
+    samples = samples[np.isfinite(samples)]
+    if not math.isfinite(point) or len(samples) < 50:
+        return None
+    low, high = np.quantile(samples, [0.05, 0.95])
+    return Explained(_clip(point), _clip(float(low)), _clip(float(high)), undone.method)
+
+
+def _clip(share: float) -> float:
+    return float(np.clip(share, -1.0, 1.0))
+
+
+def _repaired_current(
+    case: Case, change: Change, undone: Undone, rng: np.random.Generator
+) -> tuple[float, Floats] | None:
+    outputs = replayed_outputs(case, undone)
+    if outputs is None:
+        return None
+    truth = case.truth("current") if undone.truth is None else undone.truth
+    weight = undone.weight
+    if undone.keep is not None:
+        weight = np.where(undone.keep, 1.0 if weight is None else weight, 0.0)
+    metric = change.metric
+    rows = case.current.rows
+    blocks = block_count(rows)
+    index = contiguous_blocks(rows, blocks)
+    before = metric.sums(case.truth("current"), case.outputs("current"), index, blocks)
+    after = metric.sums(truth, outputs, index, blocks, weight)
+    # The same blocks are drawn for both sides: the comparison is paired.
+    both = resampled(np.concatenate([before, after], axis=1), _RESAMPLES, rng)
+    width = before.shape[1]
+    was, becomes = metric.finish(both[:, :width]), metric.finish(both[:, width:])
+    target = change.reference - _surrogate_gap(case, undone)
+    reference = rng.choice(change.reference_draws, _RESAMPLES) - _surrogate_gap(case, undone)
+    point = _share(
+        float(metric.finish(before.sum(axis=0)[None])[0]),
+        float(metric.finish(after.sum(axis=0)[None])[0]),
+        target,
+    )
+    return point, _shares(was, becomes, reference)
+
+
+def _share(was: float, becomes: float, target: float) -> float:
+    return (becomes - was) / (target - was) if target != was else math.nan
+
+
+def _shares(was: Floats, becomes: Floats, target: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((becomes - was) / (target - was))
+
+
+def _surrogate_gap(case: Case, undone: Undone) -> float:
+    """What a surrogate loses by itself: its metric on unseen reference rows against what was served."""
+    if not undone.features or case.predictor is None or case.predictor.kind == "model":
+        return 0.0
+    if "surrogate gap" not in case.cache:
+        rows = case.cache.get("surrogate held", np.arange(min(case.reference.rows, 4000)))
+        metric = measure(case).metric
+        truth, served = case.truth("reference")[rows], case.outputs("reference").take(rows)
+        replayed = case.predictor.predict(case.reference.frame[rows])
+        gap = metric.value(truth, served) - metric.value(truth, replayed)
+        case.cache["surrogate gap"] = gap if math.isfinite(gap) else 0.0
+    share = _changed_share(case, undone)
+    return float(case.cache["surrogate gap"]) * share
+
+
+def _changed_share(case: Case, undone: Undone) -> float:
+    changed = np.zeros(case.current.rows, dtype=bool)
+    for name, column in undone.features.items():
+        changed |= _differs(case.current.frame, name, column)
+    return float(changed.mean()) if len(changed) else 0.0
+
+
+def _reweighted_reference(
+    case: Case, change: Change, weight: Floats, rng: np.random.Generator
+) -> tuple[float, Floats]:
+    """How far the reference, weighted to look like the current window, goes towards its metric."""
+    metric = change.metric
+    rows = case.reference.rows
+    blocks = block_count(rows)
+    index = contiguous_blocks(rows, blocks)
+    truth, served = case.truth("reference"), case.outputs("reference")
+    plain = metric.sums(truth, served, index, blocks)
+    weighted = metric.sums(truth, served, index, blocks, weight)
+    both = resampled(np.concatenate([plain, weighted], axis=1), _RESAMPLES, rng)
+    width = plain.shape[1]
+    was, becomes = metric.finish(both[:, :width]), metric.finish(both[:, width:])
+    current = rng.choice(change.current_draws, _RESAMPLES)
+    point = _share(
+        change.reference, float(metric.finish(weighted.sum(axis=0)[None])[0]), change.current
+    )
+    return point, _shares(was, becomes, current)

@@ -1,0 +1,58 @@
+"""Trying the repairs that hypotheses propose, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ruleout import experiments as package
+from ruleout._errors import RuleoutError
+from ruleout._records import Explained, RepairPlan
+from ruleout._registry import REPAIRS, load_all
+from ruleout.experiments._replay import explain
+from ruleout.experiments._undone import Undone
+from ruleout.profile import Case
+
+
+class Bench:
+    """Applies repair plans to a case and remembers what came out."""
+
+    def __init__(self, case: Case) -> None:
+        load_all(package, "ruleout.repairs")
+        self.case = case
+        self.refused: dict[str, str] = {}
+        """Why a plan could not be carried out, by repair id."""
+        self._undone: list[tuple[RepairPlan, Undone | None]] = []
+        self._explained: list[tuple[RepairPlan, Explained | None]] = []
+
+    def undone(self, plan: RepairPlan) -> Undone | None:
+        """The world with the plan's fault undone; None (noted in `refused`) if it cannot be."""
+        for known, made in self._undone:
+            if known == plan:
+                return made
+        try:
+            made = REPAIRS[plan.repair].run(self.case, plan)
+        except RuleoutError as error:
+            self.refused[plan.repair] = str(error)
+            made = None
+        self._undone.append((plan, made))
+        return made
+
+    def explained(self, plan: RepairPlan) -> Explained | None:
+        """Share of the symptom that the plan takes away."""
+        for known, told in self._explained:
+            if known == plan:
+                return told
+        made = self.undone(plan)
+        told = None if made is None else explain(self.case, made)
+        self._explained.append((plan, told))
+        return told
+
+    def best(self, mode: str, plans: Sequence[RepairPlan]) -> tuple[RepairPlan, Explained] | None:
+        """Of the plans that undo `mode`, the one that explains most."""
+        found: list[tuple[RepairPlan, Explained]] = []
+        for plan in plans:
+            if plan.repair in REPAIRS and mode in REPAIRS[plan.repair].undoes:
+                told = self.explained(plan)
+                if told is not None:
+                    found.append((plan, told))
+        return max(found, key=lambda f: f[1].fraction, default=None)
