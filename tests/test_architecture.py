@@ -31,7 +31,7 @@ ORDER = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 BROAD_EXCEPTS = {
-    "_diagnose.py": "a crashing check becomes an abstention with its text",
+    "checks/_run.py": "a crashing check becomes an abstention with its text",
     "sources/models/_base.py": "a foreign runtime may raise anything; it becomes a ModelError",
 }
 

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from ruleout._errors import IncidentError
+from ruleout.bench import demos
+from ruleout.bench.demos._drawing import SHAPES, photographs
+from ruleout.profile._pixels import decode, encode_png
+
+STORIES = ("images", "fraud", "nulls")
+
+
+@pytest.fixture(scope="module", params=STORIES)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return demos.write(request.param, tmp_path_factory.mktemp("demos") / request.param)
+
+
+def _tables(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return pl.read_parquet(folder / "reference.parquet"), pl.read_parquet(
+        folder / "current.parquet"
+    )
+
+
+def _columns(folder: Path) -> dict[str, str]:
+    incident = yaml.safe_load((folder / "incident.yaml").read_text(encoding="utf-8"))
+    return dict(incident["data"]["columns"])
+
+
+def test_every_demo_is_written_by_its_name() -> None:
+    """The three demos are there under the names that the command line takes."""
+    assert tuple(demos.DEMOS) == STORIES
+
+
+def test_folder_is_whole(folder: Path) -> None:
+    """Everything that a demo's incident names stands in its folder, and the tables have its columns."""
+    columns = _columns(folder)
+    for frame in _tables(folder):
+        for role in ("id", "timestamp", "target", "prediction"):
+            assert columns[role] in frame.columns
+        assert frame[columns["id"]].n_unique() == frame.height
+        assert frame[columns["timestamp"]].is_sorted()
+    assert (folder / "changes.csv").is_file()
+
+
+def test_time_runs_from_one_window_to_the_other(folder: Path) -> None:
+    """The reference ends before the current window begins."""
+    before, after = _tables(folder)
+    ts = _columns(folder)["timestamp"]
+    assert before[ts].max() < after[ts].min()  # type: ignore[operator]
+
+
+def test_the_metric_falls_as_told(folder: Path) -> None:
+    """Accuracy of the photographs falls by about 15 points; precision and recall clearly fall."""
+    value = {
+        "images": lambda f: f.select(pl.col("predicted") == pl.col("category")).to_series().mean(),
+        "fraud": lambda f: f.filter(pl.col("blocked") == 1)["is_fraud"].mean(),
+        "nulls": lambda f: f.filter(pl.col("churned") == 1)["flagged"].mean(),
+    }[folder.name]
+    before, after = (value(frame) for frame in _tables(folder))
+    low, high = {"images": (0.12, 0.18), "fraud": (0.3, 0.5), "nulls": (0.1, 0.3)}[folder.name]
+    assert low < before - after < high
+
+
+def test_same_seed_same_bytes(tmp_path: Path) -> None:
+    """The same seed writes the same tables, another seed writes others."""
+    first, again, other = (
+        demos.write("nulls", tmp_path / name, seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    for name in ("reference.parquet", "current.parquet", "incident.yaml", "changes.csv"):
+        assert (first / name).read_bytes() == (again / name).read_bytes()
+    assert (first / "current.parquet").read_bytes() != (other / "current.parquet").read_bytes()
+
+
+def test_photographs_decode(tmp_path: Path) -> None:
+    """A drawn photograph is a PNG file of 48 x 48 pixels that shows more than one colour."""
+    kinds = np.array(sorted(SHAPES))
+    drawn = photographs(kinds, np.random.default_rng(0))
+    assert drawn.shape == (6, 48, 48, 3)
+    assert all(picture.std() > 15 for picture in drawn)
+    back = decode(encode_png(drawn[0]))
+    assert back is not None
+    assert (back.pixels == drawn[0]).all()
+
+
+def test_a_demo_overwrites_only_demos(tmp_path: Path) -> None:
+    """A folder with anything else in it is left alone; an earlier demo is replaced."""
+    busy = tmp_path / "busy"
+    busy.mkdir()
+    (busy / "thesis.tex").write_text("years of work", encoding="utf-8")
+    with pytest.raises(IncidentError, match="--out"):
+        demos.write("nulls", busy)
+    assert [p.name for p in busy.iterdir()] == ["thesis.tex"]
+    assert demos.write("nulls", demos.write("nulls", tmp_path / "demo")).name == "demo"
+
+
+def test_unknown_demo_names_those_there_are() -> None:
+    """Asking for a demo that does not exist lists those that do."""
+    with pytest.raises(IncidentError, match="images, fraud, nulls"):
+        demos.write("frauds", "nowhere")
