@@ -1,0 +1,80 @@
+"""From an incident to what the user asked to see of its diagnosis."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from ruleout._diagnose import run as diagnose
+from ruleout._errors import IncidentError
+from ruleout._records import Diagnosis
+from ruleout.cli._progress import Progress
+from ruleout.incident import Incident
+
+
+def answer(incident: Incident, chosen: Namespace, *, trust_model: bool) -> None:
+    """Diagnose the incident; write the files that `chosen` names, and the answer to the terminal.
+
+    Raises:
+        IncidentError: a file cannot be written where it should be; found before any work is done.
+    """
+    targets = {
+        form: getattr(chosen, form)
+        for form in ("json", "html", "markdown")
+        if getattr(chosen, form)
+    }
+    for form, target in targets.items():
+        _require_place(form, target)
+    with Progress(quiet=chosen.quiet) as progress:
+        diagnosis = diagnose(incident, trust_model=trust_model, seed=chosen.seed, progress=progress)
+        progress("writing")
+        texts = {form: _render(diagnosis, form) for form in targets}
+    for form, text in texts.items():
+        _write(form, targets[form], text)
+    if "-" not in targets.values() and not (chosen.quiet and targets):
+        _show(diagnosis)
+
+
+def _require_place(form: str, target: str) -> None:
+    path = Path(target)
+    if target == "-":
+        if form == "html":
+            raise IncidentError("--html is '-'; a report goes to a file, such as report.html")
+        return
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        problem = (
+            "it is a folder" if path.is_dir() else f"there is no folder {path.absolute().parent}"
+        )
+        raise IncidentError(
+            f"--{form} is {target!r}; {problem}; name a file in a folder that exists"
+        )
+
+
+def _render(diagnosis: Diagnosis, form: str) -> str:
+    from ruleout import postmortem
+    from ruleout.postmortem._codec import to_json
+
+    if form == "json":
+        return to_json(diagnosis)
+    return postmortem.html(diagnosis) if form == "html" else postmortem.markdown(diagnosis)
+
+
+def _write(form: str, target: str, text: str) -> None:
+    if target == "-":
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        raise IncidentError(
+            f"--{form} is {target!r}; it cannot be written: {error.strerror}"
+        ) from error
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    from rich.console import Console
+
+    from ruleout import postmortem
+
+    postmortem.terminal(diagnosis, Console())
