@@ -37,8 +37,9 @@ class Flips(NamedTuple):
     asymmetry: float
     """|T[0, 1] - T[1, 0]| over their sum for two classes; for more, that of the commonest pair."""
 
-    surprise: Floats
-    """Per row, flip posterior minus its expectation given x: mean zero where T tells all, (n,)."""
+    residual: Floats
+    """Observed class minus P(observed | x) under T, and in the last column the flip's posterior minus its
+    expectation given x: all mean zero given x where T tells all, (n, K + 1)."""
 
     gain: float
     """Mean log likelihood gained over no flips, nats a row."""
@@ -105,31 +106,45 @@ def fit_flips(probability: Floats, observed: Codes, *, steps: int = 40, prior: f
         transition=transition, rate=rate, pair=(start, end),
         pair_share=pair / rate if rate > 0 else 0.0,
         asymmetry=float(abs(forth - back) / max(forth + back, 1e-12)),
-        surprise=_surprise(probability, transition, observed), gain=float((likelihood - none).mean()),
+        residual=_residual(probability, transition, onehot), gain=float((likelihood - none).mean()),
     )
 
 
-def _surprise(probability: Floats, transition: Floats, observed: Codes) -> Floats:
+def _residual(probability: Floats, transition: Floats, onehot: Floats) -> Floats:
     seen = probability @ transition  # P(observed = k | x)
     kept = probability * np.diag(transition)[None, :]  # P(true = observed = k | x)
     flipped = 1.0 - kept / np.maximum(seen, 1e-12)
-    expected = (seen * flipped).sum(axis=1)
-    return np.asarray(flipped[np.arange(len(observed)), observed] - expected)
+    surprise = (onehot * flipped).sum(axis=1) - (seen * flipped).sum(axis=1)
+    return np.concatenate([onehot - seen, surprise[:, None]], axis=1)
+
+
+class Heterogeneity(NamedTuple):
+    """How well inputs foretell a residual."""
+
+    correlation: float
+    """Cross-fitted, over all outputs together; 0 when the residual does not depend on inputs."""
+
+    z: float
+    gain: Floats
+    """Share of the fit by column, (F,); sums to 1 or is all zero."""
 
 
 def heterogeneity(
-    x: Floats, surprise: Floats, *, rng: np.random.Generator,
+    x: Floats, residual: Floats, *, rng: np.random.Generator,
     categorical: NDArray[np.bool_] | None = None, trees: int = 40,
-) -> tuple[float, float]:
-    """How well x (n, F) foretells `surprise` (n,): cross-fitted correlation, and its z under independence."""
+) -> Heterogeneity:
+    """Foretell `residual` (n, K), mean zero, from x (n, F), two-fold cross-fitted."""
     fold = rng.permutation(len(x)) % 2
-    foretold = np.zeros(len(x))
+    foretold = np.zeros_like(residual)
+    gain = np.zeros(x.shape[1])
     for k in (0, 1):
         train = fold != k
-        model = fit(x[train], surprise[train], rng=rng, categorical=categorical, trees=trees, depth=3)
-        foretold[~train] = model.raw(x[~train])[:, 0] - surprise[train].mean()
-    spread = float(foretold.std() * surprise.std())
-    if spread <= 1e-12:
-        return 0.0, 0.0
-    correlation = float(((foretold - foretold.mean()) * (surprise - surprise.mean())).mean() / spread)
-    return correlation, correlation * float(np.sqrt(len(x)))
+        model = fit(x[train], residual[train], rng=rng, categorical=categorical, trees=trees, depth=3)
+        foretold[~train] = model.raw(x[~train]) - residual[train].mean(axis=0)
+        gain += model.gain
+    product = (foretold * residual).sum(axis=1)
+    scale = float(np.sqrt((foretold**2).sum() * (residual**2).sum()))
+    if scale <= 1e-12 or product.std() <= 1e-12:
+        return Heterogeneity(0.0, 0.0, np.zeros(x.shape[1]))
+    z = float(product.mean() / product.std() * np.sqrt(len(x)))
+    return Heterogeneity(float(product.sum()) / scale, z, gain / max(float(gain.sum()), 1e-12))

@@ -1,0 +1,218 @@
+"""What the checks of this rung share: the labelled rows of both windows as arrays, and the split of the change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.profile import Case, Outputs
+from ruleout.stats._boosting import Floats
+from ruleout.stats._decompose import Decomposition, Window, decompose
+from ruleout.stats._density import density_ratio
+from ruleout.stats._prior import class_shares
+from ruleout.stats._twosample import categories, ks
+
+ROWS = 12_000
+"""Rows of each window that the models of this rung look at."""
+
+BLOCKS = 24
+LEAST = 200
+"""Labelled rows a window needs before anything is split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The looked-at rows of one window."""
+
+    rows: NDArray[np.int64]
+    """Their positions in the sample, ascending, (n,)."""
+
+    x: Floats
+    """Encoded inputs (n, F)."""
+
+    loss: Floats
+    """Per-row loss (n,), finite."""
+
+    truth: NDArray[np.generic]
+    outputs: Outputs
+    block: NDArray[np.int64]
+    """Time block of each row (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Both windows side by side."""
+
+    reference: Side
+    current: Side
+    categorical: NDArray[np.bool_]
+    """Which encoded columns are codes, (F,)."""
+
+    owner: tuple[str, ...]
+    """The input column that each encoded column belongs to, (F,)."""
+
+    lower_is_worse: bool
+    """Whether a fall of the metric is the harm."""
+
+
+def view(case: Case) -> View | None:
+    """The view of a case, computed once; None when a window has too few labelled rows or no inputs."""
+    if "world view" not in case.cache:
+        case.cache["world view"] = _build(case)
+    found: View | None = case.cache["world view"]
+    return found
+
+
+def _build(case: Case) -> View | None:
+    sides = []
+    categorical = np.empty(0, dtype=bool)
+    for which in ("reference", "current"):
+        loss = case.loss(which)  # type: ignore[arg-type]
+        known = np.flatnonzero(np.isfinite(loss))
+        if len(known) < LEAST:
+            return None
+        if len(known) > ROWS:
+            known = np.sort(case.rng(f"world rows {which}").choice(known, ROWS, replace=False))
+        x, categorical = _encoded(case, which, known)
+        if x.shape[1] == 0:
+            return None
+        block = (np.arange(len(known)) * BLOCKS // len(known)).astype(np.int64)
+        sides.append(Side(
+            known.astype(np.int64), x, loss[known], case.truth(which)[known],  # type: ignore[arg-type]
+            case.outputs(which).take(known), block,  # type: ignore[arg-type]
+        ))
+    owner = column_owners(case, len(categorical))
+    return View(sides[0], sides[1], categorical, owner, case.metric.higher_is_better)
+
+
+def _encoded(case: Case, which: str, rows: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
+    frame = case.table(which).frame  # type: ignore[arg-type]
+    if case.representations:  # these are cached by frame: encode all, then choose
+        x, categorical = case.encode(frame)
+        return x[rows], categorical
+    return case.encode(frame[rows])
+
+
+def column_owners(case: Case, width: int) -> tuple[str, ...]:
+    """The input column of each encoded column, in the order of `Case.encode`."""
+    names: list[str] = []
+    for name, kind in case.kinds.items():
+        if name in case.representations:
+            names += [name] * len(case.representations[name].names)
+        elif kind in ("categorical", "numeric", "datetime"):
+            names.append(name)
+    if len(names) != width:
+        raise ValueError(f"encoding has {width} columns, but the inputs account for {len(names)}")
+    return tuple(names)
+
+
+def window(case: Case, side: Side) -> Window:
+    """One side in the form that the decomposition takes; the metric is the incident's own."""
+    classes = None if side.truth.dtype.kind == "f" else side.truth.astype(np.int64)
+    return Window(
+        x=side.x,
+        loss=side.loss,
+        metric=lambda weight: case.metric.value(side.truth, side.outputs, weight),
+        classes=classes,
+        block=side.block,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The decomposition of the symptom, and what it rests on."""
+
+    parts: Decomposition
+    usual_auc: float
+    """AUC of telling the two halves of the reference apart: how much inputs move anyway."""
+
+    prior: PriorTest
+
+
+@dataclass(frozen=True, slots=True)
+class PriorTest:
+    """Whether the class balance moved and the classes still look the same."""
+
+    reference: Floats
+    current: Floats
+    distance: float
+    p_value: float
+    conditional: float
+    """Largest KS distance of the score, or shift of decisions, within a class."""
+
+    conditional_p: float
+
+    @property
+    def moved(self) -> bool:
+        """Whether the balance moved, beyond chance and by a point or more."""
+        return self.p_value < 1e-3 and self.distance >= 0.01
+
+
+def split(case: Case) -> Split | None:
+    """The decomposition of a case's symptom, computed once; None without a view."""
+    if "world split" not in case.cache:
+        case.cache["world split"] = _split(case)
+    found: Split | None = case.cache["world split"]
+    return found
+
+
+def _split(case: Case) -> Split | None:
+    seen = view(case)
+    if seen is None:
+        return None
+    rng = case.rng("world split")
+    ref, cur = seen.reference, seen.current
+    prior = prior_test(case, seen)
+    marginal = density_ratio(ref.x, cur.x, rng=rng, categorical=seen.categorical)
+    half = len(ref.x) // 2
+    usual = density_ratio(ref.x[:half], ref.x[half:], rng=rng, categorical=seen.categorical)
+    balanced = prior.moved and _classes_unchanged(prior)
+    parts = decompose(
+        window(case, ref), window(case, cur), rng=rng, categorical=seen.categorical,
+        balanced=balanced, ratio=None if balanced else marginal,
+    )
+    return Split(parts, usual.auc, prior)
+
+
+def _classes_unchanged(prior: PriorTest) -> bool:
+    """Within classes nothing moved, or so little beside the balance that the balance is the news."""
+    return prior.conditional_p > 1e-3 or prior.conditional < 0.35 * prior.distance
+
+
+def prior_test(case: Case, seen: View) -> PriorTest:
+    """Compare class shares, and the outputs within each class, between the windows."""
+    classes = len(case.classes)
+    ref, cur = seen.reference, seen.current
+    if classes < 2 or ref.truth.dtype.kind == "f":
+        return PriorTest(np.empty(0), np.empty(0), 0.0, 1.0, 0.0, 1.0)
+    before, after = ref.truth.astype(np.int64), cur.truth.astype(np.int64)
+    counts = [np.bincount(t[t >= 0], minlength=classes) for t in (before, after)]
+    found = categories(*counts)
+    worst, p_value, tests = 0.0, 1.0, 0
+    for k in range(classes):
+        if min(counts[0][k], counts[1][k]) < 30:
+            continue
+        tests += 1
+        distance, p = _within(ref.outputs.take(before == k), cur.outputs.take(after == k), k, classes)
+        worst, p_value = max(worst, distance), min(p_value, p)
+    return PriorTest(
+        class_shares(before, classes), class_shares(after, classes), found.effect, found.p_value,
+        worst, min(1.0, p_value * max(tests, 1)),
+    )
+
+
+def _within(before: Outputs, after: Outputs, k: int, classes: int) -> tuple[float, float]:
+    if before.score is not None and after.score is not None:
+        test = ks(before.score, after.score)
+        return test.effect, test.p_value
+    if before.scores is not None and after.scores is not None:
+        test = ks(before.scores[:, k], after.scores[:, k])
+        return test.effect, test.p_value
+    counts = [
+        np.bincount(o.decision[o.decision >= 0].astype(np.int64), minlength=classes)
+        for o in (before, after)
+    ]
+    test = categories(*counts)
+    return test.effect, test.p_value

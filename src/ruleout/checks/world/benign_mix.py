@@ -1,0 +1,108 @@
+"""Is it only that more rows come from a group that was always harder?
+
+Rule: for every declared segment, weight the reference to the current mix of its groups. Where that reproduces the change
+and no group changed within, nothing is broken: the metric moved because its population did (the two halves of a
+Kitagawa-Oaxaca decomposition). Only declared segments count, because they are how the owner sees the population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.world._view import View, view
+from ruleout.profile import Case
+from ruleout.stats._boosting import Floats
+
+MODES = ("benign_mix",)
+_DRAWS = 200
+
+
+class Mix(NamedTuple):
+    """What the mix of one segment's groups does to the metric."""
+
+    change: float
+    mixed: float
+    """Part of the change that the current mix brings at the reference's rates."""
+
+    low: float
+    high: float
+    """90% interval of the rest: the change within groups."""
+
+    least: float
+    """Smallest share of the change that the mix explains, at 90%."""
+
+
+@check("benign_mix", layer="none", rung="world", looks_for=MODES,
+       needs=("data.reference", "data.current", "data.columns.segments", "data.columns.target"))
+def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Compare mix and rate over each declared segment."""
+    if case.significant is False:
+        return [Clear(MODES, Subject(), "the metric did not change", 0.0)]
+    if not case.segments:
+        return [Abstained(MODES, "no segments are declared", "data.columns.segments")]
+    seen = view(case)
+    if seen is None:
+        return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]
+    told = [(name, mix_of(case, seen, name, rng)) for name in case.segments]
+    known = [(name, mix) for name, mix in told if mix is not None and mix.change != 0]
+    if not known:
+        return [Abstained(MODES, "no segment has between 2 and 200 groups in both windows")]
+    name, mix = max(known, key=lambda item: item[1].mixed / item[1].change)
+    share = mix.mixed / mix.change
+    flat = mix.low <= 0 <= mix.high and abs(mix.change - mix.mixed) < 0.35 * abs(mix.change)
+    text = (f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}; within groups it moved by "
+            f"{mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]")
+    if not flat or mix.least < 0.4:
+        return [Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")]
+    subject = Subject("segment", (name,))
+    return [Finding(
+        signal="benign_mix.explains", subject=subject, statement=text, statistic=mix.mixed, effect=share, p_value=None,
+        strength=float(np.clip(share, 0.0, 1.0)), supports=MODES,
+        against=("concept_drift", "label_noise", "corrupted_labels"),
+        repairs=(RepairPlan("reweight", subject, options={"to": "segment", "column": name}),),
+    )]
+
+
+def mix_of(case: Case, seen: View, name: str, rng: np.random.Generator) -> Mix | None:
+    """Mix and rate parts over the groups of one column; None for too few or too many groups."""
+    ref, cur = seen.reference, seen.current
+    before, now = case.codes("reference", name)[ref.rows], case.codes("current", name)[cur.rows]
+    if not 2 <= len(np.unique(before)) <= 200:
+        return None
+    size = len(case.vocabulary(name)) + 1
+
+    def parts(a: Floats, b: Floats) -> tuple[float, float]:
+        """Change and mixed part for bootstrap counts of the rows of both windows."""
+        weight = _group_weights(before, now, size, a, b)
+        start = case.metric.value(ref.truth, ref.outputs, a)
+        mixed = case.metric.value(ref.truth, ref.outputs, weight)
+        return case.metric.value(cur.truth, cur.outputs, b) - start, mixed - start
+
+    change, mixed = parts(np.ones(len(before)), np.ones(len(now)))
+    draws = np.array([parts(_counts(len(before), rng), _counts(len(now), rng)) for _ in range(_DRAWS)])
+    low, high = np.nanquantile(draws[:, 0] - draws[:, 1], [0.05, 0.95])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        least = float(np.nanquantile(draws[:, 1] / draws[:, 0], 0.05))
+    return Mix(change, mixed, float(low), float(high), least)
+
+
+def _counts(n: int, rng: np.random.Generator) -> Floats:
+    return np.bincount(rng.integers(0, n, n), minlength=n).astype(float)
+
+
+def _group_weights(
+    before: NDArray[np.int32], now: NDArray[np.int32], size: int, a: Floats, b: Floats
+) -> Floats:
+    old = np.bincount(before + 1, weights=a, minlength=size)
+    new = np.bincount(now + 1, weights=b, minlength=size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = np.where(old > 0, (new / new.sum()) / (old / old.sum()), 0.0)
+    return np.asarray(a * factor[before + 1])
+
+

@@ -1,0 +1,88 @@
+"""Do the model's own answers come back in its inputs?
+
+Rule: a numeric input whose tie to the score changes steadily through the current window, beyond what the reference ever
+showed, while its tie was steady there. A holdback that the model does not touch (a boolean column named among the
+segments) must be free of it. The score depends on its inputs anyway, so only the *growth* of the tie is evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
+from ruleout._registry import check
+from ruleout.checks.world._view import View, view
+from ruleout.profile import Case
+from ruleout.stats._boosting import Floats
+from ruleout.stats._twosample import normal_sf
+
+MODES = ("feedback_loop",)
+_PIECES = 8
+
+
+class Tie(NamedTuple):
+    """Correlation of an input with the answers over pieces of a window, and how it grows."""
+
+    first: float
+    last: float
+    z: float
+
+
+@check("feedback", layer="data", rung="world", looks_for=MODES,
+       needs=("data.reference", "data.current", "data.columns.timestamp"))
+def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Look for a tie between an input and the answers that grows through the current window."""
+    del rng
+    if case.significant is False:
+        return [Clear(MODES, Subject(), "the metric did not change", 0.0)]
+    seen = view(case)
+    if seen is None or case.current.time is None:
+        return [Abstained(MODES, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+    said = [_answers(seen, side) for side in ("reference", "current")]
+    found: list[tuple[float, str, Tie]] = []
+    for name in case.numeric:
+        usual = tie(case.reference.numeric(name)[seen.reference.rows], said[0])
+        now = tie(case.current.numeric(name)[seen.current.rows], said[1])
+        if usual is None or now is None:
+            continue
+        level = (usual.first + usual.last) / 2
+        away = abs(now.last - level) - abs(now.first - level)
+        if abs(now.z) > 6 and abs(usual.z) < 4 and away > 0.1:
+            found.append((abs(now.z), name, now))
+    if not found:
+        text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
+        return [Clear(MODES, Subject(), text, 0.1, "feedback.none")]
+    z, name, now = max(found)
+    return [Finding(
+        signal="feedback.grows", subject=Subject("feature", (name,)),
+        statement=(f"the correlation of {name} with the answers goes from {now.first:+.2f} to {now.last:+.2f} through the "
+                   f"current window (z = {z:.1f}), and stood still in the reference"),
+        statistic=now.last, effect=now.last - now.first, p_value=max(2 * normal_sf(z), 1e-300),
+        strength=float(np.clip(abs(now.last - now.first) / 0.3, 0.2, 1.0)), supports=MODES,
+    )]
+
+
+def _answers(seen: View, side: str) -> Floats:
+    outputs = seen.reference.outputs if side == "reference" else seen.current.outputs
+    return outputs.decision.astype(float) if outputs.score is None else outputs.score
+
+
+def tie(values: Floats, said: Floats) -> Tie | None:
+    """Correlation by pieces of rows in order; z of its trend against sampling noise. None when constant."""
+    correlations, weights = [], []
+    for piece in np.array_split(np.arange(len(values)), _PIECES):
+        x, y = values[piece], said[piece]
+        known = np.isfinite(x) & np.isfinite(y)
+        if known.sum() < 30 or x[known].std() == 0 or y[known].std() == 0:
+            return None
+        correlations.append(float(np.corrcoef(x[known], y[known])[0, 1]))
+        weights.append(int(known.sum()))
+    fisher = np.arctanh(np.clip(correlations, -0.999, 0.999))
+    at = np.linspace(-1, 1, _PIECES)
+    slope = float(at @ fisher / (at @ at))
+    se = float(1.0 / np.sqrt(np.mean(weights) * (at @ at)))
+    middle = float(np.mean(fisher))
+    return Tie(float(np.tanh(middle - slope)), float(np.tanh(middle + slope)), slope / se)

@@ -1,0 +1,243 @@
+"""What time itself explains: a season, a slow decline, an end already reached, an event that was planned.
+
+Rules. Season: the reference's rows at the same hours and weekdays, weighted to the current ones, show the same level.
+Staleness: the loss already rose through the reference, and its slope leads to the current level without a step.
+Recovered: a stretch was bad, and the last quarter of the window is back. Planned: a calendar or chaos event stands
+where the level changes. Assumes timestamps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.world._view import BLOCKS, LEAST
+from ruleout.profile import Case, Which
+from ruleout.stats._boosting import Floats
+from ruleout.stats._changepoint import pulse, step
+from ruleout.stats._prior import balance_weights
+from ruleout.stats._twosample import normal_sf
+
+NEEDS = ("data.reference", "data.current", "data.columns.timestamp", "data.columns.target")
+_PLANNED = ("calendar", "chaos")
+
+
+class Timed(NamedTuple):
+    """Labelled rows of one window in order of time."""
+
+    time: Floats
+    loss: Floats
+    rows: NDArray[np.int64]
+
+
+def timed(case: Case, which: Which) -> Timed | None:
+    """Time and loss of the labelled rows; None without timestamps or with fewer than 200 rows."""
+    time = case.table(which).time
+    if time is None:
+        return None
+    loss = case.loss(which)
+    rows = np.flatnonzero(np.isfinite(loss) & np.isfinite(time))
+    if len(rows) < LEAST:
+        return None
+    rows = rows[np.argsort(time[rows], kind="stable")]
+    return Timed(time[rows], loss[rows], rows.astype(np.int64))
+
+
+def calendar_cells(time: Floats, *, weekday: bool) -> NDArray[np.int64]:
+    """Cell of each instant: block of two hours of the day, by weekday if asked."""
+    block = (time % 86_400 // 7_200).astype(np.int64)
+    day = ((time // 86_400).astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
+    return block + 12 * day if weekday else block
+
+
+def season_weight(before: Floats, now: Floats) -> Floats | None:
+    """Weights (n,) that give the reference the current mix of hours and weekdays; None where it lacks them."""
+    for weekday in (True, False):
+        old, new = calendar_cells(before, weekday=weekday), calendar_cells(now, weekday=weekday)
+        count, wanted = np.bincount(old, minlength=84), np.bincount(new, minlength=84)
+        days = len(np.unique(before // 86_400))
+        if (count[wanted > 0.002 * len(now)] >= 15).all() and days >= (8 if weekday else 2):
+            return balance_weights(old, new, 84)
+    return None
+
+
+@check("season", layer="none", rung="world", looks_for=("seasonality",), needs=NEEDS)
+def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Compare the current window with the same hours and weekdays of the reference."""
+    modes = ("seasonality",)
+    before, now = timed(case, "reference"), timed(case, "current")
+    if before is None or now is None:
+        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+    if case.significant is False:
+        return [Clear(modes, Subject(), "the metric did not change", 0.0)]
+    weight = season_weight(before.time, now.time)
+    if weight is None:
+        return [Abstained(modes, "the reference does not cover the current hours and weekdays twice")]
+    truth, outputs = (case.truth("reference")[before.rows], case.outputs("reference").take(before.rows))
+    start = case.metric.value(truth, outputs)
+    seasonal = case.metric.value(truth, outputs, weight)
+    end = case.metric.value(case.truth("current")[now.rows], case.outputs("current").take(now.rows))
+    if not np.isfinite([start, seasonal, end]).all() or end == start:
+        return [Abstained(modes, "the metric cannot be computed in both windows")]
+    share = (seasonal - start) / (end - start)
+    rest = _day_blocks(before, now, weight, rng)
+    text = (f"at the hours and weekdays of the current window {case.metric.name} was {seasonal:.3g} in the reference "
+            f"({start:.3g} over all of it, {end:.3g} now): {share:.0%} of the change is the season")
+    if share < 0.6 or rest < 0.01:
+        return [Clear(modes, Subject(), text, 0.4, "season.none")]
+    return [Finding(
+        signal="season.explains", subject=Subject("metric", (case.metric.name,)), statement=text, statistic=seasonal,
+        effect=share, p_value=None, strength=float(np.clip(share, 0.0, 1.0)), supports=modes,
+        against=("concept_drift", "covariate_shift", "label_noise", "corrupted_labels"),
+        repairs=(RepairPlan("reweight", Subject("metric", (case.metric.name,)), options={"to": "season"}),),
+    )]
+
+
+def _day_blocks(before: Timed, now: Timed, weight: Floats, rng: np.random.Generator) -> float:
+    """p-value of the loss left over after the season: current against weighted reference, by blocks of time."""
+    def mean(part: Timed, w: Floats) -> Floats:
+        index = (np.arange(len(part.loss)) * BLOCKS // len(part.loss)).astype(np.int64)
+        return np.stack([np.bincount(index, weights=w * part.loss), np.bincount(index, weights=w)], axis=1)
+
+    a, b = mean(before, weight), mean(now, np.ones(len(now.loss)))
+    draws = np.array([
+        _ratio(b[rng.integers(0, BLOCKS, BLOCKS)]) - _ratio(a[rng.integers(0, BLOCKS, BLOCKS)])
+        for _ in range(300)
+    ])
+    gap = _ratio(b) - _ratio(a)
+    return float(2 * normal_sf(abs(gap) / max(float(np.nanstd(draws)), 1e-12)))
+
+
+def _ratio(sums: Floats) -> float:
+    return float(sums[:, 0].sum() / max(float(sums[:, 1].sum()), 1e-12))
+
+
+@check("slow_decline", layer="model", rung="world", looks_for=("model_staleness",), needs=NEEDS)
+def slow_decline(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Look for a rise of the loss through the reference that leads to the current level."""
+    del rng
+    modes = ("model_staleness",)
+    before, now = timed(case, "reference"), timed(case, "current")
+    if before is None or now is None:
+        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+    if case.significant is False:
+        return [Clear(modes, Subject(), "the metric did not change", 0.0)]
+    if float(now.time[0]) < float(before.time[-1]) - 1:
+        return [Abstained(modes, "the current window does not follow the reference in time")]
+    slope, se = _slope(before.time, before.loss)
+    lead = float(np.median(now.time) - np.median(before.time))
+    rise = float(now.loss.mean() - before.loss.mean())
+    z, share = slope / max(se, 1e-300), slope * lead / rise if rise > 0 else 0.0
+    jump = _jump(before, now)
+    text = (f"through the reference the loss rose by {slope * (before.time[-1] - before.time[0]):+.3g} (z = {z:.1f}); carried "
+            f"on, that slope explains {share:.0%} of the rise, and the step between the windows is {jump:+.3g}")
+    if z < 3 or not 0.4 <= share <= 2.5 or jump > 0.5 * rise:
+        return [Clear(modes, Subject(), text, 0.4, "slow_decline.none")]
+    version = case.incident.models["current"].version if "current" in case.incident.models else None
+    subject = Subject("model", (version or "current",))
+    return [Finding(
+        signal="slow_decline.ramp", subject=subject, statement=text, statistic=slope, effect=share,
+        p_value=normal_sf(z), strength=float(np.clip(min(share, 1.0) * min(z / 6, 1.0), 0.2, 1.0)), supports=modes,
+        against=("wrong_version", "unit_change", "corrupted_labels", "evaluation_bug"),
+    )]
+
+
+def _slope(time: Floats, loss: Floats) -> tuple[float, float]:
+    """Slope of the loss in time by blocks, and its standard error from the blocks' own scatter."""
+    block = (np.arange(len(time)) * BLOCKS // len(time)).astype(np.int64)
+    count = np.bincount(block)
+    x, y = np.bincount(block, weights=time) / count, np.bincount(block, weights=loss) / count
+    x = x - x.mean()
+    spread = float(x @ x)
+    if spread <= 0:
+        return 0.0, 1.0
+    slope = float(x @ y) / spread
+    scatter = y - y.mean() - slope * x
+    return slope, float(np.sqrt(scatter @ scatter / (BLOCKS - 2) / spread))
+
+
+def _jump(before: Timed, now: Timed) -> float:
+    """Step of the loss at the boundary, over what both windows' own slopes lead to there."""
+    edge = []
+    for part, at in ((before, before.time[-1]), (now, now.time[0])):
+        slope, _ = _slope(part.time, part.loss)
+        edge.append(float(part.loss.mean() + slope * (at - part.time.mean())))
+    return edge[1] - edge[0]
+
+
+@check("recovered", layer="none", rung="world", looks_for=("already_recovered",), needs=NEEDS)
+def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Look for a bad stretch that ended before the window did."""
+    del rng
+    modes = ("already_recovered",)
+    before, now = timed(case, "reference"), timed(case, "current")
+    if before is None or now is None:
+        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+    base, variance = float(before.loss.mean()), float(now.loss.var()) or 1e-9
+    blocks = int(np.clip(len(now.loss) // 40, 8, 60))
+    block = (np.arange(len(now.loss)) * blocks // len(now.loss)).astype(np.int64)
+    weight = np.bincount(block).astype(float)
+    values = np.bincount(block, weights=now.loss) / weight
+    worst = pulse(values, weight, base, variance)
+    left, tail = values[worst.stop:], weight[worst.stop:]
+    if worst.z < 4 or len(left) < 0.2 * blocks:
+        return [Clear(modes, Subject(), "no bad stretch ended before the window did", 0.2, "recovered.none")]
+    during = float(np.average(values[worst.start:worst.stop], weights=weight[worst.start:worst.stop]))
+    after = float(np.average(left, weights=tail))
+    se = float(np.sqrt(variance / tail.sum() + before.loss.var() / len(before.loss)))
+    back = after - base < 2 * se and after - base < 0.2 * (during - base)
+    at = now.time[np.searchsorted(block, min(worst.stop, blocks - 1))]
+    text = (f"the loss was {during:.3g} for {(worst.stop - worst.start) / blocks:.0%} of the window and is {after:.3g} since "
+            f"(reference {base:.3g})")
+    if not back:
+        return [Clear(modes, Subject(), text, 0.2, "recovered.not_back")]
+    return [Finding(
+        signal="recovered.back", subject=Subject("metric", (case.metric.name,)), statement=text,
+        statistic=float(at), effect=(during - after) / max(during - base, 1e-12), p_value=normal_sf(worst.z),
+        strength=1.0, supports=modes,
+    )]
+
+
+@check("planned", layer="none", rung="world", looks_for=("planned_event",), needs=(*NEEDS, "changes"))
+def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Look for a planned event where the level of the loss changed."""
+    del rng
+    modes = ("planned_event",)
+    before, now = timed(case, "reference"), timed(case, "current")
+    if before is None or now is None:
+        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+    events = [c for c in case.changes if c.kind in _PLANNED and before.time[0] <= c.at <= now.time[-1]]
+    if not case.changes:
+        return [Abstained(modes, "no change log", "changes")]
+    if not events:
+        return [Clear(modes, Subject(), "no calendar or chaos event lies in the windows", 0.0, "planned.none")]
+    low, high = _onset(before, now)
+    near = [c for c in events if low <= c.at <= high]
+    if not near or case.significant is False:
+        text = f"{len(events)} planned events, none where the loss changed"
+        return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
+    event = min(near, key=lambda c: abs(c.at - (low + high) / 2))
+    return [Finding(
+        signal="planned.coincides", subject=Subject("change", (event.id,)),
+        statement=f"the loss changed when a planned event began: {event.description}", statistic=event.at,
+        effect=1.0, p_value=None, strength=1.0, supports=modes,
+    )]
+
+
+def _onset(before: Timed, now: Timed) -> tuple[float, float]:
+    """Interval of instants in which the level of the loss changed, a block wider on either side."""
+    blocks = int(np.clip(len(now.loss) // 40, 4, 60))
+    block = (np.arange(len(now.loss)) * blocks // len(now.loss)).astype(np.int64)
+    count = np.bincount(block).astype(float)
+    values = np.r_[before.loss.mean(), np.bincount(block, weights=now.loss) / count]
+    weight = np.r_[float(len(before.loss)), count]
+    found = step(values, weight, float(now.loss.var() + before.loss.var()) / 2 or 1e-9)
+    starts = np.r_[now.time[np.searchsorted(block, np.arange(blocks))], now.time[-1]]
+    width = float(now.time[-1] - now.time[0]) / blocks
+    first, last = starts[max(found.low - 1, 0)], starts[min(found.high - 1, blocks)]
+    return float(first) - 1.5 * width, float(last) + 1.5 * width
