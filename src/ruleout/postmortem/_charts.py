@@ -15,7 +15,17 @@ Instant = str | float
 Numbers = list[float | None]
 Format = Literal["share", "number", "count"]
 
-PLACES: Final = ("metric", "undo", "waterfall", "slices", "confusion", "images", "graph", "series", "spans")
+PLACES: Final = (
+    "metric",
+    "undo",
+    "waterfall",
+    "slices",
+    "confusion",
+    "images",
+    "graph",
+    "series",
+    "spans",
+)
 """Names in `Diagnosis.charts` that have a fixed place in the report; others follow these."""
 
 

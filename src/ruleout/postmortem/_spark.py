@@ -14,7 +14,9 @@ _FEWEST: Final = 4
 _ENDS: Final = 18
 
 
-def sparkline(chart: Mapping[str, Any], width: int, *, ascii_only: bool = False) -> list[tuple[str, str]]:
+def sparkline(
+    chart: Mapping[str, Any], width: int, *, ascii_only: bool = False
+) -> list[tuple[str, str]]:
     """Lines of text with their styles: the metric, and the onset beneath it.
 
     Empty when the chart has fewer than four values; gaps stay blank.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ruleout._records import AlignedChange, Diagnosis, Hypothesis, Remedy, Symptom
+from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Remedy, Symptom
 from ruleout.postmortem import _words as words
 
 STATUS: Final = {
@@ -87,7 +87,11 @@ def proof(hypothesis: Hypothesis, symptom: Symptom) -> str:
         }.get(hypothesis.status, "not proven")
         return f"{likely}, {tail}"
     what = f"the change in {words.clean(symptom.metric, 40)}" if symptom.metric else "the symptom"
-    verb = "undoing it takes away" if hypothesis.status == "confirmed" else "undoing it would take away"
+    verb = (
+        "undoing it takes away"
+        if hypothesis.status == "confirmed"
+        else "undoing it would take away"
+    )
     return f"{likely}; {verb} {share(hypothesis)} of {what}"
 
 
@@ -109,8 +113,9 @@ def method(hypothesis: Hypothesis) -> str:
 
 
 def elsewhere(diagnosis: Diagnosis) -> float:
-    """The mass on something that is not in the list; none when several causes hold at once."""
-    return max(0.0, 1.0 - sum(h.probability for h in diagnosis.hypotheses))
+    """The mass on something that is not in the list."""
+    unknown = words.finite(diagnosis.layers.get("unknown")) or 0.0
+    return max(unknown, 1.0 - sum(h.probability for h in diagnosis.hypotheses))
 
 
 def _nothing(diagnosis: Diagnosis) -> str:
@@ -140,7 +145,9 @@ def _undecided(diagnosis: Diagnosis) -> str:
     if (rest := elsewhere(diagnosis)) >= 0.15:
         sentence += f", and {words.percent(rest)} is on something not in the list"
     if diagnosis.next_evidence:
-        sentence += f". Most would be learned from {words.need_text(diagnosis.next_evidence[0].gather)}"
+        sentence += (
+            f". Most would be learned from {words.need_text(diagnosis.next_evidence[0].gather)}"
+        )
     return f"{sentence}."
 
 
@@ -193,7 +200,11 @@ def who(diagnosis: Diagnosis) -> str:
     named = [h.subject for h in causes(diagnosis) if h.subject.kind in {"segment", "class", "host"}]
     parts = [words.subject_text(subject) for subject in named]
     parts += _worst_slices(diagnosis)
-    return words.listed(parts, 3) if parts else "not localised: no segment stands out, or none was looked at"
+    return (
+        words.listed(parts, 3)
+        if parts
+        else "not localised: no segment stands out, or none was looked at"
+    )
 
 
 def _worst_slices(diagnosis: Diagnosis) -> list[str]:
@@ -204,12 +215,20 @@ def _worst_slices(diagnosis: Diagnosis) -> list[str]:
         return []
     moved: list[tuple[float, str]] = []
     for row in rows:
-        before, after = (words.finite(row.get(k)) if isinstance(row, Mapping) else None for k in ("before", "after"))
+        before, after = (
+            words.finite(row.get(k)) if isinstance(row, Mapping) else None
+            for k in ("before", "after")
+        )
         # A slice is hit when it lost clearly more than the whole did.
         if before is None or after is None or (after - before) / change < 1.25:
             continue
         label = words.clean(row.get("name", "?"), 40)
-        moved.append(((after - before) / change, f"{label} {words.figure(before, change)} → {words.figure(after, change)}"))
+        moved.append(
+            (
+                (after - before) / change,
+                f"{label} {words.figure(before, change)} → {words.figure(after, change)}",
+            )
+        )
     return [text for _, text in sorted(moved, key=lambda item: -item[0])]
 
 
@@ -217,7 +236,20 @@ def remedies(diagnosis: Diagnosis, *kinds: str) -> tuple[Remedy, ...]:
     """What to do about the causes: the kinds in the given order, without repeats."""
     every = [r for h in causes(diagnosis) for r in h.remedies]
     ordered = [r for kind in kinds for r in every if r.kind == kind]
-    return tuple({r.action: r for r in reversed(ordered)}[a] for a in words.unique(r.action for r in ordered))
+    return tuple(
+        {r.action: r for r in reversed(ordered)}[a] for a in words.unique(r.action for r in ordered)
+    )
+
+
+def kind(remedy: Remedy) -> str:
+    """When a remedy is meant for."""
+    return {"mitigate": "now", "fix": "for good"}.get(remedy.kind, words.clean(remedy.kind, 20))
+
+
+def parts(step: NextEvidence) -> str:
+    """Which hypotheses an observation would part."""
+    titles = [words.mode_title(m) for m in step.separates]
+    return f"{titles[0]} from {titles[1]}" if len(titles) == 2 else words.listed(titles, 4)
 
 
 def effect(remedy: Remedy, symptom: Symptom) -> str:
@@ -252,7 +284,9 @@ def ruled_out(diagnosis: Diagnosis) -> tuple[Group, ...]:
 
 
 def _heads(checks: Sequence[str]) -> str:
-    return words.listed([words.clean(c.replace("_", " "), 60) for c in checks], 3) or "unnamed check"
+    return (
+        words.listed([words.clean(c.replace("_", " "), 60) for c in checks], 3) or "unnamed check"
+    )
 
 
 def not_checked(diagnosis: Diagnosis) -> tuple[Group, ...]:

@@ -21,7 +21,11 @@ from ruleout.postmortem._spark import sparkline
 _GUTTER: Final = 11
 _WIDE: Final = 140
 _SIGN: Final = {"cause_found": "●", "inconclusive": "◐", "no_incident": "○"}
-_STYLE: Final = {"cause_found": "bold red", "inconclusive": "bold yellow", "no_incident": "bold green"}
+_STYLE: Final = {
+    "cause_found": "bold red",
+    "inconclusive": "bold yellow",
+    "no_incident": "bold green",
+}
 _ASCII: Final = str.maketrans({
     "●": "*", "◐": "?", "○": "o", "→": ">", "–": "-", "…": "~", "×": "x", "−": "-", "·": "-", "±": "~",
     "─": "-", "▲": "^", "≥": ">", "≤": "<", "│": "|", "\ufffd": "?",
@@ -40,12 +44,16 @@ class Row(NamedTuple):
 def terminal(diagnosis: Diagnosis, console: Console) -> None:
     """Print the diagnosis; plain text where the console is a pipe or NO_COLOR is set."""
     width = max(40, console.width)
-    lines = _wide(diagnosis, width, console) if width >= _WIDE else _narrow(diagnosis, width, console)
+    lines = (
+        _wide(diagnosis, width, console) if width >= _WIDE else _narrow(diagnosis, width, console)
+    )
     for line in lines:
         if console.options.ascii_only:
             line.plain = line.plain.translate(_ASCII).encode("ascii", "replace").decode()
         line.rstrip()
-        console.print(line, no_wrap=True, overflow="crop", crop=True, highlight=False, soft_wrap=False)
+        console.print(
+            line, no_wrap=True, overflow="crop", crop=True, highlight=False, soft_wrap=False
+        )
 
 
 def _narrow(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
@@ -63,8 +71,16 @@ def _narrow(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
 
 def _wide(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
     half = (width - 3) // 2
-    left = [*_symptom(diagnosis, half, console), Text(), *_hypotheses(diagnosis, half, most=4, lines=2)]
-    right = [*_rows(_action_rows(diagnosis, 3), half), Text(), *_rows(_ledger_rows(diagnosis, 4), half)]
+    left = [
+        *_symptom(diagnosis, half, console),
+        Text(),
+        *_hypotheses(diagnosis, half, most=4, lines=2),
+    ]
+    right = [
+        *_rows(_action_rows(diagnosis, 3), half),
+        Text(),
+        *_rows(_ledger_rows(diagnosis, 4), half),
+    ]
     return [*_head(diagnosis, width, 2), Text(), *_beside(left, right, half)]
 
 
@@ -93,7 +109,9 @@ def _symptom(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
         labels = f"; {move.labels}" if move.labels else ""
         told = f"{move.before} → {move.after}   {move.change} ({move.interval}){labels}"
         rows = [Row(fit(move.metric, _GUTTER - 1), told, 1, "bold")]
-    spark = sparkline(story.chart(diagnosis, "metric"), width - _GUTTER, ascii_only=console.options.ascii_only)
+    spark = sparkline(
+        story.chart(diagnosis, "metric"), width - _GUTTER, ascii_only=console.options.ascii_only
+    )
     rows += [Row("", line, 1, style) for line, style in spark]
     rows.append(Row("since", story.since(diagnosis), 1))
     rows.append(Row("who is hit", story.who(diagnosis), 2))
@@ -130,7 +148,9 @@ def _title_line(hypothesis: Hypothesis, width: int) -> Text:
 def _reasons(hypothesis: Hypothesis, told: dict[str, str], lines: int) -> list[Row]:
     pro = [told.get(i, i) for i in hypothesis.evidence_for]
     con = [told.get(i, i) for i in hypothesis.evidence_against]
-    rows = [Row("  for", _first(pro) or "nothing beyond its prior", lines, "green" if pro else "dim")]
+    rows = [
+        Row("  for", _first(pro) or "nothing beyond its prior", lines, "green" if pro else "dim")
+    ]
     missing = words.listed([words.need_text(n) for n in hypothesis.not_checked], 2)
     if con:
         tail = f"; not checked: {missing}" if missing else ""
@@ -147,7 +167,9 @@ def _first(items: Sequence[str]) -> str:
 
 def _action_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
     todo = story.remedies(diagnosis, "mitigate", "fix")[:2]
-    texts = [f"{words.clean(r.action).rstrip('.')} ({story.effect(r, diagnosis.symptom)})" for r in todo]
+    texts = [
+        f"{words.clean(r.action).rstrip('.')} ({story.effect(r, diagnosis.symptom)})" for r in todo
+    ]
     rows = [Row("do now" if i == 0 else "", text, 2, "bold") for i, text in enumerate(texts)]
     if not rows:
         rows = [Row("do now", story.instead(diagnosis), 2, "bold")]
@@ -155,10 +177,12 @@ def _action_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
         rows.append(Row("prevent", words.clean(remedy.action), 1))
     for gap in diagnosis.safeguard_gaps[:1]:
         where = words.listed([words.clean(n, 40) for n in gap.on], 3)
-        rows.append(Row("missing", f"{words.clean(gap.safeguard.replace('_', ' '), 40)} on {where}", 1))
+        rows.append(
+            Row("missing", f"{words.clean(gap.safeguard.replace('_', ' '), 40)} on {where}", 1)
+        )
     for step in diagnosis.next_evidence[:1]:
-        parts = words.listed([words.mode_title(m).lower() for m in step.separates], 3)
-        told = f"{words.need_text(step.gather)}: parts {parts} ({step.information_gain_bits:.2f} bits)"
+        bits = words.figure(step.information_gain_bits)
+        told = f"{words.need_text(step.gather)}: parts {story.parts(step)} ({bits} bits)"
         rows.append(Row("next", told, lines))
     return rows
 
@@ -166,12 +190,18 @@ def _action_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
 def _ledger_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
     rows = [
         Row("ruled out", _ledger(diagnosis, story.ruled_out, "nothing"), lines),
-        Row("not looked", _ledger(diagnosis, story.not_checked, "nothing was left out", "needs "), lines),
+        Row(
+            "not looked",
+            _ledger(diagnosis, story.not_checked, "nothing was left out", "needs "),
+            lines,
+        ),
     ]
     aligned = story.changes(diagnosis)
     if aligned:
         best = aligned[0]
-        told = f"{moment_short(best.at)} {words.clean(best.kind, 20)} {words.clean(best.entity, 40)}"
+        told = (
+            f"{moment_short(best.at)} {words.clean(best.kind, 20)} {words.clean(best.entity, 40)}"
+        )
         more = f" (+{len(aligned) - 1} more)" if len(aligned) > 1 else ""
         text = f"{told} fits the onset {words.percent(best.alignment)}{more}: {words.clean(best.description, 120)}"
         rows.append(Row("changes", text, max(1, lines - 1)))

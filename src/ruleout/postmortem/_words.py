@@ -89,6 +89,14 @@ def percent(value: float | None) -> str:
     return f"{100 * share:.0f}%"
 
 
+def p_value(value: float | None) -> str:
+    """A p-value with two digits; very small ones as a power of ten."""
+    p = finite(value)
+    if p is None:
+        return ""
+    return f"{p:.2g}" if p >= 1e-4 or p == 0 else f"{p:.0e}".replace("e-0", "e-")
+
+
 def instant(value: object) -> float | None:
     """Epoch seconds of an ISO 8601 text (UTC unless it says otherwise) or of a number."""
     if isinstance(value, str):
@@ -125,7 +133,7 @@ def subject_text(subject: Subject | None, most: int = 3) -> str:
         return ""
     if not subject.names:
         return subject.kind
-    kind = subject.kind
+    kind: str = subject.kind
     names = [clean(name, 60) for name in subject.names]
     if kind == "edge":
         return f"edge {' → '.join(names[:most])}"

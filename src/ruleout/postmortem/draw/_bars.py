@@ -23,7 +23,9 @@ def _axis(x: Scale, top: float, bottom: float, form: object = "number") -> str:
 
 
 def _name(text: str, middle: float, style: str = "") -> str:
-    return svg.label(NAMES - 8, middle + 4, svg.cut(text, NAMES - 12), style, "end", text)
+    return svg.label(
+        NAMES - 8, middle + 4, svg.cut(text, NAMES - 12), style, anchor="end", tip=text
+    )
 
 
 def _whisker(x: Scale, low: float, high: float, y: float) -> str:
@@ -55,9 +57,22 @@ def undo(chart: read.Chart) -> Drawing | None:
         if math.isnan(value):
             continue
         style = ("refbar", "curbar")[i] if i < 2 else "undbar"
-        body.append(svg.rect(x(0), middle - 9, x(value) - x(0), 18, style, f"{text}: {words.figure(value, change)}"))
+        body.append(
+            svg.rect(
+                x(0),
+                middle - 9,
+                x(value) - x(0),
+                18,
+                style,
+                tip=f"{text}: {words.figure(value, change)}",
+            )
+        )
         body.append(_whisker(x, _at(low, i), _at(high, i), middle))
-        body.append(svg.label(svg.WIDTH - 4, middle + 4, words.figure(value, change), "strong", "end"))
+        body.append(
+            svg.label(
+                svg.WIDTH - 4, middle + 4, words.figure(value, change), "strong", anchor="end"
+            )
+        )
     metric = read.text(chart, "metric") or "the metric"
     title = f"{metric}: before, during, and with the cause undone"
     told = "; ".join(f"{t} {words.figure(v, change)}" for t, v in zip(labels, values, strict=False))
@@ -68,7 +83,10 @@ def undo(chart: read.Chart) -> Drawing | None:
 def waterfall(chart: read.Chart) -> Drawing | None:
     """From the reference to the current value by what each cause explains."""
     start, end = read.number(chart, "start"), read.number(chart, "end")
-    steps = [(words.clean(s.get("label", ""), 60), words.finite(s.get("value")) or 0.0) for s in read.rows(chart.get("steps"), 12)]
+    steps = [
+        (words.clean(s.get("label", ""), 60), words.finite(s.get("value")) or 0.0)
+        for s in read.rows(chart.get("steps"), 12)
+    ]
     if start is None or end is None or not steps:
         return None
     scale = end - start or 1.0
@@ -82,7 +100,10 @@ def waterfall(chart: read.Chart) -> Drawing | None:
     each, top = 32, 8
     bottom = top + each * (len(steps) + 2)
     x = Scale(*svg.spread(levels, pad=0.12), NAMES, svg.WIDTH - 78)
-    body = [_axis(x, top, bottom), _level(x, "reference", start, top, each, "refbar", scale)]
+    body = [
+        _axis(x, top, bottom),
+        _level(x, "reference", start, top=top, each=each, style="refbar", scale=scale),
+    ]
     at = start
     for i, (text, value) in enumerate(steps, 1):
         middle = top + each * (i + 0.5)
@@ -90,23 +111,36 @@ def waterfall(chart: read.Chart) -> Drawing | None:
         body += [
             svg.line(x(at), middle - each, x(at), middle, "identity"),
             _name(text, middle),
-            svg.rect(x(at), middle - 9, x(at + value) - x(at), 18, style, f"{text}: {words.signed(value, scale)}"),
-            svg.label(svg.WIDTH - 4, middle + 4, words.signed(value, scale), "strong", "end"),
+            svg.rect(
+                x(at),
+                middle - 9,
+                x(at + value) - x(at),
+                18,
+                style,
+                tip=f"{text}: {words.signed(value, scale)}",
+            ),
+            svg.label(
+                svg.WIDTH - 4, middle + 4, words.signed(value, scale), "strong", anchor="end"
+            ),
         ]
         at += value
-    body.append(_level(x, "current", end, bottom - each, each, "curbar", scale))
+    body.append(
+        _level(x, "current", end, top=bottom - each, each=each, style="curbar", scale=scale)
+    )
     metric = read.text(chart, "metric") or "the metric"
     title = f"{metric}: what explains the change"
     told = "; ".join(f"{text} {words.signed(value, scale)}" for text, value in steps)
     return Drawing(svg.svg(svg.WIDTH, bottom + 26, title, told, *body), title, told)
 
 
-def _level(x: Scale, name: str, value: float, top: float, each: float, style: str, scale: float) -> str:
+def _level(
+    x: Scale, name: str, value: float, *, top: float, each: float, style: str, scale: float
+) -> str:
     middle = top + each / 2
     return "".join((
         _name(name, middle, "strong"),
-        svg.rect(x(value) - 2.5, middle - 11, 5, 22, style, name),
-        svg.label(svg.WIDTH - 4, middle + 4, words.figure(value, scale), "strong", "end"),
+        svg.rect(x(value) - 2.5, middle - 11, 5, 22, style, tip=name),
+        svg.label(svg.WIDTH - 4, middle + 4, words.figure(value, scale), "strong", anchor="end"),
     ))  # fmt: skip
 
 
@@ -128,14 +162,18 @@ def bars(chart: read.Chart) -> Drawing | None:
             if math.isnan(value):
                 continue
             told = read.shown(value, form, max(every) - min(every))
-            body.append(svg.rect(x(0), y, x(value) - x(0), 12, style, f"{text}: {told}"))
+            body.append(svg.rect(x(0), y, x(value) - x(0), 12, style, tip=f"{text}: {told}"))
             body.append(svg.label(max(x(value), x(0)) + 5, y + 10, told, "tick"))
     name = read.text(chart, "name")
-    title = f"{name}: {'share' if form == 'share' else 'value'} by category" if name else "By category"
+    title = (
+        f"{name}: {'share' if form == 'share' else 'value'} by category" if name else "By category"
+    )
     hidden = len(read.items(chart.get("categories"))) - len(names)
     note = f"{hidden:,} more categories are not drawn" if hidden > 0 else ""
     told = f"{len(names)} categories, reference and current"
-    return Drawing(svg.svg(svg.WIDTH, bottom + 26, title, told, *body), title, told, PAIR, note=note)
+    return Drawing(
+        svg.svg(svg.WIDTH, bottom + 26, title, told, *body), title, told, PAIR, note=note
+    )
 
 
 def slices(chart: read.Chart) -> Drawing | None:
@@ -144,7 +182,9 @@ def slices(chart: read.Chart) -> Drawing | None:
     for row in read.rows(chart.get("rows")):
         before, after = words.finite(row.get("before")), words.finite(row.get("after"))
         if before is not None and after is not None:
-            found.append((words.clean(row.get("name", ""), 80), before, after, words.finite(row.get("n"))))
+            found.append(
+                (words.clean(row.get("name", ""), 80), before, after, words.finite(row.get("n")))
+            )
     if not found:
         return None
     found.sort(key=lambda r: -abs(r[2] - r[1]))
@@ -159,25 +199,43 @@ def slices(chart: read.Chart) -> Drawing | None:
         rows = "" if n is None else f", {n:,.0f} rows"
         tip = f"{text}: {words.figure(before, scale)} to {words.figure(after, scale)}{rows}"
         body += [
-            svg.label(NAMES - 8, middle + 4, svg.cut(text, NAMES - 12), "", "end", tip),
+            svg.label(NAMES - 8, middle + 4, svg.cut(text, NAMES - 12), "", anchor="end", tip=tip),
             svg.line(x(before), middle, x(after), middle, "dumbbell"),
             svg.dot(x(before), middle, "ref point hollow", tip, 5),
             svg.dot(x(after), middle, "cur point solid", tip, 5),
-            svg.label(svg.WIDTH - 4, middle + 4, words.signed(after - before, scale), "strong", "end"),
+            svg.label(
+                svg.WIDTH - 4,
+                middle + 4,
+                words.signed(after - before, scale),
+                "strong",
+                anchor="end",
+            ),
         ]
     metric = read.text(chart, "metric") or "the metric"
     title = f"{metric} by slice: who is hit"
-    told = "; ".join(f"{t} from {words.figure(a, scale)} to {words.figure(b, scale)}" for t, a, b, _ in found[:8])
-    return Drawing(svg.svg(svg.WIDTH, bottom + 26, title, told, *body), title, told, (Key("refpoint", "reference"), Key("curpoint", "current")))
+    told = "; ".join(
+        f"{t} from {words.figure(a, scale)} to {words.figure(b, scale)}" for t, a, b, _ in found[:8]
+    )
+    return Drawing(
+        svg.svg(svg.WIDTH, bottom + 26, title, told, *body),
+        title,
+        told,
+        (Key("refpoint", "reference"), Key("curpoint", "current")),
+    )
 
 
 def intervals(chart: read.Chart) -> Drawing | None:
     """Values with their intervals against a line."""
-    found = [r for r in read.rows(chart.get("rows"), _MOST) if words.finite(r.get("value")) is not None]
+    found = [
+        r for r in read.rows(chart.get("rows"), _MOST) if words.finite(r.get("value")) is not None
+    ]
     if not found:
         return None
     zero, form = read.number(chart, "zero") or 0.0, chart.get("format")
-    columns = [[v for r in found if (v := words.finite(r.get(k))) is not None] for k in ("value", "low", "high")]
+    columns = [
+        [v for r in found if (v := words.finite(r.get(k))) is not None]
+        for k in ("value", "low", "high")
+    ]
     every = [zero, *read.known(*columns)]
     each, top = 28, 8
     bottom = top + each * len(found)
@@ -191,7 +249,7 @@ def intervals(chart: read.Chart) -> Drawing | None:
             _name(text, middle),
             _whisker(x, low, high, middle),
             svg.dot(x(value), middle, "cur point solid", f"{text}: {told}", 4.5),
-            svg.label(svg.WIDTH - 4, middle + 4, told, "strong", "end"),
+            svg.label(svg.WIDTH - 4, middle + 4, told, "strong", anchor="end"),
         ]
     title = f"{read.text(chart, 'name') or 'Values'} with intervals"
     told = f"{len(found)} values with intervals, compared with {words.figure(zero)}"

@@ -46,15 +46,22 @@ def drawing(chart: object) -> Drawing | None:
 def figure(chart: object, caption: str = "") -> str:
     """A `<figure>` with title, legend, picture and small print; empty for no chart."""
     drawn = drawing(chart)
-    if drawn is None or not isinstance(chart, Mapping):
-        return ""
-    title, note = (words.clean(chart[k], 300) if isinstance(chart.get(k), str) else "" for k in ("title", "note"))
+    return framed(chart, drawn, caption=caption) if drawn and isinstance(chart, Mapping) else ""
+
+
+def framed(chart: Mapping[str, Any], drawn: Drawing, style: str = "", *, caption: str = "") -> str:
+    """A drawing in its `<figure>`; the chart's own title and note go before the drawing's."""
+    title, note = (
+        words.clean(chart[k], 300) if isinstance(chart.get(k), str) else ""
+        for k in ("title", "note")
+    )
     keys = "".join(_key(k) for k in drawn.keys)
     legend = f'<div class="keys">{keys}</div>' if keys else ""
     small = " ".join(escape(t) for t in (note, drawn.note) if t)
+    classes = " ".join(c for c in ("chart", "wide" if drawn.wide else "", style) if c)
     head = f'<span class="cite">{escape(caption)}</span> ' if caption else ""
     return (
-        f'<figure class="chart{" wide" if drawn.wide else ""}"><figcaption>{head}{escape(title or drawn.title)}</figcaption>'
+        f'<figure class="{classes}"><figcaption>{head}{escape(title or drawn.title)}</figcaption>'
         f"{legend}{drawn.body}{f'<p class=small>{small}</p>' if small else ''}</figure>"
     )
 

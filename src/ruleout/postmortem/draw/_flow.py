@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Final, NamedTuple
 
 from ruleout.postmortem import _words as words
@@ -32,7 +33,13 @@ def _links(value: object, most: int) -> list[Link]:
         if len(parts) < 2:
             continue
         weight = words.finite(parts[2]) if len(parts) > 2 else 1.0
-        links.append(Link(words.clean(parts[0], 60), words.clean(parts[1], 60), min(1.0, max(0.0, weight or 0.0))))
+        links.append(
+            Link(
+                words.clean(parts[0], 60),
+                words.clean(parts[1], 60),
+                min(1.0, max(0.0, weight or 0.0)),
+            )
+        )
     return links
 
 
@@ -42,18 +49,28 @@ def matching(chart: read.Chart) -> Drawing | None:
     if not links:
         return None
     old = words.unique(link.start for link in links)
-    new = words.unique(link.stop for link in sorted(links, key=lambda k: (old.index(k.start), -k.weight)))
+    new = words.unique(
+        link.stop for link in sorted(links, key=lambda k: (old.index(k.start), -k.weight))
+    )
     each, top, left, right = 24, 26, 150, svg.WIDTH - 150
     height = top + each * max(len(old), len(new)) + 6
-    body = [svg.label(left, 14, "reference", "hint", "end"), svg.label(right, 14, "current", "hint")]
+    body = [
+        svg.label(left, 14, "reference", "hint", anchor="end"),
+        svg.label(right, 14, "current", "hint"),
+    ]
     for link in links:
-        a, b = (top + each * (side.index(n) + 0.5) for side, n in ((old, link.start), (new, link.stop)))
+        a, b = (
+            top + each * (side.index(n) + 0.5) for side, n in ((old, link.start), (new, link.stop))
+        )
         style = "link same" if link.start == link.stop else "link"
         tip = f"{link.start} became {link.stop}: {words.percent(link.weight)}"
-        body.append(_curve(left + 8, a, right - 8, b, style, tip, 1 + 5 * link.weight))
+        body.append(
+            _curve(left + 8, a, right - 8, b, style=style, tip=tip, width=1 + 5 * link.weight)
+        )
     for side, x, anchor in ((old, left, "end"), (new, right, "start")):
         body += [
-            svg.label(x, top + each * (i + 0.5) + 4, svg.cut(n, 146), "", anchor, n) for i, n in enumerate(side)
+            svg.label(x, top + each * (i + 0.5) + 4, svg.cut(n, 146), "", anchor=anchor, tip=n)
+            for i, n in enumerate(side)
         ]
     name = read.text(chart, "name")
     title = f"{name}: which value became which" if name else "Which value became which"
@@ -63,10 +80,12 @@ def matching(chart: read.Chart) -> Drawing | None:
     return Drawing(svg.svg(svg.WIDTH, height, title, told, *body), title, told, note=note)
 
 
-def _curve(x1: float, y1: float, x2: float, y2: float, style: str, tip: str, width: float) -> str:
+def _curve(
+    x1: float, y1: float, x2: float, y2: float, *, style: str, tip: str, width: float
+) -> str:
     middle = (x1 + x2) / 2
     return svg.tag(
-        "path", svg.tag("title", svg.escape(tip)), class_=style, stroke_width=float(width),
+        "path", svg.tag("title", escape(tip)), class_=style, stroke_width=float(width),
         d=f"M{x1:.1f} {y1:.1f}C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}",
     )  # fmt: skip
 
@@ -89,7 +108,7 @@ def graph(chart: read.Chart) -> Drawing | None:
     body = [
         _curve(
             place[k.start][0] + box, place[k.start][1], place[k.stop][0], place[k.stop][1],
-            "link blame", f"{k.start} calls {k.stop}", 1 + 3 * k.weight,
+            style="link blame", tip=f"{k.start} calls {k.stop}", width=1 + 3 * k.weight,
         )
         for k in links
     ]  # fmt: skip
@@ -97,7 +116,11 @@ def graph(chart: read.Chart) -> Drawing | None:
     blamed = [f"{n} ({_role(nodes[n])})" for n in nodes if _role(nodes[n])]
     told = words.listed(blamed, 8) or f"{len(nodes)} entities"
     title = "Services, and where the blame flows"
-    keys = tuple(Key(f"role {r}", r.replace("_", " ")) for r in _ROLES if any(n.get("role") == r for n in nodes.values()))
+    keys = tuple(
+        Key(f"role {r}", r.replace("_", " "))
+        for r in _ROLES
+        if any(n.get("role") == r for n in nodes.values())
+    )
     return Drawing(svg.svg(width, height, title, told, *body), title, told, keys, wide=True)
 
 
@@ -112,9 +135,9 @@ def _node(node: Mapping[str, object], name: str, x: float, y: float, box: float)
     score = words.finite(node.get("score"))
     under = " · ".join(p for p in (_role(node), "" if not score else words.percent(score)) if p)
     return "".join((
-        svg.rect(x, y - 21, box, 42, style, name, rx=6),
-        svg.label(x + box / 2, y - (3 if under else -4), svg.cut(name, box - 8, 7.0), "strong", "middle", name),
-        svg.label(x + box / 2, y + 13, under, "tick", "middle") if under else "",
+        svg.rect(x, y - 21, box, 42, style, tip=name, rx=6),
+        svg.label(x + box / 2, y - (3 if under else -4), svg.cut(name, box - 8, 7.0), "strong", anchor="middle", tip=name),
+        svg.label(x + box / 2, y + 13, under, "tick", anchor="middle") if under else "",
     ))  # fmt: skip
 
 
@@ -143,8 +166,15 @@ def spans(chart: read.Chart) -> Drawing | None:
         for name, start, took in side:
             shown = max(1.5, x(start + took) - x(start))
             body += [
-                svg.label(names - 8, y + 16, svg.cut(name, names - 14), "", "end", name),
-                svg.rect(x(start), y + 4, shown, 16, style, f"{name}: {took:,.0f} ms from {start:,.0f} ms"),
+                svg.label(names - 8, y + 16, svg.cut(name, names - 14), "", anchor="end", tip=name),
+                svg.rect(
+                    x(start),
+                    y + 4,
+                    shown,
+                    16,
+                    style,
+                    tip=f"{name}: {took:,.0f} ms from {start:,.0f} ms",
+                ),
                 svg.label(x(start) + shown + 5, y + 16, f"{took:,.0f} ms", "tick"),
             ]
             y += each
@@ -168,4 +198,8 @@ def _path(value: object) -> list[tuple[str, float, float]]:
 
 def _total(side: Sequence[tuple[str, float, float]]) -> str:
     ends = [start + took for _, start, took in side]
-    return f"{max(ends) - min(s for _, s, _ in side):,.0f} ms" if ends and math.isfinite(sum(ends)) else "no spans"
+    return (
+        f"{max(ends) - min(s for _, s, _ in side):,.0f} ms"
+        if ends and math.isfinite(sum(ends))
+        else "no spans"
+    )

@@ -27,8 +27,8 @@ def confusion(chart: read.Chart) -> Drawing | None:
     if not size or any(len(s) != size or any(len(row) != size for row in s) for s in sides):
         return None
     names = 92
-    cell = min(64.0, (svg.WIDTH * 1.0 - names) / size)
-    width, panel = 920, names + cell * size + 34
+    cell = min(64.0, (svg.WIDTH - names) / size)
+    panel = names + cell * size + 34
     height = 48 + cell * size + 4
     moved = [
         (i, j)
@@ -39,52 +39,84 @@ def confusion(chart: read.Chart) -> Drawing | None:
     body = []
     for k, (name, side) in enumerate(zip(("reference", "current"), sides, strict=True)):
         left = names + (panel if k else 0)
-        body.append(svg.label(left, 14, f"{name}: true class in rows, predicted in columns", "hint"))
-        body += _matrix(side, classes, left, 48, cell, set(moved) if k else set())
+        body.append(
+            svg.label(left, 14, f"{name}: true class in rows, predicted in columns", "hint")
+        )
+        body += _matrix(
+            side, classes, left=left, top=48, cell=cell, moved=set(moved) if k else set()
+        )
         if not k:
-            body += [_row_name(c, left - 6, 48 + cell * (i + 0.5), names - 8) for i, c in enumerate(classes)]
+            body += [
+                _row_name(c, left - 6, 48 + cell * (i + 0.5), names - 8)
+                for i, c in enumerate(classes)
+            ]
         else:
-            body += [_row_name(c, left - 6, 48 + cell * (i + 0.5), names - 8) for i, c in enumerate(classes)]
-    width = 2 * panel
+            body += [
+                _row_name(c, left - 6, 48 + cell * (i + 0.5), names - 8)
+                for i, c in enumerate(classes)
+            ]
     told = "; ".join(
         f"{classes[i]} predicted as {classes[j]}: {words.percent(sides[0][i][j])} to {words.percent(sides[1][i][j])}"
         for i, j in moved[:8]
     )
     title = "Confusion matrices: which class is taken for which"
     keys = (Key("movedkey", "moved by more than 10 points"),)
-    return Drawing(svg.svg(width, height, title, told or "no cell moved", *body), title, told, keys, wide=True)
+    return Drawing(
+        svg.svg(2 * panel, height, title, told or "no cell moved", *body),
+        title,
+        told,
+        keys,
+        wide=True,
+    )
 
 
 def _shares(counts: Cells) -> list[list[float]]:
     totals = [sum(v for v in row if not math.isnan(v)) for row in counts]
-    return [[0.0 if math.isnan(v) or t <= 0 else v / t for v in row] for row, t in zip(counts, totals, strict=True)]
+    return [
+        [0.0 if math.isnan(v) or t <= 0 else v / t for v in row]
+        for row, t in zip(counts, totals, strict=True)
+    ]
 
 
 def _row_name(name: str, x: float, y: float, room: float) -> str:
-    return svg.label(x, y + 4, svg.cut(name, room), "tick", "end", name)
+    return svg.label(x, y + 4, svg.cut(name, room), "tick", anchor="end", tip=name)
 
 
 def _matrix(
-    side: Cells, classes: Sequence[str], left: float, top: float, cell: float, moved: set[tuple[int, int]]
+    side: Cells,
+    classes: Sequence[str],
+    *,
+    left: float,
+    top: float,
+    cell: float,
+    moved: set[tuple[int, int]],
 ) -> list[str]:
     out = [
-        svg.label(left + cell * (j + 0.5), top - 8, svg.cut(c, cell, 6.0), "tick", "middle", c)
+        svg.label(
+            left + cell * (j + 0.5), top - 8, svg.cut(c, cell, 6.0), "tick", anchor="middle", tip=c
+        )
         for j, c in enumerate(classes)
     ]
     for i, row in enumerate(side):
         for j, value in enumerate(row):
             tip = f"{classes[i]} predicted as {classes[j]}: {words.percent(value)}"
             style = "cell moved" if (i, j) in moved else "cell"
-            out.append(_cell(left + cell * j, top + cell * i, cell, cell, value, style, tip))
+            out.append(
+                _cell(
+                    left + cell * j, top + cell * i, cell, cell, share=value, style=style, tip=tip
+                )
+            )
             if cell >= 34:
                 x, y = left + cell * (j + 0.5), top + cell * (i + 0.5) + 4
-                out.append(svg.label(x, y, words.percent(value), _ink(value), "middle"))
+                out.append(svg.label(x, y, words.percent(value), _ink(value), anchor="middle"))
     return out
 
 
-def _cell(x: float, y: float, width: float, height: float, share: float, style: str, tip: str) -> str:
+def _cell(
+    x: float, y: float, width: float, height: float, *, share: float, style: str, tip: str
+) -> str:
     strength = f"{0.04 + 0.9 * min(1.0, max(0.0, share)):.2f}"
-    return svg.rect(x + 1, y + 1, width - 2, height - 2, style, tip, fill_opacity=strength)
+    return svg.rect(x + 1, y + 1, width - 2, height - 2, style, tip=tip, fill_opacity=strength)
 
 
 def _ink(share: float) -> str:
@@ -108,10 +140,21 @@ def heatmap(chart: read.Chart) -> Drawing | None:
                 continue
             share = (value - low) / (high - low) if high > low else 0.5
             tip = f"{name}, {columns[j]}: {read.shown(value, chart.get('format'), high - low)}"
-            body.append(_cell(names + cell * j, 24 + tall * i, cell, tall, share, "cell", tip))
+            body.append(
+                _cell(
+                    names + cell * j, 24 + tall * i, cell, tall, share=share, style="cell", tip=tip
+                )
+            )
     every_nth = max(1, math.ceil(len(columns) * 44 / (svg.WIDTH - names)))
     body += [
-        svg.label(names + cell * (j + 0.5), 16, svg.cut(c, cell * every_nth), "tick", "middle", c)
+        svg.label(
+            names + cell * (j + 0.5),
+            16,
+            svg.cut(c, cell * every_nth),
+            "tick",
+            anchor="middle",
+            tip=c,
+        )
         for j, c in enumerate(columns)
         if j % every_nth == 0
     ]

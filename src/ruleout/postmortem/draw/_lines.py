@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 
 from ruleout.postmortem import _words as words
 from ruleout.postmortem.draw import _read as read
@@ -28,7 +29,9 @@ def metric_over_time(chart: read.Chart, width: float = 920, height: float = 270)
     body = [
         _windows(chart, x, height),
         svg.y_axis(y, LEFT, width - RIGHT),
-        svg.x_axis(x, height - BOTTOM, height - BOTTOM, time=svg.is_time(times), most=int(width / 85)),
+        svg.x_axis(
+            x, height - BOTTOM, height - BOTTOM, time=svg.is_time(times), most=int(width / 85)
+        ),
         _onset(chart, x, height),
         svg.band([x(t) for t, _ in low], [y(v) for _, v in low], [y(v) for _, v in high], "band"),
         "" if level is None else svg.line(LEFT, y(level), width - RIGHT, y(level), "level"),
@@ -55,7 +58,7 @@ def _windows(chart: read.Chart, x: Scale, height: float) -> str:
     if stop <= start:
         return ""
     area = svg.rect(x(start), TOP, x(stop) - x(start), height - TOP - BOTTOM, "window")
-    return area + svg.label(x(stop) - 4, TOP + 12, "current window", "hint", "end")
+    return area + svg.label(x(stop) - 4, TOP + 12, "current window", "hint", anchor="end")
 
 
 def _onset(chart: read.Chart, x: Scale, height: float) -> str:
@@ -76,14 +79,17 @@ def _marks(chart: read.Chart, x: Scale, height: float) -> str:
         at = words.instant(change.get("at"))
         if at is None or not x.low <= at <= x.high:
             continue
-        name, told = words.clean(change.get("id") or "", 8), words.clean(change.get("label") or "", 120)
+        name, told = (
+            words.clean(change.get("id") or "", 8),
+            words.clean(change.get("label") or "", 120),
+        )
         tip = f"{name} {words.moment(at)} {told}".strip()
         bottom = height - BOTTOM
         out.append(svg.tag(
-            "path", svg.tag("title", svg.escape(tip)), class_="change",
+            "path", svg.tag("title", escape(tip)), class_="change",
             d=f"M{x(at):.1f} {bottom - 9:.1f}l5 9h-10z",
         ))  # fmt: skip
-        out.append(svg.label(x(at), bottom - 12, name, "hint", "middle", tip))
+        out.append(svg.label(x(at), bottom - 12, name, "hint", anchor="middle", tip=tip))
     return "".join(out)
 
 
@@ -106,8 +112,13 @@ def line(chart: read.Chart) -> Drawing | None:
         svg.y_axis(y, LEFT, width - RIGHT, form),
         svg.x_axis(x, y.start, y.start, time=svg.is_time(across)),
         "" if mark is None else svg.line(x(mark), TOP, x(mark), y.start, "onset"),
-        *(svg.path([(x(a), y(b)) for a, b in p], f"line {s}") for s, (_, p) in zip(_STYLES, series, strict=False)),
-        svg.label((LEFT + width) / 2, height - 2, read.text(chart, "x_label"), "hint", "middle"),
+        *(
+            svg.path([(x(a), y(b)) for a, b in p], f"line {s}")
+            for s, (_, p) in zip(_STYLES, series, strict=False)
+        ),
+        svg.label(
+            (LEFT + width) / 2, height - 2, read.text(chart, "x_label"), "hint", anchor="middle"
+        ),
     ]
     title = read.text(chart, "y_label") or _named(chart, "lines")
     told = f"lines: {words.listed([name for name, _ in series], 6)}"
@@ -123,7 +134,11 @@ def _named(chart: read.Chart, what: str) -> str:
 def histogram(chart: read.Chart) -> Drawing | None:
     """Two distributions as step outlines."""
     edges = read.numbers(chart.get("edges"), 202)
-    sides = [read.numbers(chart.get(k), len(edges) - 1) for k in ("reference", "current")] if edges else []
+    sides = (
+        [read.numbers(chart.get(k), len(edges) - 1) for k in ("reference", "current")]
+        if edges
+        else []
+    )
     every = read.known(*sides)
     if len(read.known(edges)) < 2 or not every or len(read.known(edges)) < len(edges):
         return None
@@ -132,7 +147,9 @@ def histogram(chart: read.Chart) -> Drawing | None:
     y = Scale(*svg.spread(every, zero=True), height - BOTTOM, TOP)
     body = [svg.y_axis(y, LEFT, width - RIGHT, "share"), svg.x_axis(x, y.start, y.start)]
     for style, side in zip(("ref", "cur"), sides, strict=True):
-        steps = [(x(e), y(v)) for v, a, b in zip(side, edges, edges[1:], strict=False) for e in (a, b)]
+        steps = [
+            (x(e), y(v)) for v, a, b in zip(side, edges, edges[1:], strict=False) for e in (a, b)
+        ]
         body.append(svg.path([(x(edges[0]), y(0)), *steps], f"{style} line"))
     title, told = _named(chart, "distribution"), "share of rows by bin, reference and current"
     return Drawing(svg.svg(width, height, title, told, *body), title, told, PAIR)
@@ -144,7 +161,10 @@ PAIR = (Key("ref", "reference"), Key("cur", "current"))
 def series(chart: read.Chart) -> Drawing | None:
     """Metrics of several entities on one time axis, each with its own onset."""
     times = read.instants(chart.get("times"))
-    drawn = [(r, read.thinned(times, read.numbers(r.get("values")))) for r in read.rows(chart.get("rows"), 12)]
+    drawn = [
+        (r, read.thinned(times, read.numbers(r.get("values"))))
+        for r in read.rows(chart.get("rows"), 12)
+    ]
     drawn = [(r, p) for r, p in drawn if read.known([v for _, v in p])]
     across = read.known(times)
     if not drawn or len(across) < 2:
@@ -164,7 +184,9 @@ def series(chart: read.Chart) -> Drawing | None:
     return Drawing(svg.svg(width, height, title, told, *body), title, told, keys, wide=True)
 
 
-def _strip(row: read.Chart, points: Sequence[tuple[float, float]], x: Scale, top: float, each: float) -> str:
+def _strip(
+    row: read.Chart, points: Sequence[tuple[float, float]], x: Scale, top: float, each: float
+) -> str:
     values = read.known([v for _, v in points])
     y = Scale(*svg.spread(values), top + each - 10, top + 6)
     entity, metric = words.clean(row.get("entity", ""), 60), words.clean(row.get("metric", ""), 60)
@@ -172,8 +194,8 @@ def _strip(row: read.Chart, points: Sequence[tuple[float, float]], x: Scale, top
     return "".join((
         svg.label(4, top + 22, svg.cut(entity, 190), "strong", tip=entity),
         svg.label(4, top + 38, svg.cut(metric, 110), "hint", tip=metric),
-        svg.label(x.start - 8, top + 16, words.figure(max(values)), "tick", "end"),
-        svg.label(x.start - 8, top + each - 8, words.figure(min(values)), "tick", "end"),
+        svg.label(x.start - 8, top + 16, words.figure(max(values)), "tick", anchor="end"),
+        svg.label(x.start - 8, top + each - 8, words.figure(min(values)), "tick", anchor="end"),
         svg.line(4, top + each, x.stop, top + each, "grid"),
         "" if onset is None else svg.line(x(onset), top + 2, x(onset), top + each - 4, "onset"),
         svg.path([(x(t), y(v)) for t, v in points], "cur line"),

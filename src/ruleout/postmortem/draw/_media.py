@@ -24,13 +24,20 @@ def images(chart: read.Chart) -> Drawing | None:
     sides = []
     for key in ("reference", "current"):
         labels = read.texts(chart.get(f"{key}_labels"), _IMAGES, 40)
-        shown = [_image(v, labels[i] if i < len(labels) else "") for i, v in enumerate(read.items(chart.get(key))[:_IMAGES])]
+        shown = [
+            _image(v, labels[i] if i < len(labels) else "")
+            for i, v in enumerate(read.items(chart.get(key))[:_IMAGES])
+        ]
         found = [s for s in shown if s]
-        sides.append(f'<div class="side"><h4>{key}</h4><div class="pictures">{"".join(found) or "none"}</div></div>')
+        sides.append(
+            f'<div class="side"><h4>{key}</h4><div class="pictures">{"".join(found) or "none"}</div></div>'
+        )
     if "<img" not in "".join(sides):
         return None
     told = "sample images of the reference and of the current window"
-    return Drawing(f'<div class="sides">{"".join(sides)}</div>', "Samples of both windows", told, wide=True)
+    return Drawing(
+        f'<div class="sides">{"".join(sides)}</div>', "Samples of both windows", told, wide=True
+    )
 
 
 def _image(value: object, label: str) -> str:
@@ -40,7 +47,11 @@ def _image(value: object, label: str) -> str:
     kind = next((k for start, k in _MAGIC.items() if value.startswith(start)), "")
     caption = f"<figcaption>{escape(label)}</figcaption>" if label else ""
     told = escape(label or "sample")
-    return f'<figure><img alt="{told}" src="data:{kind};base64,{value}">{caption}</figure>' if kind else ""
+    return (
+        f'<figure><img alt="{told}" src="data:{kind};base64,{value}">{caption}</figure>'
+        if kind
+        else ""
+    )
 
 
 def texts(chart: read.Chart) -> Drawing | None:
@@ -52,13 +63,21 @@ def texts(chart: read.Chart) -> Drawing | None:
         f'<div class="side"><h4>{key}</h4>{"".join(f"<blockquote>{escape(t)}</blockquote>" for t in found) or "none"}</div>'
         for key, found in sides
     ]
-    return Drawing(f'<div class="sides">{"".join(parts)}</div>', "Samples of both windows", "sample texts", wide=True)
+    return Drawing(
+        f'<div class="sides">{"".join(parts)}</div>',
+        "Samples of both windows",
+        "sample texts",
+        wide=True,
+    )
 
 
 def table(chart: read.Chart) -> Drawing | None:
     """Columns and rows."""
     columns = read.texts(chart.get("columns"), _COLUMNS)
-    body = [[_shown(v) for v in read.items(row)[:_COLUMNS]] for row in read.items(chart.get("rows"))[:_ROWS]]
+    body = [
+        [_shown(v) for v in read.items(row)[:_COLUMNS]]
+        for row in read.items(chart.get("rows"))[:_ROWS]
+    ]
     if not columns or not body:
         return None
     hidden = len(read.items(chart.get("rows"))) - len(body)
@@ -68,7 +87,11 @@ def table(chart: read.Chart) -> Drawing | None:
 
 def fallback(chart: read.Chart) -> Drawing:
     """Any mapping as a table of its parts."""
-    body = [[words.clean(k, 40), _shown(v)] for k, v in list(chart.items())[:_ROWS] if k not in {"kind", "title", "note"}]
+    body = [
+        [words.clean(k, 40), _shown(v)]
+        for k, v in list(chart.items())[:_ROWS]
+        if k not in {"kind", "title", "note"}
+    ]
     kind = words.clean(str(chart.get("kind", "unnamed")), 40)
     return Drawing(rows(["part", "value"], body), f"Data of kind {kind}", f"{len(body)} parts")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 
 from ruleout.postmortem import _words as words
 from ruleout.postmortem.draw import _read as read
@@ -17,8 +18,8 @@ def _frame(x: Scale, y: Scale, across: str, up: str, form: object = "number") ->
     return "".join((
         svg.y_axis(y, x.start, x.stop, form),
         svg.x_axis(x, y.stop, y.start, form=form),
-        svg.label((x.start + x.stop) / 2, y.start + 34, across, "hint", "middle"),
-        svg.tag("text", svg.escape(up), class_="hint", text_anchor="middle",
+        svg.label((x.start + x.stop) / 2, y.start + 34, across, "hint", anchor="middle"),
+        svg.tag("text", escape(up), class_="hint", text_anchor="middle",
                 transform=f"translate(12 {(y.start + y.stop) / 2:.1f}) rotate(-90)"),
     ))  # fmt: skip
 
@@ -31,7 +32,11 @@ def _straight(a: float, b: float, x: Scale, y: Scale, style: str) -> str:
     """The part of `a + b * x` that lies inside the picture."""
     steps = [x.low + (x.high - x.low) * i / 200 for i in range(201)]
     inside = [(s, a + b * s) for s in steps if y.low <= a + b * s <= y.high]
-    return svg.path([(x(s), y(v)) for s, v in (inside[:1] + inside[-1:])], style) if len(inside) > 1 else ""
+    return (
+        svg.path([(x(s), y(v)) for s, v in (inside[:1] + inside[-1:])], style)
+        if len(inside) > 1
+        else ""
+    )
 
 
 def quantiles(chart: read.Chart) -> Drawing | None:
@@ -45,7 +50,10 @@ def quantiles(chart: read.Chart) -> Drawing | None:
         _frame(x, y, "reference quantile", "current quantile"),
         _straight(0, 1, x, y, "identity"),
         "" if line is None else _straight(*line, x, y, "fitline"),
-        *(svg.dot(x(a), y(b), "cur point", f"{words.figure(a)} became {words.figure(b)}") for a, b in points),
+        *(
+            svg.dot(x(a), y(b), "cur point", f"{words.figure(a)} became {words.figure(b)}")
+            for a, b in points
+        ),
     ]
     name = read.text(chart, "name") or "the column"
     told = f"{len(points)} quantiles of {name}, current against reference"
@@ -86,28 +94,46 @@ def scatter(chart: read.Chart) -> Drawing | None:
     told = f"{len(points)} points"
     keys = [Key("identity", "equal")] * alike
     if line is not None:
-        keys.append(Key("fitline", f"{y_label} = {words.figure(line[0])} + {words.figure(line[1])} × {x_label}"))
+        keys.append(
+            Key(
+                "fitline",
+                f"{y_label} = {words.figure(line[0])} + {words.figure(line[1])} × {x_label}",
+            )
+        )
     return Drawing(svg.svg(svg.WIDTH, HEIGHT, title, told, *body), title, told, tuple(keys))
 
 
 def calibration(chart: read.Chart) -> Drawing | None:
     """Reliability curves of both windows; the size of a point is its number of rows."""
     x, y = _scales((0.0, 1.0), (0.0, 1.0))
-    body = [_frame(x, y, "predicted rate", "observed rate", "share"), svg.line(x(0), y(0), x(1), y(1), "identity")]
+    body = [
+        _frame(x, y, "predicted rate", "observed rate", "share"),
+        svg.line(x(0), y(0), x(1), y(1), "identity"),
+    ]
     said = []
     for style, key in (("ref", "reference"), ("cur", "current")):
         side = chart.get(key)
         curve = side if isinstance(side, dict) else {}
-        points = read.paired(read.numbers(curve.get("predicted")), read.numbers(curve.get("observed")))
+        points = read.paired(
+            read.numbers(curve.get("predicted")), read.numbers(curve.get("observed"))
+        )
         if not points:
             continue
         rows = read.numbers(curve.get("n"))
         most = max(read.known(rows), default=1.0) or 1.0
-        sizes = [2.5 + 4 * math.sqrt(max(0.0, n) / most) if not math.isnan(n) else 3.0 for n in rows]
+        sizes = [
+            2.5 + 4 * math.sqrt(max(0.0, n) / most) if not math.isnan(n) else 3.0 for n in rows
+        ]
         sizes += [3.0] * (len(points) - len(sizes))
         body.append(svg.path([(x(a), y(b)) for a, b in points], f"{style} line"))
         body += [
-            svg.dot(x(a), y(b), f"{style} point", f"{key}: {words.percent(b)} seen where {words.percent(a)} was predicted", r)
+            svg.dot(
+                x(a),
+                y(b),
+                f"{style} point",
+                f"{key}: {words.percent(b)} seen where {words.percent(a)} was predicted",
+                r,
+            )
             for (a, b), r in zip(points, sizes, strict=False)
         ]
         said.append(f"{key} {len(points)} points")

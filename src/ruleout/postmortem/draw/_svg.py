@@ -13,7 +13,20 @@ from ruleout.postmortem import _words as words
 WIDTH: Final = 460
 """Width of a usual chart in its own units; the page scales it."""
 
-_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS: Final = [
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+]
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
 _STEPS: Final = (
@@ -57,7 +70,9 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def label(x: float, y: float, text: str, style: str = "", anchor: str = "start", tip: str = "") -> str:
+def label(
+    x: float, y: float, text: str, style: str = "", *, anchor: str = "start", tip: str = ""
+) -> str:
     """Text at a point; `tip` is told when the pointer rests on it."""
     told = tag("title", escape(tip)) if tip and tip != text else ""
     return tag(
@@ -71,12 +86,21 @@ def line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
     return tag("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), class_=style)
 
 
-def rect(x: float, y: float, width: float, height: float, style: str, tip: str = "", **more: object) -> str:
+def rect(
+    x: float, y: float, width: float, height: float, style: str, *, tip: str = "", **more: object
+) -> str:
     """A rectangle; a negative width is turned round."""
     left, size = (x, width) if width >= 0 else (x + width, -width)
     told = tag("title", escape(tip)) if tip else ""
     return tag(
-        "rect", told, x=float(left), y=float(y), width=float(size), height=float(height), class_=style, **more
+        "rect",
+        told,
+        x=float(left),
+        y=float(y),
+        width=float(size),
+        height=float(height),
+        class_=style,
+        **more,
     )
 
 
@@ -128,7 +152,9 @@ class Scale(NamedTuple):
         return self.start + (value - self.low) / span * (self.stop - self.start)
 
 
-def spread(values: Sequence[float], *, zero: bool = False, pad: float = 0.06) -> tuple[float, float]:
+def spread(
+    values: Sequence[float], *, zero: bool = False, pad: float = 0.06
+) -> tuple[float, float]:
     """The range of the values with some air; with `zero`, zero is part of it."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if zero:
@@ -190,13 +216,20 @@ def y_axis(scale: Scale, left: float, right: float, form: object = "number", mos
     marks = ticks(scale.low, scale.high, most)
     named = [(words.percent(m) if form == "share" else tick_label(m, marks)) for m in marks]
     return "".join(
-        line(left, scale(m), right, scale(m), "grid") + label(left - 6, scale(m) + 4, name, "tick", "end")
+        line(left, scale(m), right, scale(m), "grid")
+        + label(left - 6, scale(m) + 4, name, "tick", anchor="end")
         for m, name in zip(marks, named, strict=True)
     )
 
 
 def x_axis(
-    scale: Scale, top: float, bottom: float, *, form: object = "number", time: bool = False, most: int = 5
+    scale: Scale,
+    top: float,
+    bottom: float,
+    *,
+    form: object = "number",
+    time: bool = False,
+    most: int = 5,
 ) -> str:
     """Grid lines down the picture with their values beneath."""
     if time:
@@ -205,7 +238,8 @@ def x_axis(
         marks = ticks(scale.low, scale.high, most)
         named = [(m, words.percent(m) if form == "share" else tick_label(m, marks)) for m in marks]
     return "".join(
-        line(scale(m), top, scale(m), bottom, "grid") + label(scale(m), bottom + 16, name, "tick", "middle")
+        line(scale(m), top, scale(m), bottom, "grid")
+        + label(scale(m), bottom + 16, name, "tick", anchor="middle")
         for m, name in named
     )
 

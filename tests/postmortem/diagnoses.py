@@ -43,7 +43,9 @@ def png(red: int, green: int, blue: int, side: int = 24) -> str:
             rows += bytes((red, green, blue) if inside else (225, 225, 225))
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     whole = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(rows)))
@@ -69,7 +71,9 @@ def evidence(
     )
 
 
-def over_time(metric: str, before: float, after: float, noise: float, *, broken: bool = True) -> dict[str, Any]:
+def over_time(
+    metric: str, before: float, after: float, noise: float, *, broken: bool = True
+) -> dict[str, Any]:
     """Fourteen days in blocks of four hours; the last two are the incident."""
     rng = np.random.default_rng(7)
     start = 1_793_923_200.0  # 2026-11-06
@@ -186,8 +190,15 @@ def unit_change() -> Diagnosis:
         chain=("weight_g", "prediction", "accuracy"),
         remedies=(
             Remedy("mitigate", "Divide weight_g by 1000 at the ingest boundary", True, 0.144),
-            Remedy("fix", "Send weight in grams again from ingest 4.2.0 and re-score the last two days", True, 0.144),
-            Remedy("prevent", "Put a range and unit contract on weight_g in the feature view", True),
+            Remedy(
+                "fix",
+                "Send weight in grams again from ingest 4.2.0 and re-score the last two days",
+                True,
+                0.144,
+            ),
+            Remedy(
+                "prevent", "Put a range and unit contract on weight_g in the feature view", True
+            ),
         ),
         weights={"prior": -3.2, "E3": 5.4, "E4": 2.9, "E5": 0.7},
     )
@@ -303,11 +314,22 @@ def quiet() -> Diagnosis:
 def services() -> Diagnosis:
     """A cascade seen in telemetry alone."""
     edge = Subject("edge", ("ranker", "feature-store"))
-    roles = {"feature-store": "root_cause", "ranker": "amplifier", "popularity": "sustaining", "database": "consequence", "frontend": "symptom"}
+    roles = {
+        "feature-store": "root_cause",
+        "ranker": "amplifier",
+        "popularity": "sustaining",
+        "database": "consequence",
+        "frontend": "symptom",
+    }
     times = [1_795_000_000.0 + 15 * i for i in range(60)]
 
     def step(base: float, high: float, at: int) -> list[float | None]:
-        return [round(base + (high - base) * min(1.0, max(0, i - at) / 3) + 0.02 * base * math.sin(i), 3) for i in range(60)]
+        return [
+            round(
+                base + (high - base) * min(1.0, max(0, i - at) / 3) + 0.02 * base * math.sin(i), 3
+            )
+            for i in range(60)
+        ]
 
     found = (
         evidence(1, "service_ranking", "feature-store p99 rose from 12 ms to 940 ms 40 s before ranker", supports=("slow_dependency",), layer="infrastructure", subject=Subject("service", ("feature-store",))),
@@ -396,9 +418,22 @@ def huge() -> Diagnosis:
     """Two hundred hypotheses, three hundred pieces of evidence and long charts."""
     rng = np.random.default_rng(3)
     many = [round(float(v), 5) for v in rng.normal(size=5_000)]
-    chart = {"kind": "line", "x": list(range(5_000)), "series": [{"name": f"s{i}", "values": many} for i in range(9)]}
-    bars = {"kind": "bars", "categories": [f"category {i}" for i in range(3_000)], "reference": many[:3_000], "current": many[:3_000]}
-    pictures = {"kind": "images", "reference": [png(9, 9, 9, 96)] * 100, "current": ["A" * 4_000_000]}
+    chart = {
+        "kind": "line",
+        "x": list(range(5_000)),
+        "series": [{"name": f"s{i}", "values": many} for i in range(9)],
+    }
+    bars = {
+        "kind": "bars",
+        "categories": [f"category {i}" for i in range(3_000)],
+        "reference": many[:3_000],
+        "current": many[:3_000],
+    }
+    pictures = {
+        "kind": "images",
+        "reference": [png(9, 9, 9, 96)] * 100,
+        "current": ["A" * 4_000_000],
+    }
     found = tuple(
         evidence(i, f"check_{i % 40}", f"column_{i} moved by {i}.0 units " + "and more " * 200, supports=("covariate_shift",),
                  subject=Subject("feature", tuple(f"column_{i}_{j}" for j in range(50))), chart=(chart, bars, pictures)[i % 3])

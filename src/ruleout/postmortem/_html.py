@@ -1,0 +1,190 @@
+"""The report as one HTML file: verdict, then proof, then ledger.
+
+It holds no script and loads nothing: a content policy in the page forbids both. Every text of the
+incident is cleaned and escaped, counts are capped, and charts are drawn until a budget is spent,
+so the file stays under two megabytes whatever the diagnosis holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any, Final
+
+from ruleout._records import Diagnosis
+from ruleout.postmortem import _ledger as ledger
+from ruleout.postmortem import _story as story
+from ruleout.postmortem import _words as words
+from ruleout.postmortem._charts import PLACES
+from ruleout.postmortem.draw import figure
+from ruleout.postmortem.draw._figure import framed
+from ruleout.postmortem.draw._lines import metric_over_time
+
+BUDGET: Final = 1_200_000
+"""Characters that all charts may take together."""
+
+_CHARTS: Final = 40
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_SECTIONS: Final = {
+    "do": "Do now",
+    "proof": "Proof",
+    "hypotheses": "Hypotheses",
+    "ledger": "Ledger",
+    "timeline": "Timeline",
+    "evidence": "Evidence",
+}
+
+
+@cache
+def _style() -> str:
+    return (files("ruleout.postmortem") / "report.css").read_text(encoding="utf-8")
+
+
+def html(diagnosis: Diagnosis) -> str:
+    """The whole report as one self-contained page."""
+    title = words.clean(diagnosis.incident.title, 200) or "Untitled incident"
+    body = "".join((
+        _header(diagnosis, title),
+        _facts(diagnosis),
+        _section("do", _actions(diagnosis)),
+        _section("proof", _proof(diagnosis)),
+        _section("hypotheses", ledger.hypotheses(diagnosis)),
+        _section("ledger", ledger.ledger(diagnosis)),
+        _section("timeline", ledger.timeline(diagnosis)),
+        _section("evidence", ledger.evidence(diagnosis)),
+        ledger.footer(diagnosis),
+    ))  # fmt: skip
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)} – diagnosis</title><style>{_style()}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def _section(key: str, body: str) -> str:
+    return f'<section id="{key}"><h2>{_SECTIONS[key]}</h2>{body}</section>' if body else ""
+
+
+def _header(diagnosis: Diagnosis, title: str) -> str:
+    links = "".join(f'<a href="#{key}">{name}</a>' for key, name in _SECTIONS.items())
+    task = (
+        ""
+        if diagnosis.incident.task == "none"
+        else f" · {words.clean(diagnosis.incident.task, 20)}"
+    )
+    return (
+        f'<header><div class="eyebrow">Diagnosis{escape(task)}</div><h1>{escape(title)}</h1>'
+        f'<div class="card verdict {diagnosis.verdict}"><div class="badge">{story.LABEL[diagnosis.verdict]}</div>'
+        f'<p class="sentence">{escape(story.headline(diagnosis))}</p></div><nav>{links}</nav></header>'
+    )
+
+
+def _facts(diagnosis: Diagnosis) -> str:
+    move = story.move(diagnosis.symptom)
+    if move is None:
+        told = [("Metric", "–", story.unmeasured(diagnosis.symptom))]
+    else:
+        under = f"{move.change} ({move.interval}){'; ' + move.labels if move.labels else ''}"
+        told = [(move.metric, f"{move.before} → {move.after}", under)]
+    onset = diagnosis.symptom.onset
+    if onset is None:
+        told.append(
+            ("Since", "not known", story.since(diagnosis).removeprefix("not known ").strip("()"))
+        )
+    else:
+        told.append(
+            (
+                "Since",
+                f"{words.moment(onset.at)} UTC",
+                f"between {words.moment(onset.low)} and {words.moment(onset.high)}",
+            )
+        )
+    told.append(("Who is hit", story.who(diagnosis), ""))
+    told.append(_strength(diagnosis))
+    facts = (
+        f'<div class="fact"><span>{escape(a)}</span><b>{escape(b)}</b><span>{escape(c)}</span></div>'
+        for a, b, c in told
+    )
+    return f'<div class="facts">{"".join(facts)}</div>'
+
+
+def _strength(diagnosis: Diagnosis) -> tuple[str, str, str]:
+    if not diagnosis.hypotheses:
+        return ("Likeliest", "none", "no hypothesis was proposed")
+    first = diagnosis.hypotheses[0]
+    told = f"{words.percent(first.probability)} {story.name(first)}"
+    return (
+        "Likeliest",
+        words.clean(told, 120),
+        f"{story.STATUS[first.status]}; {story.method(first)}",
+    )
+
+
+def _actions(diagnosis: Diagnosis) -> str:
+    todo = story.remedies(diagnosis, "mitigate", "fix")
+    items = "".join(
+        f"<li><b>{escape(words.clean(r.action))}</b><br><span class=small>{escape(story.kind(r))}: "
+        f"{escape(story.effect(r, diagnosis.symptom))}</span></li>"
+        for r in todo[:8]
+    )
+    now = (
+        f"<ol class=todo>{items}</ol>"
+        if items
+        else f"<p><b>{escape(story.instead(diagnosis))}</b></p>"
+    )
+    after = "".join(
+        f"<li>{escape(words.clean(r.action))}</li>"
+        for r in story.remedies(diagnosis, "prevent")[:6]
+    ) + "".join(
+        f"<li>Missing safeguard: <b>{escape(words.clean(g.safeguard.replace('_', ' '), 60))}</b> on "
+        f"{escape(words.listed([words.clean(n, 60) for n in g.on], 4))}</li>"
+        for g in diagnosis.safeguard_gaps[:8]
+    )
+    later = (
+        f'<div class="card"><h4>So that it does not come back</h4><ul class=plain>{after}</ul></div>'
+        if after
+        else ""
+    )
+    return f'<div class="two"><div class="card"><h4>In this order</h4>{now}</div>{later}</div>'
+
+
+def _proof(diagnosis: Diagnosis) -> str:
+    wanted = _wanted(diagnosis)
+    drawn: list[str] = []
+    left = BUDGET
+    for chart, caption in wanted[:_CHARTS]:
+        picture = (
+            _metric(chart) if chart.get("kind") == "metric_over_time" else figure(chart, caption)
+        )
+        if len(picture) <= left:
+            drawn.append(picture)
+            left -= len(picture)
+    if not drawn:
+        return '<p class="small">No check handed over a chart.</p>'
+    hidden = len(wanted) - len(drawn)
+    more = f"{words.plural(hidden, 'more chart')} left out to keep this file small."
+    return f'<div class="charts">{"".join(drawn)}</div>' + (
+        f'<p class="small">{more}</p>' if hidden else ""
+    )
+
+
+def _wanted(diagnosis: Diagnosis) -> list[tuple[Mapping[str, Any], str]]:
+    """All charts, in the order in which they make the case, with what cites them."""
+    names = [*PLACES, *(key for key in diagnosis.charts if key not in PLACES)]
+    named = [(story.chart(diagnosis, name), "") for name in names]
+    cited = [i for h in diagnosis.hypotheses[:5] for i in (*h.evidence_for, *h.evidence_against)]
+    place = {name: i for i, name in reversed(list(enumerate(cited)))}
+    items = sorted(diagnosis.evidence, key=lambda e: place.get(e.id, len(cited)))
+    return [(chart, cite) for chart, cite in [*named, *((e.chart, e.id) for e in items)] if chart]
+
+
+def _metric(chart: Mapping[str, Any]) -> str:
+    """The metric twice, for wide and for narrow screens: text in a scaled picture must stay legible."""
+    wide, narrow = metric_over_time(chart), metric_over_time(chart, 430, 270)
+    if wide is None or narrow is None:
+        return figure(chart)
+    return framed(chart, wide, "wideonly") + framed(chart, narrow, "narrow")

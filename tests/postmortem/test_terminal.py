@@ -1,0 +1,106 @@
+import io
+
+import diagnoses
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from ruleout._records import Diagnosis
+from ruleout.postmortem import terminal
+
+EVERY = pytest.mark.parametrize("make", diagnoses.CASES.values(), ids=diagnoses.CASES)
+
+
+def shown(diagnosis: Diagnosis, width: int = 80, **options: object) -> str:
+    text = io.StringIO()
+    terminal(diagnosis, Console(file=text, width=width, **options))
+    return text.getvalue()
+
+
+@EVERY
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_fits_one_screen(make, width) -> None:
+    """Whatever the diagnosis holds, it takes at most 40 lines and no line is too wide."""
+    lines = shown(make(), width).splitlines()
+    assert len(lines) <= 40 or width < 80
+    assert max(map(cell_len, lines)) <= width
+
+
+def test_uses_the_width() -> None:
+    """At 200 columns the ledger stands beside the hypotheses and less is cut."""
+    narrow, wide = shown(diagnoses.unit_change(), 80), shown(diagnoses.unit_change(), 200)
+    assert len(wide.splitlines()) < len(narrow.splitlines())
+    assert wide.count("…") < narrow.count("…")
+
+
+def test_says_the_verdict_first() -> None:
+    """The first lines name mode, subject, probability and explained share."""
+    head = " ".join(shown(diagnoses.unit_change()).splitlines()[:3])
+    for part in ("CAUSE FOUND", "Change of unit or scale", "weight_g", "93%", "96%", "accuracy"):
+        assert part in head
+
+
+@pytest.mark.parametrize(
+    ("make", "honest"),
+    [
+        (diagnoses.undecided, "No single cause can be named"),
+        (diagnoses.quiet, "within its usual variation"),
+        (diagnoses.bare, "No cause can be named"),
+    ],
+)
+def test_has_its_own_words_for_not_knowing(make, honest) -> None:
+    """A tie, a quiet week and an empty incident do not sound like a cause."""
+    text = shown(make())
+    assert honest in text
+    assert "CAUSE FOUND" not in text
+
+
+def test_tells_the_ledger() -> None:
+    """What was ruled out stands with its check, what was not looked at with its need."""
+    text = " ".join(shown(diagnoses.unit_change(), 200).split())
+    assert "ruled out 12 modes" in text
+    assert "(by reproduction)" in text
+    assert "not looked 5 modes" in text
+    assert "needs probes.audit" in text
+
+
+def test_names_failed_sources() -> None:
+    """A source that could not be read is said, with its reason."""
+    assert "golden.parquet: no such file" in shown(diagnoses.undecided())
+
+
+@EVERY
+def test_plain_in_a_pipe(make) -> None:
+    """A pipe gets no control character, not even when the incident's text holds some."""
+    assert not any(ord(c) < 32 and c != "\n" for c in shown(make()))
+
+
+@EVERY
+def test_colour_only_repeats(make, monkeypatch) -> None:
+    """NO_COLOR changes no character of the text."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = shown(make(), force_terminal=True, color_system="truecolor")
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = shown(make(), force_terminal=True, color_system="truecolor")
+    assert "\x1b[31m" not in plain
+    assert stripped(coloured) == stripped(plain)
+
+
+def stripped(text: str) -> str:
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+@EVERY
+def test_ascii_where_the_terminal_knows_no_more(make) -> None:
+    """An ASCII terminal gets ASCII, sparkline included."""
+    raw = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    terminal(make(), Console(file=raw, width=80))
+    raw.flush()
+    assert raw.buffer.getvalue().isascii()
+
+
+def test_markup_is_not_interpreted() -> None:
+    """Text that looks like the terminal library's markup is printed as it is."""
+    assert "[bold red]" in shown(diagnoses.hostile(), 200)
