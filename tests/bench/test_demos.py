@@ -100,3 +100,14 @@ def test_unknown_demo_names_those_there_are() -> None:
     """Asking for a demo that does not exist lists those that do."""
     with pytest.raises(IncidentError, match="images, fraud, nulls"):
         demos.write("frauds", "nowhere")
+
+
+def test_the_story_names_every_file(folder: Path) -> None:
+    """What a demo says it wrote is there, and the command to go on with is told."""
+    told = demos.introduction(folder.name, folder)
+    listed = [line.split()[0] for line in told.splitlines() if line.startswith("  ")]
+    assert {"incident.yaml", "changes.csv"} <= set(listed)
+    assert all((folder / name).exists() for name in listed)
+    again = demos.farewell(folder)
+    assert f"ruleout diagnose {folder}" in again
+    assert ("--trust-model" in again) == any(folder.glob("*.py"))

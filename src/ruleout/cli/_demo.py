@@ -11,9 +11,12 @@ from ruleout.incident import load
 
 
 def run(chosen: Namespace) -> None:
-    """Write a demo's incident folder, and diagnose it."""
+    """Write a demo's incident folder, diagnose it, and leave a report beside it."""
     folder = demos.write(chosen.name, chosen.out or f"ruleout-demo-{chosen.name}", chosen.seed)
     if not chosen.quiet:
-        print(f"wrote {folder}; diagnose it again with: ruleout diagnose {folder}", file=sys.stderr)
+        print(demos.introduction(chosen.name, folder), file=sys.stderr)
+        chosen.html = chosen.html or str(folder / "diagnosis.html")
     # The model of a demo is the one that was just written.
     answer(load(folder), chosen, trust_model=True)
+    if not chosen.quiet:
+        print(f"\nReport   {chosen.html}\n{demos.farewell(folder)}", file=sys.stderr)
