@@ -1,0 +1,195 @@
+"""Following the symptom's own quantity down the call graph.
+
+Lost time and failed requests are conserved: what a caller loses is what its callees lose plus what it
+loses itself. So entities are compared by the *volume* of the symptom's kind that they lose while the
+symptom is there (seconds of latency, or failures, per unit of time), not by ratios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ruleout.attribution.services._kinds import bad_direction, kind_of
+from ruleout.attribution.services._windows import Windows
+
+
+class Flow(NamedTuple):
+    """What one entity loses of the symptom's quantity."""
+
+    volume: float
+    """Lost seconds or failures per sample while the symptom is there, beyond the rest of the window."""
+
+    share: float
+    """That volume over the symptom's own, at most 1."""
+
+    own: float
+    """The share of the volume that no callee explains."""
+
+    agreement: float
+    """Positive correlation with the symptom over the current window, shrunk for few points."""
+
+    severity: float
+    """How surely the series departed from its own level, from 0 to 1."""
+
+    @property
+    def score(self) -> float:
+        """Blame from 0 to 1: explains the symptom, moves with it, and is its own doing."""
+        return self.share * self.own * self.agreement**2 * self.severity
+
+
+class _Series(NamedTuple):
+    value: np.ndarray
+    level: float
+    spread: float
+
+
+def follow(
+    metrics: pl.DataFrame,
+    windows: Windows,
+    symptom: tuple[str, str],
+    edges: Sequence[tuple[str, str]],
+) -> dict[str, Flow]:
+    """Flow of every entity that measures the symptom's quantity; empty when the symptom's series is not there.
+
+    Args:
+        symptom: the entity and the metric that raised the alarm.
+        edges: (caller, callee) pairs.
+    """
+    entity, metric = symptom
+    kind = kind_of(metric)
+    grid, series = _aligned(metrics, windows, metric, kind)
+    if entity not in series or len(grid) < 3:
+        return {}
+    sign = bad_direction(kind) or 1
+    load = _load(metrics, windows, grid, set(series))
+    profile = _profile(series[entity], sign)
+    if profile is None:
+        return {}
+    volumes, agreements, severities = {}, {}, {}
+    for name, one in series.items():
+        lost = _lost(one, sign, profile)
+        weight = load.get(name)
+        scale = 0.01 if kind == "availability" and np.nanmax(np.abs(one.value)) > 1.5 else 1.0
+        traffic = np.ones(len(grid)) if weight is None else weight
+        amount = np.where(np.isfinite(one.value), sign * (one.value - one.level), 0) * traffic
+        volumes[name] = max(_contrast(amount, profile), 0.0) * scale
+        agreements[name] = _agreement(amount, profile)
+        severities[name] = float(-np.expm1(-max(lost, 0) / (2 * one.spread)))
+    return _flows(entity, volumes, agreements, severities, edges)
+
+
+def _flows(
+    entity: str,
+    volumes: Mapping[str, float],
+    agreements: Mapping[str, float],
+    severities: Mapping[str, float],
+    edges: Sequence[tuple[str, str]],
+) -> dict[str, Flow]:
+    total = max(volumes[entity], 1e-12)
+    result = {}
+    for name, volume in volumes.items():
+        below = sum(
+            volumes[callee] * agreements[callee]
+            for caller, callee in edges
+            if caller == name and callee in volumes and callee != name
+        )
+        own = 1.0 if volume <= 0 else max(1 - 0.8 * min(below / volume, 1.0), 0.0)
+        share = min(volume / total, 1.0)
+        result[name] = Flow(volume, share, own, agreements[name], severities[name])
+    return result
+
+
+def _floor(level: float, kind: str) -> float:
+    """The least spread that counts: a share of the level, or of what is missing to a full score."""
+    if kind == "availability" and level > 1.5:
+        return 0.1 + 0.02 * abs(100 - level)
+    return 0.02 * abs(level)
+
+
+def _aligned(
+    metrics: pl.DataFrame, windows: Windows, metric: str, kind: str
+) -> tuple[np.ndarray, dict[str, _Series]]:
+    start, end = windows.current
+    rows = metrics.filter(pl.col("metric") == metric)
+    now = rows.filter((pl.col("time") >= start) & (pl.col("time") <= end))
+    before = pl.any_horizontal(
+        [(pl.col("time") >= low) & (pl.col("time") < high) for low, high in windows.reference]
+    )
+    value = pl.col("value")
+    usual = (
+        rows.filter(before)
+        .group_by("entity")
+        .agg(
+            value.median().alias("level"),
+            ((value.quantile(0.9) - value.quantile(0.1)) / 2.56).alias("spread"),
+        )
+    )
+    levels = {name: (level, spread) for name, level, spread in usual.iter_rows()}
+    grid = np.unique(now["time"].to_numpy())
+    series = {}
+    for (name,), part in now.group_by("entity", maintain_order=True):
+        values = np.full(len(grid), np.nan)
+        values[np.searchsorted(grid, part["time"].to_numpy())] = part["value"].to_numpy()
+        known = values[np.isfinite(values)]
+        level, spread = levels.get(str(name), (float(np.median(known)), 0.0))
+        floor = max(_floor(level, kind), 0.02 * float(np.ptp(known)), 1e-9)
+        series[str(name)] = _Series(values, level, max(spread, floor))
+    return grid, series
+
+
+def _load(
+    metrics: pl.DataFrame, windows: Windows, grid: np.ndarray, entities: set[str]
+) -> dict[str, np.ndarray]:
+    start, end = windows.current
+    now = metrics.filter((pl.col("time") >= start) & (pl.col("time") <= end))
+    names = sorted(n for n in now["metric"].unique().to_list() if kind_of(n) == "traffic")
+    result: dict[str, np.ndarray] = {}
+    for metric in names:
+        for (name,), part in now.filter(pl.col("metric") == metric).group_by(
+            "entity", maintain_order=True
+        ):
+            if str(name) in result or str(name) not in entities:
+                continue
+            values = np.full(len(grid), np.nan)
+            places = np.searchsorted(grid, part["time"].to_numpy())
+            inside = places < len(grid)
+            values[places[inside]] = part["value"].to_numpy()[inside]
+            result[str(name)] = np.nan_to_num(values, nan=float(np.nanmedian(values)))
+    return result
+
+
+def _profile(symptom: _Series, sign: int) -> np.ndarray | None:
+    """How strongly the symptom is there at each instant, from 0 to 1."""
+    bad = sign * symptom.value
+    known = np.isfinite(bad)
+    if known.sum() < 3 or np.ptp(bad[known]) <= 0:
+        return None
+    best = np.quantile(bad[known], 0.1)
+    shape = np.clip((bad - best) / (bad[known].max() - best), 0, 1)
+    return np.nan_to_num(shape, nan=0.0)
+
+
+def _contrast(values: np.ndarray, profile: np.ndarray) -> float:
+    inside = float((values * profile).sum() / profile.sum())
+    outside = float((values * (1 - profile)).sum() / max((1 - profile).sum(), 1e-9))
+    return inside - outside
+
+
+def _lost(one: _Series, sign: int, profile: np.ndarray) -> float:
+    known = np.isfinite(one.value)
+    if not (profile * known).sum():
+        return 0.0
+    bad = sign * np.where(known, one.value - one.level, 0)
+    return float((bad * profile * known).sum() / (profile * known).sum())
+
+
+def _agreement(values: np.ndarray, profile: np.ndarray) -> float:
+    if np.ptp(values) <= 0:
+        return 0.0
+    r = float(np.corrcoef(values, profile)[0, 1])
+    n = len(values)
+    return max(r, 0.0) * n / (n + 1.0)

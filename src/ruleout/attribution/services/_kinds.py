@@ -1,0 +1,108 @@
+"""What a metric measures, read from the generic words of its name, and which way is bad."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Kind = Literal[
+    "latency",
+    "error",
+    "availability",
+    "saturation",
+    "cache",
+    "accelerator",
+    "cpu",
+    "memory",
+    "disk",
+    "network",
+    "traffic",
+    "other",
+]
+
+_WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
+    (
+        "error",
+        frozenset(
+            "error errors err errs fail fails failed failure failures failing exception exceptions 5xx 4xx"
+            " reject rejected rejections timeout timeouts dropped panic panics fault faults invalid"
+            " crash crashes restarts restart errored 500 502 503 504 429".split()
+        ),
+    ),
+    (
+        "availability",
+        frozenset(
+            "availability available success successful uptime health healthy goodput ok sli".split()
+        ),
+    ),
+    ("cache", frozenset("cache hit hits hitrate hitratio miss misses evictions".split())),
+    ("accelerator", frozenset("gpu gpus vram kv cuda accelerator sm hbm".split())),
+    (
+        "saturation",
+        frozenset(
+            "queue queued backlog lag depth pool connections conn conns inflight waiting pending age"
+            " threads oldest saturation concurrency slots consumed capacity throttled throttles".split()
+        ),
+    ),
+    (
+        "latency",
+        frozenset(
+            "latency latencies duration durations response rt delay elapsed ttft p50 p75 p90 p95 p99"
+            " p999 time slow".split()
+        ),
+    ),
+    ("cpu", frozenset("cpu cpus steal throttle throttling runqueue core cores processor".split())),
+    ("memory", frozenset("mem memory heap rss gc oom ram swap".split())),
+    (
+        "disk",
+        frozenset(
+            "disk disks diskio io iops fs filesystem storage volume inode inodes iowait read write"
+            " reads writes".split()
+        ),
+    ),
+    (
+        "network",
+        frozenset(
+            "network net tcp udp socket sockets receive transmit received transmitted packet packets"
+            " retransmit retransmits retrans bandwidth dns rx tx loss".split()
+        ),
+    ),
+    (
+        "traffic",
+        frozenset(
+            "request requests req reqs rps qps throughput ops workload load calls traffic hits visits"
+            " orders messages records sum rate count".split()
+        ),
+    ),
+)
+_BAD_DOWN = frozenset({"availability", "cache"})
+_TWO_SIDED = frozenset({"traffic", "other"})
+_HOST = frozenset("node host machine vm instance hypervisor".split())
+
+
+def words(name: str) -> list[str]:
+    """The lower-case words of a name, cut at signs, at camel case and before units."""
+    parted = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    parted = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", parted)
+    return [word for word in re.split(r"[^A-Za-z0-9]+", parted.lower()) if word]
+
+
+def kind_of(metric: str) -> Kind:
+    """The kind of a metric by its name's generic words; `other` when none is known."""
+    found = set(words(metric))
+    for kind, known in _WORDS:
+        if found & known:
+            return kind
+    return "other"
+
+
+def on_host(metric: str) -> bool:
+    """Whether the name says that the machine is measured and not the service on it."""
+    return bool(set(words(metric)) & _HOST)
+
+
+def bad_direction(kind: Kind) -> int:
+    """+1 when more is worse, -1 when less is worse, 0 when either may be."""
+    if kind in _BAD_DOWN:
+        return -1
+    return 0 if kind in _TWO_SIDED else 1

@@ -1,0 +1,128 @@
+"""How far each metric of each entity has departed from its own reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from ruleout.attribution.services._kinds import bad_direction, kind_of, on_host
+from ruleout.attribution.services._windows import Windows
+
+_RELATIVE_FLOOR = 0.02
+"""A departure is measured in units of at least this share of the usual level."""
+
+
+def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+    """One row a series: how much further the incident went than the reference ever does.
+
+    The current window is cut into quarters, and every span of the reference into blocks as long;
+    the worst current block is compared with the median, spread and worst of the reference blocks.
+
+    Returns:
+        `entity, metric, kind, host, level, now, up, down, score, sign`: `up` and `down` in units of
+        the series' own spread, `score` is the departure beyond the reference's worst block on a
+        log scale, in the bad direction of its kind (the larger of both where either may be bad).
+    """
+    start, end = windows.current
+    length = (end - start) / 4
+    blocks = _blocks(metrics, windows, length)
+    if blocks.is_empty():
+        return pl.DataFrame(schema=_SCHEMA)
+    summary = _summary(blocks)
+    names = summary["metric"].to_list()
+    kinds = [kind_of(name) for name in names]
+    level = summary["level"].to_numpy()
+    spread = _spread(summary)
+    up = (summary["high"].to_numpy() - level) / spread
+    down = (level - summary["low"].to_numpy()) / spread
+    null_up = np.maximum((summary["ref_high"].to_numpy() - level) / spread, 0)
+    null_down = np.maximum((level - summary["ref_low"].to_numpy()) / spread, 0)
+    over = _beyond(up, null_up)
+    under = _beyond(down, null_down)
+    side = np.array([bad_direction(kind) for kind in kinds])
+    sign = np.where(side == 0, np.where(over >= under, 1, -1), side)
+    score = np.where(sign > 0, over, under)
+    return (
+        summary.select("entity", "metric", "level", "high", "low")
+        .with_columns(
+            pl.Series("kind", kinds),
+            pl.Series("host", [on_host(name) for name in names]),
+            pl.Series(
+                "now", np.where(sign > 0, summary["high"].to_numpy(), summary["low"].to_numpy())
+            ),
+            pl.Series("up", up),
+            pl.Series("down", down),
+            pl.Series("score", score),
+            pl.Series("sign", sign),
+        )
+        .select(list(_SCHEMA))
+    )
+
+
+_SCHEMA = {
+    "entity": pl.String,
+    "metric": pl.String,
+    "kind": pl.String,
+    "host": pl.Boolean,
+    "level": pl.Float64,
+    "now": pl.Float64,
+    "up": pl.Float64,
+    "down": pl.Float64,
+    "score": pl.Float64,
+    "sign": pl.Int64,
+}
+
+
+def _beyond(size: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Log-departure in excess of what the reference's own blocks reach; never below zero."""
+    return np.maximum(np.log1p(np.maximum(size, 0)) - np.log1p(null), 0)
+
+
+def _spread(summary: pl.DataFrame) -> np.ndarray:
+    level = np.abs(summary["level"].to_numpy())
+    robust = np.maximum(1.4826 * summary["mad"].to_numpy(), summary["middle"].to_numpy() / 2.56)
+    floor = np.maximum(_RELATIVE_FLOOR * level, 1e-9)
+    # A series that is zero throughout its reference has no scale: borrow the size of what came.
+    fallback = np.where(level == 0, 0.02 * np.abs(summary["high"].to_numpy()), 0)
+    return np.maximum.reduce([robust, floor, fallback])
+
+
+def _blocks(metrics: pl.DataFrame, windows: Windows, length: float) -> pl.DataFrame:
+    start, end = windows.current
+    time = pl.col("time")
+    current = (time >= start) & (time <= end)
+    reference = pl.any_horizontal(
+        [(time >= low) & (time < high) for low, high in windows.reference]
+    )
+    return (
+        metrics.lazy()
+        .filter(current | reference)
+        .with_columns(
+            current.alias("now"), ((time - start) / length).floor().cast(pl.Int64).alias("block")
+        )
+        .group_by("entity", "metric", "now", "block")
+        .agg(pl.col("value").mean())
+        .collect()
+    )
+
+
+def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
+    value, old, new = pl.col("value"), ~pl.col("now"), pl.col("now")
+    reference = (
+        blocks.filter(old)
+        .group_by("entity", "metric")
+        .agg(
+            value.median().alias("level"),
+            (value - value.median()).abs().median().alias("mad"),
+            (value.quantile(0.9) - value.quantile(0.1)).alias("middle"),
+            value.quantile(0.95, "higher").alias("ref_high"),
+            value.quantile(0.05, "lower").alias("ref_low"),
+            value.len().alias("ref_blocks"),
+        )
+    )
+    current = (
+        blocks.filter(new)
+        .group_by("entity", "metric")
+        .agg(value.max().alias("high"), value.min().alias("low"))
+    )
+    return reference.join(current, on=["entity", "metric"]).sort("entity", "metric")

@@ -1,0 +1,77 @@
+"""What the analysis of the services behind a prediction returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ruleout._records import (
+    AlignedChange,
+    Checked,
+    Explained,
+    Onset,
+    Role,
+    SafeguardGap,
+    SourceStatus,
+    Subject,
+    Symptom,
+)
+
+
+class Signal(NamedTuple):
+    """One thing seen about one entity that speaks for its being the cause."""
+
+    entity: str
+    name: str
+    """Key of the signal, e.g. `symptom_flow`, `behaviour`, `metric.cpu`."""
+
+    weight: float
+    """Evidence in nats that this entity is the cause."""
+
+    modes: Mapping[str, float]
+    """Failure modes it speaks for, with shares."""
+
+    statement: str
+    statistic: float
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHypothesis:
+    """An entity with a failure mode, and how far it can be believed to be the cause."""
+
+    failure_mode: str
+    subject: Subject
+    probability: float
+    role: Role = "root_cause"
+    chain: tuple[str, ...] = ()
+    """From the cause to the symptom."""
+
+    onset: Onset | None = None
+    change: str | None = None
+    """Id of the change that did it, among `ServicesResult.changes`."""
+
+    explained: Explained | None = None
+    signals: tuple[str, ...] = ()
+    """Signals of the findings that speak for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesResult:
+    """Everything telemetry and changes have to say about an incident."""
+
+    symptom: Symptom
+    checked: tuple[Checked, ...]
+    hypotheses: tuple[ServiceHypothesis, ...]
+    """Likeliest first; their probabilities, `unknown` and `no_incident` sum to 1."""
+
+    unknown: float
+    no_incident: float
+    safeguard_gaps: tuple[SafeguardGap, ...] = ()
+    changes: tuple[AlignedChange, ...] = ()
+    sources: tuple[SourceStatus, ...] = ()
+    ranking: tuple[tuple[str, float], ...] = ()
+    """Entities by probability, whatever the mode."""
+
+    charts: Mapping[str, Any] = field(default_factory=dict)

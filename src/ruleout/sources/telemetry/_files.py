@@ -1,0 +1,90 @@
+"""Files of telemetry: paths and globs resolved, each read as rows with a status of its own."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ruleout._errors import SourceError
+
+TEXT = (".jsonl", ".ndjson", ".json")
+
+
+def resolve(item: Any, folder: Path) -> list[Path]:
+    """The files that a path or a glob names, relative to the incident's folder.
+
+    Raises:
+        SourceError: when it is not a path, or names no file.
+    """
+    if not isinstance(item, str | Path):
+        raise SourceError(
+            f"{item!r} is not a path; write a path, a glob or a list of them, "
+            "or run the connector first"
+        )
+    path = Path(item) if Path(item).is_absolute() else folder / item
+    if path.is_file():
+        return [path]
+    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 absolute patterns
+    files = [name for name in found if name.is_file()]
+    if not files:
+        raise SourceError(f"{item}: no such file under {folder}; check the path")
+    return files
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """A CSV, Parquet or JSON-lines file as a frame.
+
+    Raises:
+        SourceError: when the ending is unknown or the file cannot be parsed.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if path.suffix in {".csv", ".tsv", ".txt"}:
+            separator = "\t" if path.suffix == ".tsv" else ","
+            return pl.read_csv(
+                path, separator=separator, infer_schema_length=10_000, ignore_errors=True
+            )
+        if path.suffix in TEXT:
+            return pl.DataFrame(list(json_rows(path)), infer_schema_length=None, strict=False)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError, ValueError) as error:
+        raise SourceError(f"{path.name}: cannot be read: {str(error)[:200]}") from error
+    raise SourceError(
+        f"{path.name}: ending {path.suffix!r} is not one of .parquet, .csv, .jsonl; convert it"
+    )
+
+
+def json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file, one a line, or of one JSON list or object; bad lines are left out."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        head = file.read(1)
+        file.seek(0)
+        if head == "[":
+            whole = json.load(file)
+            yield from (row for row in whole if isinstance(row, dict))
+            return
+        parsed = 0
+        for line in file:
+            row = _parse(line)
+            if row is not None:
+                parsed += 1
+                yield row
+    if not parsed:
+        row = _parse(path.read_text(encoding="utf-8", errors="replace"))
+        if row is not None:
+            yield row
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    if not text.strip():
+        return None
+    try:
+        row = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None

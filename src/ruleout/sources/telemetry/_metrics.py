@@ -1,0 +1,107 @@
+"""Metrics, long or wide, as one long table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from math import log
+from pathlib import Path
+
+import polars as pl
+
+from ruleout._errors import SourceError
+from ruleout.sources.telemetry._files import read_frame
+from ruleout.sources.telemetry._records import METRICS
+from ruleout.sources.telemetry._times import seconds
+
+_TIMES = ("timestamp", "time", "ts", "datetime", "date")
+_SEPARATORS = "_.:/|"
+
+
+def read_metrics(path: Path, entities: Collection[str] = ()) -> pl.DataFrame:
+    """Metrics of a file as (time, entity, metric, value), finite values only.
+
+    Long tables have the columns `timestamp, entity, metric, value`; wide ones a time and one
+    column a series, named `entity_metric`.
+
+    Raises:
+        SourceError: when there is no time column, or no number beside it.
+    """
+    frame = read_frame(path)
+    clock = _clock(frame, path)
+    if {"entity", "metric", "value"} <= set(frame.columns):
+        return _long(frame, clock)
+    return _wide(frame, clock, entities, path)
+
+
+def _clock(frame: pl.DataFrame, path: Path) -> str:
+    by_name = {name.lower(): name for name in frame.columns}
+    for name in _TIMES:
+        if name in by_name:
+            return by_name[name]
+    raise SourceError(
+        f"{path.name}: no time column among {frame.columns[:6]}; name it `timestamp` or `time`"
+    )
+
+
+def _long(frame: pl.DataFrame, clock: str) -> pl.DataFrame:
+    table = frame.select(
+        seconds(frame[clock]).alias("time"),
+        pl.col("entity").cast(pl.String),
+        pl.col("metric").cast(pl.String),
+        pl.col("value").cast(pl.Float64, strict=False),
+    )
+    return _finite(table)
+
+
+def _wide(frame: pl.DataFrame, clock: str, entities: Collection[str], path: Path) -> pl.DataFrame:
+    names = [n for n, kind in frame.schema.items() if n != clock and kind.is_numeric()]
+    if not names:
+        raise SourceError(f"{path.name}: no numeric column beside {clock!r}; nothing to read")
+    split = split_names(names, entities)
+    table = frame.select(
+        seconds(frame[clock]).alias("time"), *(pl.col(n).cast(pl.Float64) for n in names)
+    ).unpivot(on=names, index="time", variable_name="column", value_name="value")
+    lookup = pl.DataFrame(
+        {
+            "column": names,
+            "entity": [split[name][0] for name in names],
+            "metric": [split[name][1] for name in names],
+        }
+    )
+    return _finite(table.join(lookup, on="column", how="left", maintain_order="left"))
+
+
+def _finite(table: pl.DataFrame) -> pl.DataFrame:
+    return table.filter(
+        pl.col("value").is_finite() & pl.col("time").is_finite() & pl.col("entity").is_not_null()
+    ).select(list(METRICS))
+
+
+def split_names(names: list[str], entities: Collection[str] = ()) -> dict[str, tuple[str, str]]:
+    """Where each wide column's name parts into (entity, metric).
+
+    A known entity's name wins. Otherwise the cut is the one whose two halves recur most over the
+    other columns, so that `user_service_cpu` and `carts_latency_p99` both part in the right place.
+    """
+    known = sorted(entities, key=len, reverse=True)
+    cuts = {name: _cuts(name) for name in names}
+    left = Counter(cut[0] for options in cuts.values() for cut in options)
+    right = Counter(cut[1] for options in cuts.values() for cut in options)
+    result = {}
+    for name in names:
+        fixed = next(
+            (e for e in known if name.startswith(e) and name[len(e) : len(e) + 1] in _SEPARATORS),
+            None,
+        )
+        if fixed is not None and len(name) > len(fixed) + 1:
+            result[name] = (fixed, name[len(fixed) + 1 :])
+        elif cuts[name]:
+            result[name] = max(cuts[name], key=lambda cut: log(left[cut[0]]) + log(right[cut[1]]))
+        else:
+            result[name] = (name, "value")
+    return result
+
+
+def _cuts(name: str) -> list[tuple[str, str]]:
+    return [(name[:i], name[i + 1 :]) for i in range(1, len(name) - 1) if name[i] in _SEPARATORS]

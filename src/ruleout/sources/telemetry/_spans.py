@@ -1,0 +1,131 @@
+"""Spans, one a row or as OTLP/JSON, as one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ruleout._errors import SourceError
+from ruleout.sources.telemetry._files import TEXT, json_rows, read_frame
+from ruleout.sources.telemetry._otlp import otlp_rows
+from ruleout.sources.telemetry._records import SPANS
+
+_KINDS = {"1": "internal", "2": "server", "3": "client", "4": "producer", "5": "consumer"}
+_ALIASES = {
+    "trace_id": "trace",
+    "span_id": "span",
+    "parent_span_id": "parent",
+    "start_ns": "start",
+    "end_ns": "end",
+}
+_INSTANCE = ("service.instance.id", "k8s.pod.name", "host.name", "instance", "pod", "host")
+
+
+def read_spans(path: Path) -> pl.DataFrame:
+    """Spans of a file as the columns of `SPANS`, those without a service or times left out.
+
+    Raises:
+        SourceError: when a needed column is missing or nothing can be parsed.
+    """
+    frame = _rows(path) if path.suffix in TEXT else read_frame(path)
+    frame = frame.rename({k: v for k, v in _ALIASES.items() if k in frame.columns})
+    missing = [name for name in ("span", "service", "start", "end") if name not in frame.columns]
+    if missing:
+        raise SourceError(
+            f"{path.name}: a span has no {missing}; see the format of one span a row "
+            "(trace_id, span_id, parent_span_id, service, name, start_ns, end_ns)"
+        )
+    columns = [_column(frame, name) for name in SPANS]
+    table = frame.select(columns).with_columns(
+        pl.col("parent").replace("", None), pl.col("name").fill_null("")
+    )
+    keep = pl.col("service").is_not_null() & pl.col("start").is_not_null()
+    keep &= pl.col("end").is_not_null() & (pl.col("end") >= pl.col("start"))
+    return table.filter(keep)
+
+
+def _column(frame: pl.DataFrame, name: str) -> pl.Expr:
+    if name == "error":
+        return _error(frame).alias("error")
+    if name == "instance":
+        return _instance(frame).alias("instance")
+    if name not in frame.columns:
+        return pl.lit(None, dtype=SPANS[name]).alias(name)
+    column = pl.col(name)
+    if name == "kind":
+        text = column.cast(pl.String).str.to_lowercase().str.strip_prefix("span_kind_")
+        return text.replace(_KINDS).alias("kind")
+    return column.cast(SPANS[name], strict=False)
+
+
+def _error(frame: pl.DataFrame) -> pl.Expr:
+    if "status" not in frame.columns:
+        return pl.lit(None, dtype=pl.Boolean)
+    text = pl.col("status").cast(pl.String).str.to_lowercase()
+    number = text.cast(pl.Float64, strict=False)
+    bad = text.str.contains("err|fail|exception|unavailable|deadline|^2$|^5\\d\\d$")
+    return pl.when(text.is_null()).then(None).otherwise(bad | (number >= 500)).cast(pl.Boolean)
+
+
+def _instance(frame: pl.DataFrame) -> pl.Expr:
+    for name in ("instance", "pod", "host"):
+        if name in frame.columns:
+            return pl.col(name).cast(pl.String, strict=False)
+    if "attributes" not in frame.columns or frame.schema["attributes"] != pl.String:
+        return pl.lit(None, dtype=pl.String)
+    found = [
+        pl.col("attributes").str.extract(r'"' + key.replace(".", r"\.") + r'"\s*:\s*"([^"]*)"', 1)
+        for key in _INSTANCE
+    ]
+    return pl.coalesce(found)
+
+
+def _rows(path: Path) -> pl.DataFrame:
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in (
+            "trace_id",
+            "span_id",
+            "parent_span_id",
+            "service",
+            "name",
+            "kind",
+            "start_ns",
+            "end_ns",
+            "status",
+            "attributes",
+        )
+    }
+    for row in json_rows(path):
+        spans = otlp_rows(row) if "resourceSpans" in row else (row,)
+        for span in spans:
+            for name, values in columns.items():
+                values.append(_scalar(span.get(name)))
+    if not columns["span_id"]:
+        raise SourceError(f"{path.name}: no span could be parsed; one JSON object a line is needed")
+    integers = ("start_ns", "end_ns")
+    return pl.DataFrame(
+        {
+            name: pl.Series(name, [_integer(v) for v in values], dtype=pl.Int64)
+            if name in integers
+            else pl.Series(name, values, dtype=pl.String, strict=False)
+            for name, values in columns.items()
+        }
+    )
+
+
+def _scalar(value: Any) -> Any:
+    if value is None or isinstance(value, str | int):
+        return value if not isinstance(value, bool) else str(value)
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        return None
+    return number if abs(number) < 2**62 else None
