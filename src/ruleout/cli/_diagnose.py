@@ -58,11 +58,12 @@ def _from_options(chosen: Namespace) -> Incident:
         columns["positive"] = _scalar(columns["positive"])
     windows = {window: getattr(chosen, f"{window}_window") for window in _WINDOWS}
     return from_frames(
-        *(_table(chosen, window) for window in _WINDOWS),
+        _table(chosen, "reference"),
+        _table(chosen, "current"),
         windows=windows,
         file="command line",
-        **{name: getattr(chosen, name) for name in _PLAIN},
         **columns,
+        **{name: getattr(chosen, name) for name in _PLAIN},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from threading import Lock, Timer
 from types import TracebackType
+from typing import Self
 
 _PATIENCE_SECONDS = 2.0
 _CLEAR = "\r\x1b[K"
@@ -28,7 +29,7 @@ class Progress:
             if self.shown:
                 self._draw()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if self.wanted:
             self.timer.start()
         return self

@@ -17,6 +17,8 @@ from ruleout.incident._model import (
     TelemetrySpec,
     Window,
 )
+from ruleout.incident._roles import Guess, guess_roles
+from ruleout.incident._write import write_incident
 
 __all__ = [
     "DATABASES",
@@ -26,6 +28,7 @@ __all__ = [
     "Columns",
     "DataSpec",
     "GoldenProbe",
+    "Guess",
     "Incident",
     "ModelSpec",
     "ParityProbe",
@@ -37,6 +40,8 @@ __all__ = [
     "check_columns",
     "from_document",
     "from_frames",
+    "guess_roles",
     "infer_task",
     "load",
+    "write_incident",
 ]
