@@ -37,6 +37,9 @@ def build_system(data: DataSet, kind: str, folder: Path) -> System:
     cut = data.train_rows
     middle = cut + (rows.height - cut) // 2
     train, reference, pool = rows[:cut], rows[cut:middle], rows[middle:]
+    if rows.height - cut < 2_000:
+        # Two thin samples of a small set would differ by themselves; both windows share one.
+        reference = pool = rows[cut:]
     trainer = Trainer(data, kind, folder)
     model = trainer(train, name="current")
     probe = pool.head(2_000)
@@ -66,7 +69,11 @@ def draw_base(system: System, rng: np.random.Generator, *, rows: int | None = No
     after = begin + timedelta(days=days)
     current = _window(data, system.pool, n_current, after, recent, rng)
     fleet = _fleet(rng)
-    frames = [_peopled(data, f, fleet, rng, k) for k, f in enumerate((reference, current))]
+    frames = [_peopled(f, fleet, rng, k) for k, f in enumerate((reference, current))]
+    if rng.random() < 0.25:
+        # A healthy experiment or a holdout runs beside many incidents and means nothing.
+        name, share = (("arm", 0.5), ("exploration", 0.1))[int(rng.integers(2))]
+        frames = [_split(f, name, share, rng) for f in frames]
     return Base(
         name=data.name,
         subject=data.subject,
@@ -83,6 +90,7 @@ def draw_base(system: System, rng: np.random.Generator, *, rows: int | None = No
         model=system.model,
         fit=system.trainer,
         train=system.train,
+        previous=system.trainer(system.train, name="older", version="6", size=0.7),
         nature=system.trainer.nature,
         importance=system.importance,
         segments=("region", "host"),
@@ -160,14 +168,12 @@ def _fleet(rng: np.random.Generator) -> tuple[list[str], list[str], NDArray[np.f
 
 
 def _peopled(
-    data: DataSet,
     frame: pl.DataFrame,
     fleet: tuple[list[str], list[str], NDArray[np.float64]],
     rng: np.random.Generator,
     which: int,
 ) -> pl.DataFrame:
     """Add request ids, actors with keys of three formats, regions and hosts."""
-    del data
     hosts, regions, shares = fleet
     n = frame.height
     actor = rng.integers(0, max(n // 5, 50), size=n)
@@ -181,3 +187,12 @@ def _peopled(
         pl.Series("region", rng.choice(regions, size=n).tolist()),
         pl.Series("host", rng.choice(hosts, size=n, p=shares).tolist()),
     )
+
+
+def _split(
+    frame: pl.DataFrame, name: str, share: float, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Add an experiment's arm, or a flag for exploration traffic, drawn by chance."""
+    hit = rng.random(frame.height) < share
+    values = np.where(hit, "B", "A").tolist() if name == "arm" else hit.tolist()
+    return frame.with_columns(pl.Series(name, values))

@@ -9,8 +9,8 @@ from ruleout.bench.corpus._dataset import DataSet, data_set, table
 
 
 def _counted(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add what a text service logs beside the text."""
-    return frame.with_columns(
+    """Normalise case, and add what a text service logs beside the text."""
+    return frame.with_columns(pl.col("text").str.to_lowercase()).with_columns(
         pl.col("text").str.count_matches(r"\S+").cast(pl.Int64).alias("token_count"),
         pl.lit(0, dtype=pl.Int64).alias("unknown_tokens"),
     )

@@ -220,7 +220,7 @@ def _pipeline(data: DataSet, features: Sequence[str], kind: str, *, early: bool)
     compose = need("sklearn.compose", extra="sklearn")
     if kind == "text":
         words = need("sklearn.feature_extraction.text", extra="sklearn")
-        vector = words.TfidfVectorizer(token_pattern="[a-zA-Z0-9]+", min_df=2, sublinear_tf=False)
+        vector = words.TfidfVectorizer(token_pattern="[a-zA-Z0-9]+", min_df=2, lowercase=False)
         model = _estimator("linear", data, early=early)
         model.C = 1e-3 if early else 20.0
         return pipe.Pipeline([("words", vector), ("model", model)])

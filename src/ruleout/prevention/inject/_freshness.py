@@ -62,7 +62,7 @@ def _old_rows(
     return before.fill_null(pl.Series(np.maximum(here - 50, 0))).to_numpy().astype(np.int64)
 
 
-@injector("join_fanout", variants=("slice", "bulk"))
+@injector("join_fanout", variants=("slice", "keys"))
 def join_fanout(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Repeat rows of some keys two to five times under the same id, as a join on a broken key."""
     answers = scene.answers().decision
@@ -73,7 +73,7 @@ def join_fanout(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene
         names = np.array([str(c) for c in scene.base.classes], dtype=object)
         hard = (names[answers] != scene.recorded.cast(pl.String).to_numpy()).astype(np.float64)
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
-    column, values = _hard_slice(scene, hard)
+    column, values = _hard_slice(scene, hard, keys=dosage.variant == "keys")
     inside = mask & scene.seen[column].cast(pl.String).is_in(values).to_numpy()
     times = np.ones(len(mask), dtype=np.int64)
     times[inside] += rng.integers(1, 2 + int(4 * dosage.dose), size=int(inside.sum()))
@@ -83,19 +83,21 @@ def join_fanout(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene
             "join_fanout",
             "pipeline",
             (),
-            accepted=(("feature", (scene.base.id,)), ("source", ()), ("segment", tuple(values))),
+            accepted=(("feature", (scene.base.id,)), ("source", ()), ("segment", (column, *values[:20])), ("none", ())),
             onset=start(scene, dosage),
-            notes=f"{column} in {', '.join(values)}",
+            notes=f"{column} in {', '.join(values[:20])}",
         )
     )
 
 
-def _hard_slice(scene: Scene, loss: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[str, list[str]]:
+def _hard_slice(
+    scene: Scene, loss: np.ndarray[tuple[int], np.dtype[np.float64]], *, keys: bool
+) -> tuple[str, list[str]]:
     """The column and values (at most half of the rows) where the model does worst."""
     best: tuple[float, str, list[str]] = (-1.0, scene.base.host, [])
     overall = float(np.nanmean(loss))
-    columns = (*scene.base.segments, scene.base.key, *scene.base.categorical)
-    for column in dict.fromkeys(columns):
+    columns = (*scene.base.segments, *scene.base.categorical)
+    for column in [scene.base.key] if keys else list(columns):
         table = (
             pl.DataFrame({"v": scene.seen[column].cast(pl.String), "l": loss})
             .drop_nulls("v")

@@ -33,7 +33,7 @@ def draw_labels(
     return blend(old, new, hit)
 
 
-def _loss(scene: Scene, frame: pl.DataFrame) -> NDArray[np.float64]:
+def row_loss(scene: Scene, frame: pl.DataFrame) -> NDArray[np.float64]:
     """How wrong the model is on clean rows (n,): absolute error, or one minus P(truth)."""
     answers = scene.model.answer(frame)
     if answers.chances is None:
@@ -75,18 +75,27 @@ def _retimed(scene: Scene, world: pl.DataFrame) -> pl.DataFrame:
 
 
 def _draw(weight: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw n rows by weight, each at most three times."""
-    stock = np.tile(np.arange(len(weight)), 3)
-    w = np.tile(weight, 3) + 1e-12
+    """Draw n rows by weight, each at most three times (more where the pool is too small)."""
+    times = max(3, -(-2 * n // len(weight)))
+    stock = np.tile(np.arange(len(weight)), times)
+    w = np.tile(weight, times) + 1e-12
     race = rng.exponential(size=len(w)) / w
     return stock[np.argsort(race, kind="stable")[:n]].astype(np.int64)
+
+
+def draw_restocked(
+    scene: Scene, weight: NDArray[np.float64], mask: Mask, rng: np.random.Generator
+) -> pl.DataFrame:
+    """The world with the rows of `mask` (n,) drawn anew from the pool by `weight` (pool,)."""
+    chosen = scene.base.pool[_draw(weight, int(mask.sum()), rng)]
+    return _restock(scene, chosen, mask)
 
 
 @injector("covariate_shift", variants=("one", "two"))
 def covariate_shift(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Let more rows arrive from where the model does worse; labels follow the same rule."""
     pool = scene.base.pool
-    loss = _loss(scene, pool)
+    loss = row_loss(scene, pool)
     names, score = _harmful_direction(scene, pool, loss, rng, dosage)
     weight = np.exp(4.0 * dosage.dose * score)
     mask = dosage.schedule.mask(scene.base, scene.world, rng)
@@ -148,7 +157,7 @@ def prior_shift(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene
     if not base.classes:
         raise CannotInject("a regression has no class balance to change")
     codes = pool[base.target].cast(pl.String).to_list()
-    loss = _loss(scene, pool)
+    loss = row_loss(scene, pool)
     names = [str(c) for c in base.classes]
     which = np.array([names.index(v) for v in codes])
     bad = np.array([loss[which == k].mean() if (which == k).any() else 0.0 for k in range(len(names))])
@@ -277,7 +286,7 @@ def model_staleness(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> S
 def selection_bias(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Log only some of the rows: most of those that the model answers well are lost."""
     base = scene.base
-    loss = _loss(scene, scene.world)
+    loss = row_loss(scene, scene.world)
     names, score = _harmful_direction(scene, scene.world, loss, rng, dosage)
     keep = 1.0 / (1.0 + np.exp(-(6.0 * score - 2.0) * (0.5 + dosage.dose)))
     mask = dosage.schedule.mask(base, scene.world, rng)

@@ -1,0 +1,340 @@
+"""Making incidents: draw a system, inject, prove the harm, write the folder, keep the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ruleout._errors import RuleoutError
+from ruleout.bench.corpus import _generated, _media, _tables
+from ruleout.bench.corpus._bases import System, build_system, draw_base
+from ruleout.bench.corpus._benign import BENIGN, harmless_drift
+from ruleout.bench.corpus._dataset import DataSet, data_folder, loaders
+from ruleout.bench.corpus._metrics import LOWER_IS_BETTER, error, score, worsening
+from ruleout.bench.corpus._plan import Recipe, draw_kit, draw_schedule, manifest, places
+from ruleout.bench.corpus._write import Kit, Written, write_incident
+from ruleout.prevention.inject import Answers, CannotInject, Event, Scene, inject, injectors
+
+LOADED = (_generated, _media, _tables)
+"""The modules whose import registers the data sets."""
+
+_ATTEMPTS = 14
+_NULLS = frozenset(
+    {
+        "random_fluctuation",
+        "seasonality",
+        "benign_mix",
+        "monitor_defect",
+        "already_recovered",
+        "planned_event",
+    }
+)
+_STAGE = {
+    "covariate_shift": 0,
+    "concept_drift": 0,
+    "prior_shift": 0,
+    "new_category": 0,
+    "label_noise": 3,
+    "corrupted_labels": 3,
+    "evaluation_bug": 3,
+    "threshold_change": 2,
+    "mixed_versions": 2,
+    "hardware_fault": 2,
+    "fallback_overload": 2,
+}
+_QUIET = frozenset({"quiet", "harmless_drift", "monitor_defect"})
+_HARMLESS = frozenset({"observability_failure"})
+_NOISE = (
+    ("deploy", "frontend", "Release web client 5.2"),
+    ("config", "gateway", "Raise request timeout"),
+    ("commit", "analytics", "Add weekly report"),
+    ("deploy", "billing", "Release billing 2.8"),
+    ("scale", "scorer", "Scale scorer from 4 to 5 replicas"),
+    ("flag", "search", "Enable new search box for 10%"),
+    ("schema", "warehouse", "Add column to archive table"),
+)
+
+
+class Kitchen:
+    """Loads each data set and trains each model once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._data: dict[str, DataSet] = {}
+        self._systems: dict[tuple[str, str], System] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Data sets that can be loaded here."""
+        try:
+            data_folder()
+        except RuleoutError:
+            return ("card_fraud", "delivery", "sensor_line", "digits", "breast_cancer", "wine")
+        return tuple(loaders())
+
+    def system(self, name: str, rng: np.random.Generator) -> System:
+        """A system on the data set `name` with one of its kinds of model."""
+        if name not in self._data:
+            self._data[name] = loaders()[name]()
+        data = self._data[name]
+        kind = data.models[int(rng.integers(len(data.models)))]
+        if (name, kind) not in self._systems:
+            self._systems[name, kind] = build_system(data, kind, self.folder)
+        return self._systems[name, kind]
+
+
+def make(
+    out: Path | str,
+    *,
+    n: int = 200,
+    seed: int = 1,
+    only: str | None = None,
+    dataset: str | None = None,
+    rows: int | None = None,
+    per_mode: int | None = None,
+) -> dict[str, Any]:
+    """Write incidents and their `truth.json` to the folder `out`, and return the truth.
+
+    Args:
+        out: folder to write; `out/.cache` keeps trained models.
+        n: number of incidents, spread evenly over modes.
+        seed: the same seed and arguments give the same bytes.
+        only: one failure mode or benign recipe.
+        dataset: one data set.
+        rows: at most this many rows a window.
+        per_mode: incidents for each mode, instead of `n`.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    kitchen = Kitchen(folder / ".cache")
+    truth: dict[str, Any] = {}
+    for recipe in manifest(n, seed, only, dataset, per_mode=per_mode):
+        made = cook(recipe, kitchen, folder, rows)
+        if made is not None:
+            truth[recipe.name] = made
+            if len(truth) % 25 == 0:
+                _keep(truth, folder)
+    _keep(truth, folder)
+    return truth
+
+
+def _keep(truth: dict[str, Any], folder: Path) -> None:
+    text = json.dumps(truth, indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / "truth.json").write_text(text + "\n", encoding="utf-8")
+
+
+def cook(
+    recipe: Recipe, kitchen: Kitchen, folder: Path, rows: int | None = None
+) -> dict[str, Any] | None:
+    """Make one incident; None when no attempt gave a fault that hurts."""
+    for attempt in range(_ATTEMPTS):
+        rng = np.random.default_rng([recipe.seed, attempt])
+        try:
+            made = _attempt(recipe, kitchen, folder, rng, attempt, rows)
+        except CannotInject:
+            continue
+        if made is not None:
+            return made
+    return None
+
+
+def _attempt(
+    recipe: Recipe,
+    kitchen: Kitchen,
+    folder: Path,
+    rng: np.random.Generator,
+    attempt: int,
+    rows: int | None,
+) -> dict[str, Any] | None:
+    fit = [recipe.dataset] if recipe.dataset else places(recipe.mode, kitchen.names())
+    if not fit:
+        return None
+    system = kitchen.system(str(fit[int(rng.integers(len(fit)))]), rng)
+    base = draw_base(system, rng, rows=rows)
+    kit = draw_kit(system.data, recipe.mode, rng)
+    clean = Scene.of(base)
+    if "herring" in recipe.tags and recipe.mode not in BENIGN:
+        clean = replace(harmless_drift(clean, rng), truths=())
+    scene = _hurt(recipe, clean, rng, attempt)
+    if recipe.second is not None:
+        scene = _hurt_twice(recipe, clean, rng, attempt)
+    answers = (_reference_answers(scene), scene.answers())
+    metric = _symptom(recipe, system.data, scene, clean, answers, kit, rng)
+    if metric is None:
+        return None
+    # The event that goes with a fault is not always in the log.
+    if recipe.mode not in {"planned_event", "change_regression"} and rng.random() < 0.35:
+        scene = replace(scene, events=())
+    written = Written(
+        metric,
+        noise=_noise(scene, rng, herring="herring" in recipe.tags),
+        telemetry=_monitored(scene, metric, answers, rng) if recipe.mode == "monitor_defect" else None,
+        extra_segments=("market",) if "market" in scene.seen.columns else (),
+    )
+    write_incident(scene, answers, written, kit, folder / recipe.name, rng)
+    return _truth(recipe, scene, system, kit, metric)
+
+
+def _hurt(recipe: Recipe, clean: Scene, rng: np.random.Generator, attempt: int) -> Scene:
+    if recipe.mode in BENIGN:
+        return BENIGN[recipe.mode](clean, rng)
+    return _inject_one(recipe.mode, clean, rng, attempt)
+
+
+def _inject_one(mode: str, scene: Scene, rng: np.random.Generator, attempt: int) -> Scene:
+    low = min(0.35 + 0.06 * attempt, 0.9)
+    dose = float(rng.uniform(low, 1.0))
+    schedule = draw_schedule(mode, scene.base, rng)
+    if mode in injectors() and not injectors()[mode].slices:
+        return inject(mode, scene, rng=rng, dose=dose)
+    return inject(mode, scene, rng=rng, dose=dose, schedule=schedule)
+
+
+def _hurt_twice(recipe: Recipe, clean: Scene, rng: np.random.Generator, attempt: int) -> Scene:
+    """Two faults, each of which hurts beside the other."""
+    pair = sorted((recipe.mode, str(recipe.second)), key=lambda m: _STAGE.get(m, 1))
+    seeds = rng.integers(2**32, size=2)
+    first = _inject_one(pair[0], clean, np.random.default_rng(seeds[0]), attempt)
+    both = _inject_one(pair[1], first, np.random.default_rng(seeds[1]), attempt)
+    other = _inject_one(pair[1], clean, np.random.default_rng(seeds[1]), attempt)
+    if set(first.truths[-1].names) & set(other.truths[-1].names):
+        raise CannotInject("both faults hit the same column; draw again")
+    metric = clean.base.metric
+    classes = clean.base.classes
+    found = [score(metric, s.recorded, s.answers(), classes) for s in (first, other, both)]
+    if min(worsening(metric, f, found[2]) for f in found[:2]) < 0.02:
+        raise CannotInject("one of the two faults adds nothing; draw again")
+    return both
+
+
+def _reference_answers(scene: Scene) -> Answers:
+    """The reference was answered by the model of its time."""
+    model = scene.model if scene.features else scene.base.model
+    return model.answer(scene.reference)
+
+
+def _logged(scene: Scene, answers: Answers) -> tuple[pl.Series, Answers]:
+    if scene.unlogged is None:
+        return scene.recorded, answers
+    rows = np.flatnonzero(~scene.unlogged)
+    chances = None if answers.chances is None else answers.chances[rows]
+    return scene.recorded[rows], Answers(answers.decision[rows], chances)
+
+
+def _symptom(
+    recipe: Recipe,
+    data: DataSet,
+    scene: Scene,
+    clean: Scene,
+    answers: tuple[Answers, Answers],
+    kit: Kit,
+    rng: np.random.Generator,
+) -> str | None:
+    """A metric on which the fault proves to hurt (or, for the quiet, does not)."""
+    names = [m for m in data.metrics if kit.scores or m not in {"roc_auc", "log_loss"}]
+    labels, served = _logged(scene, answers[1])
+    first = data.metrics[0] if recipe.second else None
+    for metric in [first] if first in names else rng.permutation(names).tolist():
+        classes = data.classes
+        before = score(metric, scene.reference[data.target], answers[0], classes)
+        after = score(metric, labels, served, classes)
+        worse = worsening(metric, before, after)
+        noise = np.hypot(
+            error(metric, scene.reference[data.target], answers[0], classes),
+            error(metric, labels, served, classes),
+        )
+        noise = noise / max(abs(before), 1e-9) if metric in LOWER_IS_BETTER else noise
+        if recipe.mode in _QUIET or (recipe.mode in _HARMLESS and scene.unlogged is not None):
+            if abs(worse) < 1.8 * noise:
+                return str(metric)
+            continue
+        least = 0.05 if metric in LOWER_IS_BETTER else 0.02
+        healthy = score(
+            metric, clean.recorded, clean.base.model.answer(clean.seen), classes
+        )
+        caused = worsening(metric, healthy, after)
+        if worse > max(3.0 * noise, least) and (scene.features or caused > 0.6 * least):
+            return str(metric)
+    return None
+
+
+def _noise(scene: Scene, rng: np.random.Generator, *, herring: bool) -> tuple[Event, ...]:
+    """Everyday changes over both windows, and for a herring one or two right before the onset."""
+    first = float(scene.base.seconds(scene.reference).min())
+    last = float(scene.base.seconds(scene.seen).max())
+    picked = rng.permutation(len(_NOISE))[: int(rng.integers(1, 5))]
+    events = [Event(float(rng.uniform(first, last)), *_NOISE[k]) for k in picked]
+    if herring:
+        onset = scene.truths[-1].onset or float(scene.base.seconds(scene.seen).min())
+        for k in rng.permutation(len(_NOISE))[:2]:
+            events.append(Event(onset - float(rng.uniform(60, 3600)), *_NOISE[k]))
+    return tuple(events)
+
+
+def _monitored(
+    scene: Scene, metric: str, answers: tuple[Answers, Answers], rng: np.random.Generator
+) -> pl.DataFrame:
+    """The monitor's own hourly series: right until the defect, then low and with gaps."""
+    del answers
+    base = scene.base
+    begin = float(base.seconds(scene.reference).min())
+    change = float(base.seconds(scene.seen).min())
+    hours = np.arange(begin, float(base.seconds(scene.seen).max()), 3600.0)
+    level = 0.85 + rng.normal(0, 0.01, len(hours))
+    level[hours >= change] *= 0.8
+    kept = (hours < change) | (rng.random(len(hours)) < 0.6)
+    stamps = pl.Series("timestamp", (hours[kept] * 1e6).astype(np.int64))
+    return pl.DataFrame(
+        {
+            "timestamp": stamps.cast(pl.Datetime("us", "UTC")),
+            "entity": ["quality-monitor"] * int(kept.sum()),
+            "metric": [f"monitored_{metric}"] * int(kept.sum()),
+            "value": level[kept],
+        }
+    )
+
+
+def _truth(
+    recipe: Recipe, scene: Scene, system: System, kit: Kit, metric: str
+) -> dict[str, Any]:
+    records = [_record(t, kit) for t in scene.truths]
+    main, *rest = records
+    tags = [*recipe.tags, *(["two_causes"] if rest else [])]
+    tags += [f"no_{part}" for part in ("model", "labels", "timestamps", "ids") if part not in kit.names()]
+    if not (kit.parity or kit.golden or kit.audit):
+        tags.append("no_probes")
+    return {
+        **main,
+        "null": main["mode"] in _NULLS,
+        "second": rest[0] if rest else None,
+        "identifiable": not main["also"],
+        "dataset": system.data.name,
+        "model": system.trainer.kind,
+        "metric": metric,
+        "has": kit.names(),
+        "tags": tags,
+    }
+
+
+def _record(truth: Any, kit: Kit) -> dict[str, Any]:
+    also = [*truth.also]
+    if not (kit.audit and kit.ids):
+        also += truth.without_audit
+    if not (kit.parity and kit.ids):
+        also += truth.without_parity
+    if not kit.golden:
+        also += truth.without_golden
+    accepted: Iterable[tuple[str, tuple[str, ...]]] = truth.accepted
+    return {
+        "mode": truth.mode,
+        "also": sorted(set(also)),
+        "subject": {"kind": truth.kind, "names": list(truth.names)},
+        "accepted": [{"kind": k, "names": list(names)} for k, names in accepted],
+        "onset": truth.onset,
+        "notes": truth.notes,
+    }
