@@ -1,1 +1,1 @@
-"""Repairs, one a file: each undoes one kind of fault on logged data."""
+"""Repairs, one file each; importing one registers it."""

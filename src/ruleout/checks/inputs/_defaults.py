@@ -1,0 +1,193 @@
+"""Rows whose value has become missing or a default, by input, and inputs that share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout.checks.inputs._departure import departures
+from ruleout.profile import Case, text_series
+from ruleout.stats._relation import clip
+from ruleout.stats._twosample import proportions
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+WORDS = frozenset(
+    "|unknown|none|null|nan|n/a|na|missing|undefined|default|other|-|?|unspecified|not available|unk|empty|<na>|nil|0|-1".split("|")
+)
+"""Texts that stand for "no value" in data of any trade."""
+
+NUMBERS = (0.0, -1.0, 1.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0, -99.0, -999.0, -9999.0, -99999.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Defaulted:
+    """One input that turned missing, or to a default, in some rows."""
+
+    name: str
+    value: str
+    """The default as text; `null` for missing."""
+
+    rows: Mask
+    """Current rows that hold it."""
+
+    before: float
+    after: float
+    """Share of rows that hold it, in the reference and in the affected current rows."""
+
+    p_value: float
+    kind: str
+    """`null`, `sentinel` (a usual default), `typical` (the reference's mean, median or mode), `frozen` (any other)."""
+
+
+def defaulted(case: Case) -> list[Defaulted]:
+    """Inputs with more missing or default values than before (cached in the case)."""
+    if "defaulted" not in case.cache:
+        found = [_look(case, name) for name in departures(case)]
+        case.cache["defaulted"] = [d for d in found if d is not None]
+    done: list[Defaulted] = case.cache["defaulted"]
+    return done
+
+
+def _look(case: Case, name: str) -> Defaulted | None:
+    scope = departures(case)[name].rows
+    if case.kind(name) == "categorical":
+        return _in_categories(case, name, scope)
+    return _in_numbers(case, name, scope)
+
+
+def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
+    before, after = case.reference.numeric(name), case.current.numeric(name)
+    lost_before, lost = ~np.isfinite(before), ~np.isfinite(after)
+    found = _risen(case, name, "null", lost_before, lost, scope, "null")
+    if found is not None:
+        return found
+    known = after[scope & ~lost]
+    if len(known) < 30:
+        return None
+    points, counts = np.unique(known, return_counts=True)
+    value = float(points[counts.argmax()])
+    found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")
+    if found is None or clip(before[~lost_before], known) is not None:
+        return None
+    return Defaulted(
+        found.name, found.value, found.rows, found.before, found.after, found.p_value,
+        _number_kind(value, before[~lost_before]),
+    )
+
+
+def _number_kind(value: float, before: Floats) -> str:
+    if not len(before):
+        return "sentinel"
+    outside = value < before.min() or value > before.max()
+    if value in NUMBERS or outside:
+        return "sentinel"
+    spread = float(before.std()) or 1.0
+    typical = (float(before.mean()), float(np.median(before)))
+    if any(abs(value - t) <= 0.005 * spread for t in typical):
+        return "typical"
+    points, counts = np.unique(before, return_counts=True)
+    return "typical" if points[counts.argmax()] == value else "frozen"
+
+
+def _in_categories(case: Case, name: str, scope: Mask) -> Defaulted | None:
+    before, after = case.codes("reference", name), case.codes("current", name)
+    found = _risen(case, name, "null", before == -1, after == -1, scope, "null")
+    if found is not None:
+        return found
+    vocabulary = case.vocabulary(name)
+    inside = after[scope & (after >= 0)]
+    if len(inside) < 30:
+        return None
+    width = len(vocabulary)
+    share = np.bincount(inside, minlength=width) / len(inside)
+    base = np.bincount(before[before >= 0], minlength=width) / max((before >= 0).sum(), 1)
+    value = int((share - base).argmax())
+    word = vocabulary[value].strip().lower()
+    if word not in WORDS and (base[value] == 0 or share[value] < 0.9):
+        return None
+    kind = "sentinel" if word in WORDS else "frozen"
+    return _risen(case, name, vocabulary[value] or '""', before == value, after == value, scope, kind)
+
+
+def _risen(
+    case: Case, name: str, value: str, before: Mask, after: Mask, scope: Mask, kind: str
+) -> Defaulted | None:
+    """The default if its share rose by clearly more than it varies within the reference."""
+    n = len(before), int(scope.sum())
+    if min(n) < 30:
+        return None
+    hits = float(before.sum()), float((after & scope).sum())
+    test = proportions(hits, n)
+    blocks = np.array_split(before.astype(float), 8)
+    usual = float(np.max([abs(b.mean() - before.mean()) for b in blocks]))
+    if test.effect < max(0.02, 2 * usual) or test.p_value > 1e-4:
+        return None
+    del case
+    return Defaulted(name, value, after & scope, hits[0] / n[0], hits[1] / n[1], test.p_value, kind)
+
+
+def together(found: Sequence[Defaulted]) -> list[list[Defaulted]]:
+    """Groups of inputs that lost their values in the same rows."""
+    groups: list[list[Defaulted]] = []
+    for one in sorted(found, key=lambda d: (-int(d.rows.sum()), d.name)):
+        for group in groups:
+            a, b = group[0].rows, one.rows
+            if (a & b).sum() > 0.7 * (a | b).sum():
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return groups
+
+
+def key_pattern(case: Case, hit: Mask, scope: Mask) -> tuple[str, str, float, float] | None:
+    """A column whose spelling tells the hit rows from the others: (column, pattern, rate in, rate out).
+
+    Patterns are letter case, digits and length: `AA-9999`. Values of few categories are no keys.
+    """
+    inputs = set(case.features)
+    for name in case.current.columns:
+        series = case.current.frame.get_column(name)
+        if series.dtype != pl.String or (name in inputs and len(case.vocabulary(name)) < 200):
+            continue
+        pattern = spelling(text_series(case.current.frame, name))
+        told = _best_pattern(pattern, hit, scope)
+        if told is not None:
+            return (name, *told)
+    return None
+
+
+def spelling(text: pl.Series) -> pl.Series:
+    """The shape of each text: letters, capitals and digits replaced by a, A and 9, runs kept to length 12."""
+    shape = (
+        text.str.slice(0, 12)
+        .str.replace_all(r"[a-z]", "a")
+        .str.replace_all(r"[A-Z]", "A")
+        .str.replace_all(r"[0-9]", "9")
+    )
+    return shape.fill_null("null")
+
+
+def _best_pattern(pattern: pl.Series, hit: Mask, scope: Mask) -> tuple[str, float, float] | None:
+    shapes = pattern.to_numpy()
+    names, index = np.unique(shapes.astype(str), return_inverse=True)
+    if not 2 <= len(names) <= 200:
+        return None
+    n = np.bincount(index[scope], minlength=len(names)).astype(float)
+    rate = np.bincount(index[scope], weights=hit[scope], minlength=len(names)) / np.maximum(n, 1)
+    inside = rate > 0.7
+    covered = n[inside] @ rate[inside]
+    outside_n = n[~inside].sum()
+    if covered < 0.7 * hit[scope].sum() or outside_n < 0.05 * n.sum():
+        return None
+    rest = float(n[~inside] @ rate[~inside] / max(outside_n, 1))
+    if rest > 0.3:
+        return None
+    best = int(np.where(inside, n, 0).argmax())
+    return str(names[best]), float(covered / max(n[inside].sum(), 1)), rest

@@ -1,0 +1,96 @@
+"""Values that turned missing or to a default: by a connector, a failed join or a fallback."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._defaults import Defaulted, defaulted, key_pattern, together
+from ruleout.checks.inputs._departure import departures, scope_words
+from ruleout.profile import Case
+
+_MODES = ("silent_nulls", "join_loss")
+
+
+@check("missing_and_defaults", layer="data", rung="inputs", looks_for=(*_MODES, "fallback_overload"))
+def missing_and_defaults(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do inputs hold more nulls, or more of one default value, than their reference?
+
+    The rate is compared inside the rows that departed (a stretch of time, a segment), against the
+    rate's variation between stretches of the reference. Inputs that lost their values in the same
+    rows are one finding; if the rows are told apart by how a key is spelt, a join lost them.
+    """
+    del rng
+    groups = together(defaulted(case))
+    for group in groups:
+        yield from _findings(case, group)
+    if not groups:
+        least = 0.02 + 4 * math.sqrt(0.02 / max(case.current.rows, 1))
+        told = "no input holds more missing or default values than before"
+        yield Clear(_MODES, Subject(), told, least, "defaults")
+
+
+def subject_of(case: Case, names: Sequence[str]) -> Subject:
+    """The source, if all of its inputs (and more than one) are hit; else the inputs."""
+    hit = set(names)
+    for source, fed in sorted(case.incident.data.sources.items()):
+        here = [f for f in fed if f in case.features]
+        if len(here) > 1 and hit == set(here):
+            return Subject("source", (source,))
+    return Subject("feature", tuple(sorted(names)))
+
+
+def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
+    first = group[0]
+    names = [d.name for d in group]
+    subject = subject_of(case, names)
+    moved = departures(case)[first.name]
+    listed = ", ".join(f"{d.name} ({d.value})" for d in group[:4]) + (", ..." if len(group) > 4 else "")
+    told = f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(case, moved)}"
+    rise = first.after - first.before
+    plans = (RepairPlan("restore_defaults", Subject("feature", tuple(names)), moved.scope, {"values": tuple(d.value for d in group)}),)
+    key = key_pattern(case, first.rows, moved.rows)
+    entity = moved.scope.column is not None
+    chart = {
+        "kind": "bars",
+        "categories": [d.name for d in group][:20],
+        "reference": [d.before for d in group][:20],
+        "current": [d.after for d in group][:20],
+        "format": "share",
+        "title": "Share of missing or default values",
+    }
+    kind = "frozen" if all(d.kind == "frozen" for d in group) else "value"
+    signal = f"defaults.{kind}"
+    supports: tuple[str, ...] = ("silent_nulls", "join_loss")
+    if kind == "frozen":
+        supports = ("silent_nulls", "stale_features")
+    if len(group) >= max(3, 0.6 * len(case.features)):
+        supports = (*supports, "fallback_overload")
+    yield Finding(
+        signal, subject, told, rise, rise / 0.02, first.p_value, min(1.0, 0.5 + rise / 0.2),
+        supports, ("covariate_shift", "concept_drift", "unit_change", "precision_loss"),
+        moved.scope, moved.onset, plans, chart,
+    )
+    if key is not None:
+        column, pattern, inside, outside = key
+        yield Finding(
+            "defaults.key_pattern", subject,
+            f"{inside:.0%} of the rows whose {column} is spelt like {pattern!r} lost {listed}, {outside:.0%} of the others",
+            inside - outside, (inside - outside) / 0.1, None, 1.0, ("join_loss",), ("silent_nulls",),
+            moved.scope, moved.onset, plans,
+        )
+    elif entity:
+        yield Finding(
+            "defaults.entity", subject,
+            f"the lost values are confined to rows{scope_words(case, moved)}", rise, rise / 0.05, None,
+            0.8, ("join_loss", "silent_nulls"), (), moved.scope, moved.onset, plans,
+        )
+    else:
+        yield Clear(
+            ("join_loss",), subject,
+            "no key's spelling and no segment tells the lost rows from the others", 0.5, "defaults.no_key",
+        )

@@ -1,0 +1,186 @@
+"""Inputs that arrive in another unit, with an offset, clipped or rounded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._defaults import defaulted
+from ruleout.checks.inputs._departure import Departure, departures, scope_words, values
+from ruleout.profile import Case
+from ruleout.stats._relation import Affine, affine, clip, distance_p, grid, nearest_round, noise_distance, on_grid
+
+Floats = NDArray[np.float64]
+_HOUR = 3600.0
+
+
+@check("quantile_relation", layer="data", rung="inputs", looks_for=("unit_change", "time_shift"))
+def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Is an input an affine map of what it was: another unit, another zero, another time zone?
+
+    Quantiles of the affected rows are mapped back by the simplest map (scale, offset, both) that
+    makes the two samples agree to within chance (Wilk and Gnanadesikan, 1968, for the plot). A
+    shift of the world bends the line or leaves a rest; a unit does neither.
+    """
+    del rng
+    moved = 0
+    for name, found in departures(case).items():
+        if case.kind(name) == "categorical" or not found.departed:
+            continue
+        moved += 1
+        before, after = _clean(case, name, found)
+        told = best_map(before, after)
+        if told is not None:
+            yield _affine_finding(case, found, told, before, after)
+    if not moved:
+        yield Clear(
+            ("unit_change",), Subject(), "no numeric input's distribution moved", 0.05, "scales.none"
+        )
+
+
+def _clean(case: Case, name: str, found: Departure) -> tuple[Floats, Floats]:
+    """Known values of both windows, the affected rows only, less any new default."""
+    before, after = values(case, "reference", name), values(case, "current", name)
+    rows = found.rows.copy()
+    for lost in defaulted(case):
+        if lost.name == name:
+            rows &= ~lost.rows
+    after = after[rows]
+    return before[np.isfinite(before)], after[np.isfinite(after)]
+
+
+def best_map(before: Floats, after: Floats) -> Affine | None:
+    """The simplest affine map that makes the samples agree; None if none does."""
+    mending = [m for m in affine(before, after) if m.mends and _moves(m, before)]
+    if not mending:
+        return None
+    least = min(m.distance_after for m in mending)
+    near = [m for m in mending if m.distance_after <= least + 0.5 * m.noise]
+    simple = [m for m in near if m.offset == 0.0 or m.slope == 1.0]
+    chosen = min(simple or near, key=lambda m: m.distance_after)
+    factor = nearest_round(chosen.slope) if chosen.offset == 0.0 else None
+    return chosen._replace(slope=factor) if factor is not None and abs(factor / chosen.slope - 1) < 0.01 else chosen
+
+
+def _moves(found: Affine, before: Floats) -> bool:
+    """Whether the map changes values by more than a drift of the world would: a tenth of the scale."""
+    if found.slope < 0 or abs(math.log(abs(found.slope))) > 0.15:
+        return True
+    return abs(found.offset) > 0.1 * float(before.std())
+
+
+def _affine_finding(case: Case, found: Departure, told: Affine, before: Floats, after: Floats) -> Finding:
+    name = found.name
+    in_time = case.kind(name) == "datetime"
+    unit = not in_time and (nearest_round(told.slope) is not None or _temperature(told))
+    kind = _kind(told, in_time=in_time, unit=unit, before=before)
+    shape = f"{told.slope:.6g} times its reference" if told.slope != 1 else "its reference"
+    if told.offset:
+        size = f"{told.offset / _HOUR:+.3g} hours" if in_time else f"{told.offset:+.4g}"
+        shape += f" {size}"
+    sentence = (
+        f"{name} is {shape}{scope_words(case, found)} (r = {told.r:.3f}; distance "
+        f"{told.distance_before:.3f} before, {told.distance_after:.3f} once undone)"
+    )
+    supports: tuple[str, ...] = ("time_shift",) if kind == "clock" else ("unit_change",)
+    if kind == "plain" and told.slope < 1 and told.offset == 0:
+        supports = ("unit_change", "partial_batch")
+    options: Mapping[str, Any] = {"slope": told.slope, "offset": told.offset}
+    strength = 1.0 - 0.5 * min(1.0, told.distance_after / max(0.12 * told.distance_before, 1e-9))
+    return Finding(
+        f"quantile_relation.{kind}", Subject("feature", (name,)), sentence, told.slope,
+        told.distance_before / told.noise, distance_p(told.distance_before, len(before), len(after)),
+        strength, supports, ("covariate_shift", "concept_drift", "silent_nulls", "precision_loss"),
+        found.scope, found.onset,
+        (RepairPlan("rescale", Subject("feature", (name,)), found.scope, options),),
+        quantile_chart(name, before, after, told),
+    )
+
+
+def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
+    if in_time:
+        hours = told.offset / _HOUR
+        return "clock" if told.slope == 1 and abs(hours - round(4 * hours) / 4) < 0.03 else "plain"
+    if unit:
+        return "unit"
+    strong = told.slope < 0 or abs(math.log(abs(told.slope))) > 0.4
+    return "plain" if strong or abs(told.offset) > 0.7 * float(before.std()) else "weak"
+
+
+def _temperature(told: Affine) -> bool:
+    """Fahrenheit for Celsius, Kelvin for Celsius, or back."""
+    known = ((1.8, 32.0), (1 / 1.8, -32 / 1.8), (1.0, 273.15), (1.0, -273.15))
+    return any(abs(told.slope - a) < 0.05 * a and abs(told.offset - b) < 0.1 * abs(b) + 0.5 for a, b in known)
+
+
+def quantile_chart(name: str, before: Floats, after: Floats, told: Affine) -> Mapping[str, Any]:
+    """Chart data: quantiles of both windows and the fitted line."""
+    probs = np.linspace(0.01, 0.99, 41)
+    return {
+        "kind": "quantiles",
+        "name": name,
+        "probs": [float(p) for p in probs],
+        "reference": [float(v) for v in np.quantile(before, probs)],
+        "current": [float(v) for v in np.quantile(after, probs)],
+        "fit": {"a": float(told.offset), "b": float(told.slope)},
+        "title": f"{name}: quantiles now against then",
+    }
+
+
+@check("resolution", layer="data", rung="inputs", looks_for=("precision_loss",))
+def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Were values clipped at a bound, rounded to a grid, or cast to integers?
+
+    A clip puts on its bound just what the reference had beyond it (a default takes from
+    everywhere); rounding puts nearly all values on a grid that the reference is not on.
+    """
+    del rng
+    seen = False
+    for name, found in departures(case).items():
+        if case.kind(name) != "numeric":
+            continue
+        before, after = _clean(case, name, found)
+        told = _coarser(case, found, before, after)
+        if told is not None:
+            seen = True
+            yield told
+    if not seen:
+        yield Clear(("precision_loss",), Subject(), "no input was clipped or rounded", 0.01, "resolution.none")
+
+
+def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Finding | None:
+    name = found.name
+    cut = clip(before, after)
+    if cut is not None and found.departed:
+        side = "above" if cut.upper else "below"
+        told = (
+            f"{name} has nothing {side} {cut.bound:.6g}{scope_words(case, found)}: {cut.share_at:.1%} of rows sit "
+            f"on it, {cut.share_beyond:.1%} lay beyond it before"
+        )
+        options = {"kind": "clip", "bound": cut.bound, "upper": cut.upper}
+        return _loss_finding(found, "resolution.clip", told, cut.share_at, min(1.0, 0.4 + cut.share_at / 0.1), options)
+    rows = after
+    step = grid(before, rows)
+    if step is None:
+        return None
+    was = on_grid(before, step)
+    told = f"{name} now moves in steps of {step:g}{scope_words(case, found)}; before, {was:.0%} of values lay on that grid"
+    harm = min(1.0, step / (float(before.std()) or 1.0))
+    return _loss_finding(found, "resolution.grid", told, step, 0.5 + 0.5 * harm, {"kind": "grid", "step": step})
+
+
+def _loss_finding(
+    found: Departure, signal: str, told: str, size: float, strength: float, options: Mapping[str, Any]
+) -> Finding:
+    subject = Subject("feature", (found.name,))
+    return Finding(
+        signal, subject, told, size, size / max(noise_distance(1000, 1000), 1e-9), None, strength,
+        ("precision_loss",), ("covariate_shift", "silent_nulls", "unit_change"), found.scope, found.onset,
+        (RepairPlan("restore_resolution", subject, found.scope, options),),
+    )
