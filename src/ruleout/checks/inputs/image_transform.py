@@ -1,0 +1,179 @@
+"""Images that were turned, recoloured, cropped or re-toned on their way to the model.
+
+Rule: reference images are damaged in every known way; the shares of these views among the current
+images (balanced by class) say which damage is there and in how many rows. Then it is undone: a
+classifier that could tell current from reference images must no longer be able to. A new mix of
+products moves pixels too, but no single inverse takes all of it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._balance import balance
+from ruleout.checks.inputs._image_chart import images_chart
+from ruleout.checks.inputs._image_features import (
+    MIRROR,
+    TONES,
+    damaged_views,
+    own_features,
+    sound,
+)
+from ruleout.checks.inputs._image_undo import Pair, Undoing, undo
+from ruleout.checks.inputs._locate import Located, locate
+from ruleout.profile import Case
+from ruleout.profile._unstructured import images
+from ruleout.stats._views import AS_IS, Recogniser, Shares, fit_recogniser
+
+Floats = NDArray[np.float64]
+
+MODES = ("image_preprocessing",)
+_LEAST_IMAGES = 60
+_LEAST_SHARE = 0.08
+_RESTORED = 0.5
+
+
+@check(
+    "image_transform",
+    layer="model",
+    rung="inputs",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.image"),
+)
+def image_transform(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Look for known damages in each image column and undo them."""
+    for name in case.of_kind("image"):
+        if case.reference.has(name) and case.current.has(name):
+            yield from _column(case, name, rng)
+
+
+def _column(case: Case, name: str, rng: np.random.Generator) -> Iterator[Outcome]:
+    subject = Subject("feature", (name,))
+    before, now = images(case, "reference", name), images(case, "current", name)
+    before, now = before.only(sound(before)), now.only(sound(now))
+    weights = balance(case, before.rows, now.rows)
+    before = before.only(weights.reference > 0)
+    now = now.only(weights.current > 0)
+    if min(len(before.rows), len(now.rows)) < _LEAST_IMAGES:
+        few = min(len(before.rows), len(now.rows))
+        reason = f"{few} comparable images in {name}; at least {_LEAST_IMAGES} a window are needed"
+        yield Abstained(MODES, reason, "data.columns.image")
+        return
+    weight = weights.reference[weights.reference > 0]
+    pair = Pair(before, now, weight, int(rng.integers(2**32)))
+    views = damaged_views(before)
+    recogniser = fit_recogniser(views, rng, weight)
+    shares = recogniser.shares(own_features(now), rng)
+    found = _found(case, pair, views, shares)
+    if found is not None:
+        case.cache[f"image damage {name}"] = found
+        yield _finding(case, name, pair, found)
+        return
+    apart = pair.tell_apart()
+    if apart.auc - 0.5 < 3.0 * apart.error:
+        least = _smallest(recogniser)
+        text = (
+            f"current images in {name} cannot be told from reference images of the same classes "
+            f"(AUC {apart.auc:.2f}), so nothing turned, recoloured, cropped or re-toned them"
+        )
+        yield Clear(MODES, subject, text, least, "image.transform")
+
+
+def _found(
+    case: Case, pair: Pair, views: dict[str, Floats], shares: Shares
+) -> tuple[Located, Undoing, float] | None:
+    """The damage with the largest share, where it is, and what undoing it brings."""
+    harmed = [n for n in shares.names if n not in {AS_IS, MIRROR}]
+    total = shares.of(*harmed)[0]
+    order = sorted(harmed, key=lambda n: -shares.of(n)[0])
+    if shares.of(MIRROR)[1] > 0.5:
+        order.insert(0, MIRROR)
+    elif total < _LEAST_SHARE:
+        return None
+    best: tuple[Located, Undoing, float] | None = None
+    for suspect in order[:3]:
+        if shares.of(suspect)[0] < _LEAST_SHARE / 2:
+            break
+        tried = _tried(case, pair, views, suspect)
+        if tried is not None and (best is None or _worth(tried) > _worth(best)):
+            best = tried
+    return best
+
+
+def _worth(found: tuple[Located, Undoing, float]) -> float:
+    return found[1].restored * found[2]
+
+
+def _tried(
+    case: Case, pair: Pair, views: dict[str, Floats], suspect: str
+) -> tuple[Located, Undoing, float] | None:
+    member = membership(pair, views, suspect)
+    where = locate(case, pair.now.rows, member)
+    inside = Pair(pair.before, pair.now.only(where.rows), pair.weight, pair.seed)
+    if len(inside.now.rows) < 20:
+        return None
+    undone = undo(inside, suspect)
+    if undone is None or undone.before.auc - 0.5 < 3.0 * undone.before.error:
+        return None
+    if undone.restored < _RESTORED or where.inside < 0.4:
+        return None
+    return where, undone, float(np.clip(where.inside, 0.0, 1.0))
+
+
+def membership(pair: Pair, views: dict[str, Floats], suspect: str) -> Floats:
+    """(n,) how damaged each current image looks: mean 0 for sound images, 1 for damaged ones.
+
+    For tones the strength is unknown, so any of them counts by its distance from the sound.
+    """
+    rng = np.random.default_rng(pair.seed)
+    two = fit_recogniser({AS_IS: views[AS_IS], suspect: views[suspect]}, rng, pair.weight)
+    answers = two.answers(own_features(pair.now))[:, 1]
+    low, high = two.means[0, 1], two.means[1, 1]
+    member = (answers - low) / (high - low)
+    if suspect in TONES:
+        top = float(np.quantile(member, 0.8))
+        member = member / top if top > 0.3 else member
+    return np.asarray(member)
+
+
+def _smallest(recogniser: Recogniser) -> float:
+    """Share of damaged rows that would have shown, for the damage hardest to see of the common ones."""
+    noise = np.sqrt(2.0) * recogniser.noise.mean(axis=1)
+    gaps = [
+        recogniser.separation(name)
+        for name in recogniser.names
+        if name not in {AS_IS, MIRROR, "flip_vertical"}
+    ]
+    return float(np.clip(2.5 * noise.mean() / max(min(gaps), 1e-3), 0.02, 1.0))
+
+
+def _finding(case: Case, name: str, pair: Pair, found: tuple[Located, Undoing, float]) -> Finding:
+    where, undone, share = found
+    subject = Subject("feature", (name,))
+    sureness = float(np.clip((undone.restored - 0.3) / 0.5, 0.0, 1.0))
+    spread = float(np.clip((share - 0.3) / 0.4, 0.0, 1.0))
+    text = (
+        f"images in {name} are {undone.words} {where.words} (about {share:.0%} of these rows): "
+        f"undoing it makes them look like the reference again "
+        f"(AUC of telling them apart {undone.before.auc:.2f} -> {undone.after.auc:.2f})"
+    )
+    return Finding(
+        signal="image.transform",
+        subject=subject,
+        statement=text,
+        statistic=undone.restored,
+        effect=(undone.before.auc - 0.5) / undone.before.error,
+        p_value=None,
+        strength=max(0.1, sureness * spread),
+        supports=MODES,
+        against=("covariate_shift", "new_category", "concept_drift"),
+        scope=where.scope,
+        onset=where.onset,
+        repairs=(RepairPlan("image_inverse", subject, where.scope, undone.options),),
+        chart=images_chart(case, name, pair.now.rows[where.rows]),
+    )
