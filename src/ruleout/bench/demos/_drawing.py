@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 SIDE = 48
 """Photographs are (SIDE, SIDE, 3)."""
 
-_EDGE = 1.6 / SIDE
+_EDGE = np.float32(1.6 / SIDE)
 _CHUNK = 256
 
 
@@ -130,11 +130,11 @@ def _draw(kind: str, n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     x, y = np.broadcast_to(at, (n, SIDE, SIDE)), np.broadcast_to(at[:, None], (n, SIDE, SIDE))
     body, accent = SHAPES[kind](_view(x, y, rng))
     canvas = _background(x, y, rng)
-    canvas = _paint(canvas, body + _EDGE, np.full((n, 3), 0.0), 0.22)  # a soft contact shadow
+    canvas = _paint(canvas, body + _EDGE, np.zeros((n, 3), np.float32), 0.22)  # a soft contact shadow
     canvas = _paint(canvas, body, _colours(_PALETTES[kind], n, rng), 1.0)
     canvas = _paint(canvas, accent, _colours((_ACCENTS[kind],), n, rng), 0.92)
     canvas *= _light(x, y, rng)[..., None]
-    canvas += rng.normal(0, 3.5, canvas.shape).astype(np.float32)
+    canvas += np.float32(1.8) * rng.standard_normal(canvas.shape, dtype=np.float32)
     # Phones smooth and quantise; steps of four also keep the files small.
     return np.asarray(np.clip(np.round(canvas / 4) * 4, 0, 255), dtype=np.uint8)
 
@@ -157,7 +157,7 @@ def _view(x: Floats, y: Floats, rng: np.random.Generator) -> _View:
 def _background(x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
     """A wall above a table, both in one of their usual colours."""
     n = len(x)
-    wall = rng.uniform(205, 240, (n, 1)) + rng.normal(0, 5, (n, 3))
+    wall = (rng.uniform(205, 240, (n, 1)) + rng.normal(0, 5, (n, 3))).astype(np.float32)
     table = _colours(_TABLES, n, rng)
     edge = _column(rng, n, 0.1, 0.9)
     below = 1 / (1 + np.exp(-(y - edge) * 40))[..., None]

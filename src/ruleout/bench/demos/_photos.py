@@ -32,7 +32,7 @@ from ruleout.profile._pixels import encode_png
 
 _RELEASE = "2026-11-18T02:40:00"
 _PROMOTED = "2026-11-17T16:20:00"
-_REFERENCE_ROWS, _CURRENT_ROWS, _HIDDEN = 3000, 1200, 800
+_REFERENCE_ROWS, _CURRENT_ROWS, _HIDDEN = 2700, 1100, 800
 _TRAINING_ROWS = {"v6": 2600, "v7": 3000}
 _USUAL = {"shirt": 26, "sneaker": 20, "mug": 15, "handbag": 15, "lamp": 13, "watch": 11}
 _WINTER = {"shirt": 22, "sneaker": 18, "mug": 18, "handbag": 14, "lamp": 18, "watch": 10}
