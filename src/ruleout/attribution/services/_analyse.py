@@ -11,11 +11,17 @@ from ruleout.attribution.services._behaviour import behaviour
 from ruleout.attribution.services._calls import calls
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._kinds import kind_of
+from ruleout.attribution.services._latency import lags
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._periods import periods
 from ruleout.attribution.services._rank import entity_scores, mode_shares, probabilities
 from ruleout.attribution.services._records import ServiceHypothesis, ServicesResult, Signal
-from ruleout.attribution.services._signals import from_behaviour, from_departures, from_flow
+from ruleout.attribution.services._signals import (
+    from_behaviour,
+    from_departures,
+    from_flow,
+    from_lags,
+)
 from ruleout.attribution.services._windows import Windows, settle_windows
 from ruleout.incident._model import Incident
 from ruleout.sources.telemetry import Telemetry, read_telemetry
@@ -57,10 +63,13 @@ def _signals(incident: Incident, telemetry: Telemetry, windows: Windows) -> list
         signals += from_flow(flows, kind_of(spec.metric))
     if telemetry.spans.height:
         tree = calls(telemetry.spans)
-        signals += from_behaviour(behaviour(tree, telemetry.logs, periods(tree.time, windows)))
+        period = periods(tree.time, windows)
+        signals += from_lags(lags(tree, period))
+        signals += from_behaviour(behaviour(tree, telemetry.logs, period))
     if telemetry.metrics.height:
-        top = 1.0 if flows or telemetry.spans.height else 5.0
-        signals += from_departures(departures(telemetry.metrics, windows), telemetry.kpis, top)
+        alone = not (flows or telemetry.spans.height)
+        table = departures(telemetry.metrics, windows)
+        signals += from_departures(table, telemetry.kpis, alone=alone)
     return signals
 
 

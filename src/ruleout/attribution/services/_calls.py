@@ -8,6 +8,10 @@ import numpy as np
 import polars as pl
 
 
+_CROWD = 32
+"""Siblings with children under one parent beyond which their overlaps are not looked at."""
+
+
 class Calls(NamedTuple):
     """Spans in order, with their place in the call tree; all arrays have one item a span."""
 
@@ -57,6 +61,7 @@ def calls(spans: pl.DataFrame) -> Calls:
     duration = (end - start) / 1e6
     children = np.bincount(parent[parent >= 0], minlength=len(parent))
     own = duration - _covered(parent, start, end) / 1e6
+    own -= _shadowed(parent, children, start, end) / 1e6
     entry = _entries(parent, service)
     return Calls(frame, parent, entry, duration, np.maximum(own, 0), children, service, names)
 
@@ -113,6 +118,29 @@ def _covered(parent: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
     before[group] = -np.inf
     fresh = np.maximum(high - np.maximum(low, before), 0)
     return np.bincount(owner, weights=fresh, minlength=len(parent))
+
+
+def _shadowed(
+    parent: np.ndarray, children: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """Nanoseconds of childless spans during which a sibling with children was at work.
+
+    Instrumented handlers often run beside the call that they make: that time is the call's.
+    """
+    rows = np.arange(len(parent))
+    table = pl.DataFrame({"row": rows, "parent": parent, "start": start, "end": end})
+    leaf = (parent >= 0) & (children == 0)
+    busy = (parent >= 0) & (children > 0)
+    pairs = table.filter(pl.Series(leaf)).join(
+        table.filter(pl.Series(busy)).filter(pl.len().over("parent") <= _CROWD),
+        on="parent",
+        suffix="_busy",
+    )
+    overlap = pl.min_horizontal("end", "end_busy") - pl.max_horizontal("start", "start_busy")
+    lost = pairs.group_by("row").agg(overlap.clip(lower_bound=0).max().alias("lost"))
+    result = np.zeros(len(parent))
+    result[lost["row"].to_numpy()] = lost["lost"].to_numpy()
+    return result
 
 
 def _entries(parent: np.ndarray, service: np.ndarray) -> np.ndarray:

@@ -11,6 +11,9 @@ from ruleout.attribution.services._windows import Windows
 _RELATIVE_FLOOR = 0.02
 """A departure is measured in units of at least this share of the usual level."""
 
+_NULL = 0.75
+"""The reference's block that a departure must exceed; its very worst may be the tail of another incident."""
+
 
 def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     """One row a series: how much further the incident went than the reference ever does.
@@ -19,9 +22,10 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     the worst current block is compared with the median, spread and worst of the reference blocks.
 
     Returns:
-        `entity, metric, kind, host, level, now, up, down, score, sign`: `up` and `down` in units of
-        the series' own spread, `score` is the departure beyond the reference's worst block on a
-        log scale, in the bad direction of its kind (the larger of both where either may be bad).
+        `entity, metric, kind, host, level, now, up, down, score, sign, alone`: `up` and `down` in units
+        of the series' own spread, `score` is the departure beyond the reference's upper blocks on a
+        log scale, in the bad direction of its kind (the larger of both where either may be bad), and
+        `alone` that score over the largest of the same kind anywhere.
     """
     start, end = windows.current
     length = (end - start) / 4
@@ -55,6 +59,11 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
             pl.Series("score", score),
             pl.Series("sign", sign),
         )
+        .with_columns(
+            (
+                pl.col("score") / pl.col("score").max().over("kind", "host").clip(lower_bound=1e-9)
+            ).alias("alone")
+        )
         .select(list(_SCHEMA))
     )
 
@@ -70,6 +79,7 @@ _SCHEMA = {
     "down": pl.Float64,
     "score": pl.Float64,
     "sign": pl.Int64,
+    "alone": pl.Float64,
 }
 
 
@@ -80,7 +90,7 @@ def _beyond(size: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 def _spread(summary: pl.DataFrame) -> np.ndarray:
     level = np.abs(summary["level"].to_numpy())
-    robust = np.maximum(1.4826 * summary["mad"].to_numpy(), summary["middle"].to_numpy() / 2.56)
+    robust = np.maximum(1.4826 * summary["mad"].to_numpy(), summary["middle"].to_numpy() / 1.35)
     floor = np.maximum(_RELATIVE_FLOOR * level, 1e-9)
     # A series that is zero throughout its reference has no scale: borrow the size of what came.
     fallback = np.where(level == 0, 0.02 * np.abs(summary["high"].to_numpy()), 0)
@@ -114,9 +124,9 @@ def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
         .agg(
             value.median().alias("level"),
             (value - value.median()).abs().median().alias("mad"),
-            (value.quantile(0.9) - value.quantile(0.1)).alias("middle"),
-            value.quantile(0.95, "higher").alias("ref_high"),
-            value.quantile(0.05, "lower").alias("ref_low"),
+            (value.quantile(0.75) - value.quantile(0.25)).alias("middle"),
+            value.quantile(_NULL, "higher").alias("ref_high"),
+            value.quantile(1 - _NULL, "lower").alias("ref_low"),
             value.len().alias("ref_blocks"),
         )
     )

@@ -9,6 +9,7 @@ import polars as pl
 
 from ruleout.attribution.services._behaviour import Change
 from ruleout.attribution.services._flow import Flow
+from ruleout.attribution.services._latency import Lag, Lags
 from ruleout.attribution.services._records import Signal
 
 _CODE = {"change_regression": 0.7, "malformed_artifact": 0.1, "schema_change": 0.1}
@@ -25,7 +26,10 @@ _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "error": {"change_regression": 0.6, "slow_dependency": 0.2},
     "availability": {"change_regression": 0.6, "slow_dependency": 0.2},
 }
-_KIND_WEIGHT = {"traffic": 0.3, "network": 0.4, "other": 0.3, "latency": 0.7}
+_RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "saturation", "cache"}
+"""Kinds that point at the entity that shows them; time and traffic also depart in its neighbours."""
+
+_ELSEWHERE = {"latency": 0.4, "network": 0.2, "traffic": 0.2, "other": 0.2}
 
 
 def saturated(value: float, half: float, top: float) -> float:
@@ -68,20 +72,27 @@ def from_behaviour(changes: Sequence[Change]) -> list[Signal]:
     ]
 
 
-def from_departures(table: pl.DataFrame, kpis: Sequence[str], top: float) -> list[Signal]:
-    """Whose own metrics left their range, by kind; machine-wide metrics count less."""
+def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) -> list[Signal]:
+    """Whose own metrics left their range, by kind; machine-wide metrics count less.
+
+    Args:
+        table: as `departures` returns it.
+        kpis: metrics that are never causes.
+        alone: whether metrics are all there is to rank by.
+    """
     signals = []
     for row in table.iter_rows(named=True):
+        kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
             continue
-        kind = row["kind"]
-        weight = _KIND_WEIGHT.get(kind, 1.0) * (0.3 if row["host"] else 1.0)
+        top = 5.0 if alone else 3.0 if kind in _RESOURCE else 1.5
+        top *= _ELSEWHERE.get(kind, 1.0) * (0.3 if row["host"] else 1.0) * row["alone"] ** 2
         size = row["up"] if row["sign"] > 0 else row["down"]
         signals.append(
             Signal(
                 row["entity"],
                 f"metric.{kind}",
-                weight * saturated(float(row["score"]), 2.0, top),
+                saturated(float(row["score"]), 2.0, top),
                 _KIND_MODES.get(kind, {}),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
@@ -89,3 +100,37 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], top: float) -> lis
             )
         )
     return signals
+
+
+def from_lags(found: Lags) -> list[Signal]:
+    """Who adds time to requests, and in which manner."""
+    if found.added <= 0:
+        return []
+    # Time that is small beside the usual length of a request is seldom what anybody noticed.
+    weight = found.added / (found.added + 0.05 * found.usual + 1.0)
+    weight *= 1.0 if found.measured else 0.6
+    return [
+        Signal(
+            lag.service,
+            "added_time",
+            7.0 * weight * lag.share,
+            _lag_modes(lag),
+            f"{lag.service} adds {lag.total:.3g} ms to a request ({lag.own:.3g} itself, {lag.inbound:.3g} on the way"
+            f" in, {lag.outbound:.3g} on the way out), {lag.share:.0%} of all that was added",
+            lag.total,
+            lag.share,
+        )
+        for lag in found.by_service
+        if lag.share > 0.02
+    ]
+
+
+def _lag_modes(lag: Lag) -> Mapping[str, float]:
+    if lag.inbound > 3 * (lag.own + lag.outbound) and lag.steady:
+        return {"network_fault": 0.75, "slow_dependency": 0.15, "cpu_saturation": 0.1}
+    return {
+        "cpu_saturation": 0.6,
+        "slow_dependency": 0.15,
+        "network_fault": 0.1,
+        "noisy_neighbour": 0.1,
+    }
