@@ -1,0 +1,282 @@
+"""Scoring the engine on a corpus: who was right about mode and subject, who was accused falsely."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ruleout import modes
+from ruleout._errors import RuleoutError
+
+_FREE = frozenset({"none", "pipeline", "model", "label", "metric"})
+"""Subjects that name no one thing: the mode says it all."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one incident was answered, beside what was true."""
+
+    name: str
+    mode: str
+    subject: tuple[str, ...]
+    second: str | None
+    null: bool
+    identifiable: bool
+    dataset: str
+    model: str
+    tags: tuple[str, ...]
+    answer: str
+    answered: tuple[str, ...]
+    probability: float
+    verdict: str
+    top3: tuple[str, ...]
+    right_mode: bool
+    right: bool
+    """Mode and subject."""
+
+    in_top3: bool
+    accused: bool
+    """A cause was found where there is none."""
+
+    both: bool
+    """Both causes of two are among the first three."""
+
+    seconds: float
+    failure: str = ""
+    layer: str = field(default="")
+
+
+def _names(subject: Mapping[str, Any] | None) -> set[str]:
+    return {str(n) for n in (subject or {}).get("names", ())}
+
+
+def subject_fits(truth: Mapping[str, Any], subject: Mapping[str, Any]) -> bool:
+    """Whether an answered subject names what was hit (or another name of the same thing).
+
+    At least one of the answered names must be right and at most half of them wrong. Where the truth
+    names nothing in particular (a policy, a pipeline), any subject fits.
+    """
+    answered = _names(subject)
+    wanted = [truth["subject"], *truth.get("accepted", ())]
+    if truth["subject"]["kind"] in _FREE or not truth["subject"]["names"]:
+        return True
+    for item in wanted:
+        names = _names(item)
+        if not names:
+            if item["kind"] == subject.get("kind"):
+                return True
+            continue
+        hit = len(answered & names)
+        if hit and hit * 2 >= len(answered):
+            return True
+    return False
+
+
+def _fits(truth: Mapping[str, Any], hypothesis: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the mode fits, and whether mode and subject do."""
+    mode = hypothesis["failure_mode"]
+    if mode != truth["mode"]:
+        # A mode that cannot be told from the true one is as right as it gets.
+        return (True, True) if mode in truth["also"] else (False, False)
+    return True, subject_fits(truth, hypothesis["subject"])
+
+
+def compare(name: str, truth: Mapping[str, Any], answer: Mapping[str, Any], seconds: float) -> Result:
+    """Set a diagnosis (as JSON) beside the truth of its incident."""
+    ranked = [h for h in answer["hypotheses"] if h["failure_mode"] != "unknown"]
+    top = ranked[0] if ranked else {"failure_mode": "none", "subject": {}, "probability": 0.0}
+    truths = [truth, *([truth["second"]] if truth.get("second") else [])]
+    fits = [_fits(t, top) for t in truths]
+    firsts = ranked[:3]
+    found = [any(_fits(t, h)[1] for h in firsts) for t in truths]
+    null = bool(truth["null"])
+    calm = answer["verdict"] == "no_incident"
+    right_mode = any(m for m, _ in fits) or (null and calm)
+    right = any(s for _, s in fits) or (null and calm)
+    accused = null and answer["verdict"] == "cause_found" and not right_mode
+    return Result(
+        name=name,
+        mode=truth["mode"],
+        subject=tuple(sorted(_names(truth["subject"]))[:4]),
+        second=truths[1]["mode"] if len(truths) > 1 else None,
+        null=null,
+        identifiable=bool(truth["identifiable"]),
+        dataset=truth["dataset"],
+        model=truth["model"],
+        tags=tuple(truth["tags"]),
+        answer=top["failure_mode"],
+        answered=tuple(sorted(_names(top["subject"]))[:4]),
+        probability=float(top["probability"]),
+        verdict=answer["verdict"],
+        top3=tuple(h["failure_mode"] for h in firsts),
+        right_mode=right_mode,
+        right=right,
+        in_top3=any(found) or right,
+        accused=accused,
+        both=len(truths) > 1 and all(found),
+        seconds=seconds,
+        layer=_layer(truth["mode"]),
+    )
+
+
+def _layer(mode: str) -> str:
+    return str(modes.mode(mode).layer)
+
+
+def _in_process(folder: Path, seed: int) -> dict[str, Any]:
+    from ruleout import _diagnose, incident
+    from ruleout.postmortem import _codec
+
+    return _codec.encode(_diagnose.run(incident.load(folder), seed=seed))
+
+
+def _by_command(folder: Path, seed: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "diagnosis.json"
+        line = [sys.executable, "-m", "ruleout", "diagnose", str(folder)]
+        line += ["--json", str(out), "--seed", str(seed), "--quiet"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise RuleoutError(f"exit status {done.returncode}: {done.stderr.strip()[-300:]}")
+        answer: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return answer
+
+
+def score_one(folder: Path, truth: Mapping[str, Any], *, command: bool, seed: int) -> Result:
+    """Diagnose one folder and compare; a crash is a wrong answer that says so."""
+    run: Callable[[Path, int], dict[str, Any]] = _by_command if command else _in_process
+    started = time.process_time()
+    empty: dict[str, Any] = {"hypotheses": [], "verdict": "failed"}
+    try:
+        answer, failure = run(folder, seed), ""
+    except Exception as error:  # noqa: BLE001 - whatever the engine raises is its score
+        answer, failure = empty, f"{type(error).__name__}: {error}"[:300]
+    result = compare(folder.name, truth, answer, time.process_time() - started)
+    return Result(**{**asdict(result), "failure": failure})
+
+
+def _job(job: tuple[Path, Mapping[str, Any], bool, int]) -> Result:
+    folder, truth, command, seed = job
+    return score_one(folder, truth, command=command, seed=seed)
+
+
+def score_corpus(
+    folder: Path | str,
+    *,
+    limit: int | None = None,
+    only: str | None = None,
+    jobs: int = 1,
+    command: bool = False,
+    seed: int = 0,
+) -> list[Result]:
+    """Diagnose every incident of a corpus folder, or a stratified part of it.
+
+    Args:
+        folder: what `make` wrote.
+        limit: at most so many, spread evenly over the list.
+        only: one failure mode.
+        jobs: processes.
+        command: call the command line instead of the engine in this process.
+        seed: the engine's seed.
+    """
+    root = Path(folder)
+    truth = json.loads((root / "truth.json").read_text(encoding="utf-8"))
+    names = [n for n, t in sorted(truth.items()) if only in (None, t["mode"])]
+    if limit is not None and limit < len(names):
+        names = [names[k] for k in np.linspace(0, len(names) - 1, limit).round().astype(int)]
+    work = [(root / n, truth[n], command, seed) for n in names]
+    if jobs > 1:
+        with ProcessPoolExecutor(jobs) as pool:
+            return list(pool.map(_job, work))
+    return [_job(w) for w in work]
+
+
+def calibration(results: Sequence[Result], bins: int = 10) -> tuple[float, float]:
+    """Expected calibration error and Brier score of the first answer's probability."""
+    if not results:
+        return float("nan"), float("nan")
+    p = np.array([r.probability for r in results])
+    y = np.array([float(r.right) for r in results])
+    which = np.minimum((p * bins).astype(int), bins - 1)
+    gaps = [
+        abs(p[which == b].mean() - y[which == b].mean()) * (which == b).mean()
+        for b in np.unique(which)
+    ]
+    return float(np.sum(gaps)), float(((p - y) ** 2).mean())
+
+
+def summary(results: Sequence[Result]) -> dict[str, float]:
+    """The figures that the corpus is judged by."""
+    faults = [r for r in results if not r.null]
+    single = [r for r in faults if r.second is None]
+    clear = [r for r in single if r.identifiable]
+    double = [r for r in faults if r.second is not None]
+    nulls = [r for r in results if r.null]
+    ece, brier = calibration(results)
+    return {
+        "incidents": len(results),
+        "identifiable": len(clear),
+        "top1_mode_identifiable": _share(clear, "right_mode"),
+        "top1_identifiable": _share(clear, "right"),
+        "top3_identifiable": _share(clear, "in_top3"),
+        "top1_all_faults": _share(single, "right"),
+        "both_of_two": _share(double, "both"),
+        "false_accusation": _share(nulls, "accused"),
+        "null_right": _share(nulls, "right"),
+        "ece": ece,
+        "brier": brier,
+        "cpu_seconds": float(np.mean([r.seconds for r in results])) if results else float("nan"),
+        "failures": sum(bool(r.failure) for r in results),
+    }
+
+
+def _share(results: Sequence[Result], what: str) -> float:
+    return float(np.mean([getattr(r, what) for r in results])) if results else float("nan")
+
+
+def grouped(results: Iterable[Result], key: str) -> list[tuple[str, int, float, float, float]]:
+    """(group, n, right mode, right, in the first three) by mode, layer, dataset, model or tag."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        value = getattr(result, key)
+        for name in value if isinstance(value, tuple) else (value,):
+            groups.setdefault(str(name), []).append(result)
+    return [
+        (k, len(g), _share(g, "right_mode"), _share(g, "right"), _share(g, "in_top3"))
+        for k, g in sorted(groups.items())
+    ]
+
+
+def write_results(results: Iterable[Result], path: Path) -> None:
+    """One JSON object a line."""
+    lines = [json.dumps(asdict(r), sort_keys=True, ensure_ascii=False) for r in results]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def report(results: Sequence[Result]) -> str:
+    """Summary, shares by group and the table of mistakes, as text."""
+    lines = [f"{k:26s} {v:8.3f}" for k, v in summary(results).items()]
+    for key in ("layer", "mode", "dataset", "model", "tags"):
+        lines += ["", f"{key:28s} {'n':>4s} {'mode':>6s} {'right':>6s} {'top3':>6s}"]
+        lines += [
+            f"{name:28s} {n:4d} {a:6.2f} {b:6.2f} {c:6.2f}"
+            for name, n, a, b, c in grouped(results, key)
+        ]
+    wrong = [r for r in results if not r.right]
+    lines += ["", f"{len(wrong)} mistakes"]
+    for r in sorted(wrong, key=lambda r: (r.mode, r.name)):
+        mark = "!" if r.accused else " " if r.identifiable else "~"
+        told = r.failure or f"{r.answer} {','.join(r.answered)} p={r.probability:.2f} {r.verdict}"
+        true = f"{r.mode} {','.join(r.subject)}" + (f" + {r.second}" if r.second else "")
+        lines.append(f"{mark} {r.name} {r.dataset}/{r.model}: {true} -> {told}")
+    return "\n".join(lines)
