@@ -23,19 +23,14 @@ class Facts:
     """`number`, `whole`, `flag`, `category`, `text`, `time`, `image`, `embedding` or `other`."""
 
     distinct: int
-    rows: int
-    """Rows that are not null."""
+    unique: bool
+    """No value occurs twice in a table."""
 
     unit: bool
     """Numbers, all of them in [0, 1]."""
 
     reference: pl.Series
     current: pl.Series
-
-    @property
-    def unique(self) -> bool:
-        """No value occurs twice."""
-        return self.rows > 1 and self.distinct == self.rows
 
 
 def facts(name: str, reference: pl.Series, current: pl.Series) -> Facts:
@@ -49,7 +44,7 @@ def facts(name: str, reference: pl.Series, current: pl.Series) -> Facts:
         words=frozenset(_words(name)),
         kind=kind,
         distinct=together.n_unique() if len(together) else 0,
-        rows=len(together),
+        unique=bool(usable) and all(series.is_unique().all() for series in usable),
         unit=kind in ("number", "whole") and all(_within_unit(series) for series in both),
         reference=reference,
         current=current,
