@@ -1,0 +1,116 @@
+"""The current rows whose answers do not follow, where they are, and what they look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.checks.reproduction._gap import gap, known_answers
+from ruleout.checks.reproduction._locate import Place, locate
+from ruleout.checks.reproduction._view import Replay, replay
+from ruleout.profile import Case, Outputs
+from ruleout.stats import _boosting as boosting
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Rows that do not follow."""
+
+    replay: Replay
+    place: Place
+    rows: Mask
+    """Looked-at current rows (n,) to be explained: the wrong ones if the replay is exact, all of
+    the place if it is not."""
+
+    served: Outputs
+    intended: Outputs
+    """Answers of the rows to be explained, (m,)."""
+
+    before: float
+    """Their mean gap."""
+
+    floor: float
+    """The mean gap that a perfect explanation would leave."""
+
+    def explained(self, answers: Outputs) -> float:
+        """Share of the gap that is gone if `answers` (m,) were intended instead."""
+        after = gap(self.served, answers, self.replay.spread)
+        left = float(np.nanmean(after)) if np.isfinite(after).any() else self.before
+        room = self.before - self.floor
+        return float(np.clip((self.before - left) / room, -1.0, 1.0)) if room > 1e-9 else 0.0
+
+    @property
+    def share(self) -> float:
+        """Share of all looked-at rows that are to be explained."""
+        return float(self.rows.mean())
+
+
+def hit(case: Case) -> Hit | None:
+    """The rows that depart, computed once; None when none do or nothing can be replayed."""
+    if "reproduction hit" not in case.cache:
+        case.cache["reproduction hit"] = _hit(case)
+    found: Hit | None = case.cache["reproduction hit"]
+    return found
+
+
+def _hit(case: Case) -> Hit | None:
+    view = replay(case)
+    if view is None or not view.departed:
+        return None
+    side = view.current
+    place = locate(case, side.rows, view.flag())
+    rows = view.wrong if view.exact else place.inside & known_answers(side.served)
+    if rows.sum() < 20:
+        return None
+    before = float(np.nanmean(side.gap[rows]))
+    floor = 0.0 if view.exact else min(view.usual, before)
+    return Hit(view, place, rows, side.served.take(rows), side.intended.take(rows), before, floor)
+
+
+def disorder(found: Hit, rng: np.random.Generator) -> float:
+    """How little served answers have to do with intended ones: 0 equal, 1 as good as shuffled."""
+    shuffled = found.intended.take(rng.permutation(int(found.rows.sum())))
+    chance = np.nanmean(gap(found.served, shuffled, found.replay.spread))
+    return float(found.before / chance) if chance > 1e-9 else 0.0
+
+
+def structure(case: Case, found: Hit, rng: np.random.Generator) -> float:
+    """Share of the difference between served and intended that the inputs predict, out of sample.
+
+    A different model differs as a function of its inputs; noise does not.
+    """
+    rest = difference(found)
+    frame = found.replay.current.frame.filter(found.rows)
+    if case.representations:
+        x, coded = case.encode(case.current.frame)
+        x = x[found.replay.current.rows[found.rows]]
+    else:
+        x, coded = case.encode(frame)
+    known = np.isfinite(rest)
+    x, rest = x[known], rest[known]
+    if len(x) < 100 or not x.shape[1]:
+        return 0.0
+    half = rng.random(len(x)) < 0.5
+    fitted = boosting.fit(x[half], rest[half], rng=rng, categorical=coded, trees=40, rate=0.2)
+    left = rest[~half] - fitted.raw(x[~half])[:, 0]
+    spread = float(((rest[~half] - rest[half].mean()) ** 2).sum())
+    return float(max(0.0, 1 - (left**2).sum() / spread)) if spread > 1e-12 else 0.0
+
+
+def difference(found: Hit) -> Floats:
+    """Served minus intended as one number a row (m,): value, score, or probability of the decision."""
+    served, intended = found.served, found.intended
+    if served.decision.dtype.kind == "f":
+        return np.asarray(served.decision.astype(float) - intended.decision.astype(float))
+    if served.score is not None and intended.score is not None:
+        return served.score - intended.score
+    if served.scores is not None and intended.scores is not None:
+        top = intended.scores.argmax(axis=1)
+        rows = np.arange(len(top))
+        return np.asarray(served.scores[rows, top] - intended.scores[rows, top])
+    return np.asarray(served.decision != intended.decision, dtype=np.float64)

@@ -1,0 +1,276 @@
+"""Simple explanations of answers that do not follow: each with the share of the gap it explains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._errors import RuleoutError
+from ruleout.checks.reproduction._gap import class_codes, gap, has_scores
+from ruleout.checks.reproduction._hit import Hit, hit
+from ruleout.checks.reproduction._view import usable_models
+from ruleout.profile import Case, Outputs, model_outputs
+from ruleout.stats._maps import affine, isotonic, logit, relabelling
+
+Floats = NDArray[np.float64]
+_SWAP_ROWS = 300
+_SWAP_PAIRS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One explanation."""
+
+    name: str
+    share: float
+    """Of the gap on the rows to be explained, in [-1, 1]."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What a repair needs to undo it."""
+
+
+def stories(case: Case) -> Mapping[str, Story]:
+    """All explanations of a case by name, computed once; empty when nothing departs."""
+    if "reproduction stories" not in case.cache:
+        found = hit(case)
+        told = [] if found is None else _tell(case, found)
+        case.cache["reproduction stories"] = {story.name: story for story in told}
+    known: Mapping[str, Story] = case.cache["reproduction stories"]
+    return known
+
+
+def story(case: Case, name: str) -> Story | None:
+    """One explanation, if it could be tried."""
+    return stories(case).get(name)
+
+
+def best(case: Case) -> Story | None:
+    """The explanation that explains most; simpler ones first when they tie."""
+    order = ("constant", "version", "permutation", "affine", "monotone", "swap")
+    told = [stories(case)[name] for name in order if name in stories(case)]
+    top = max((story.share for story in told), default=0.0)
+    return next((story for story in told if story.share > top - 0.03), None) if top > 0.3 else None
+
+
+def _tell(case: Case, found: Hit) -> list[Story]:
+    told = [_constant(case, found), _version(case, found), _permutation(case, found)]
+    if has_scores(found.served) and has_scores(found.intended):
+        told += [_affine(found), _monotone(found)]
+    real = [story for story in told if story is not None]
+    if found.replay.exact and max((story.share for story in real), default=0.0) < 0.8:
+        swapped = _swap(case, found)
+        real += [swapped] if swapped is not None else []
+    return real
+
+
+def _constant(case: Case, found: Hit) -> Story | None:
+    """One answer, rare in the reference, given whatever was asked."""
+    value, share = common_answer(found.served)
+    if value is None:
+        return None
+    usual = float(is_answer(case.outputs("reference"), value).mean())
+    if not has_scores(found.served):
+        # With bare decisions a changed row can only show another class; say less of two classes.
+        share = (share - 0.5) * (1.2 if len(case.classes) > 2 else 0.5)
+    elif found.replay.exact:
+        share = share if usual < 0.2 * share else 0.0
+    else:
+        share = (share - usual) / max(found.share, 1e-9) if usual < 0.2 * share else 0.0
+    return Story("constant", float(min(share, 1.0)), {"answer": value})
+
+
+def common_answer(outputs: Outputs) -> tuple[tuple[float, ...] | None, float]:
+    """The commonest answer as numbers, and its share; None when there are no answers."""
+    rows = _rounded(outputs)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    if not len(rows):
+        return None, 0.0
+    keys, counts = np.unique(rows, axis=0, return_counts=True)
+    top = int(counts.argmax())
+    return tuple(float(v) for v in keys[top]), float(counts[top] / len(rows))
+
+
+def is_answer(outputs: Outputs, value: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Rows (n,) that were given that very answer."""
+    rows = _rounded(outputs)
+    if rows.shape[1] != len(value):
+        return np.zeros(len(rows), dtype=bool)
+    return np.asarray((np.abs(rows - np.array(value)) <= 1e-9).all(axis=1))
+
+
+def _rounded(outputs: Outputs) -> Floats:
+    if outputs.decision.dtype.kind == "f":
+        return np.round(outputs.decision.astype(float), 9)[:, None]
+    if outputs.score is not None:
+        return np.round(outputs.score, 9)[:, None]
+    if outputs.scores is not None:
+        return np.round(outputs.scores, 9)
+    codes = class_codes(outputs)
+    return np.where(codes < 0, np.nan, codes.astype(float))[:, None]
+
+
+def _version(case: Case, found: Hit) -> Story | None:
+    """Another model at hand gives these answers."""
+    if not found.replay.exact:
+        return None
+    frame = found.replay.current.frame.filter(found.rows)
+    told = []
+    for name in usable_models(case):
+        if name == found.replay.name:
+            continue
+        try:
+            answers = model_outputs(case, name, frame)
+        except RuleoutError:
+            continue
+        distance = gap(found.served, answers, found.replay.spread)
+        known = distance[np.isfinite(distance)]
+        if len(known):
+            same = float((known <= found.replay.tolerance).mean())
+            told.append(Story("version", same, {"model": name}))
+    return max(told, key=lambda story: story.share, default=None)
+
+
+def _permutation(case: Case, found: Hit) -> Story | None:
+    """The outputs carry each other's names."""
+    size = len(case.classes)
+    if size < 2:
+        return None
+    if size == 2:
+        turned = flipped(found.intended)
+        return Story("permutation", found.explained(turned), {"order": (1, 0)})
+    said, meant = class_codes(found.served), class_codes(found.intended)
+    known = (said >= 0) & (meant >= 0)
+    table = np.zeros((size, size), dtype=np.int64)
+    np.add.at(table, (meant[known], said[known]), 1)
+    order = relabelling(table)
+    if (order == np.arange(size)).all():
+        return None
+    share = found.explained(permuted(found.intended, order))
+    return Story("permutation", share, {"order": tuple(int(k) for k in order)})
+
+
+def flipped(outputs: Outputs) -> Outputs:
+    """Two-class answers with the classes exchanged."""
+    codes = class_codes(outputs)
+    decision = np.where(codes < 0, -1, 1 - codes).astype(np.int32)
+    score = None if outputs.score is None else 1 - outputs.score
+    scores = None if outputs.scores is None else outputs.scores[:, ::-1]
+    return Outputs(decision, score, scores)
+
+
+def permuted(outputs: Outputs, order: NDArray[np.int64]) -> Outputs:
+    """Answers in which class k is called `order[k]`."""
+    table = np.append(order, -1)
+    decision = table[outputs.decision].astype(np.int32)
+    scores = None if outputs.scores is None else outputs.scores[:, np.argsort(order)]
+    return Outputs(decision, outputs.score, scores)
+
+
+def _affine(found: Hit) -> Story | None:
+    """A line in the logit (temperature and bias), or in the value."""
+    x, y = _scale(found.intended), _scale(found.served)
+    if x is None or y is None or x.shape != y.shape:
+        return None
+    known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+    if known.sum() < 50:
+        return None
+    if x.shape[1] == 1:
+        line = affine(x[known, 0], y[known, 0])
+        slope, shift = line.slope, np.array([line.shift])
+    else:
+        slope = float(affine(x[known].ravel(), y[known].ravel()).slope)
+        shift = np.median(y[known] - slope * x[known], axis=0)
+    moved = _unscale(found.intended, slope * x + shift)
+    options = {"slope": slope, "shift": tuple(float(v) for v in shift)}
+    return Story("affine", found.explained(moved), options)
+
+
+def _scale(outputs: Outputs) -> Floats | None:
+    """Answers on the scale where a calibration is a line: logits, centred log shares, values."""
+    if outputs.decision.dtype.kind == "f":
+        return outputs.decision.astype(float)[:, None]
+    if outputs.score is not None:
+        return logit(outputs.score)[:, None]
+    if outputs.scores is None:
+        return None
+    logs = np.log(np.clip(outputs.scores, 1e-6, 1.0))
+    return np.asarray(logs - logs.mean(axis=1, keepdims=True))
+
+
+def _unscale(like: Outputs, values: Floats) -> Outputs:
+    if like.decision.dtype.kind == "f":
+        return Outputs(values[:, 0])
+    if like.score is not None:
+        return replace(like, score=1 / (1 + np.exp(-values[:, 0])))
+    grown = np.exp(values - values.max(axis=1, keepdims=True))
+    return replace(like, scores=grown / grown.sum(axis=1, keepdims=True))
+
+
+def _monotone(found: Hit) -> Story | None:
+    """Any non-decreasing map of the score or value, fitted on one half and judged on the other."""
+    x, y = _single(found.intended), _single(found.served)
+    if x is None or y is None:
+        return None
+    known = np.isfinite(x) & np.isfinite(y)
+    if known.sum() < 50:
+        return None
+    odd = np.arange(len(x)) % 2 == 1
+    mapped = np.full(len(x), np.nan)
+    for part in (odd, ~odd):
+        mapped[~part] = isotonic(x[part & known], y[part & known])(x[~part])
+    answers = (
+        Outputs(mapped)
+        if found.served.decision.dtype.kind == "f"
+        else replace(found.intended, score=mapped)
+    )
+    return Story("monotone", found.explained(answers))
+
+
+def _single(outputs: Outputs) -> Floats | None:
+    return outputs.decision.astype(float) if outputs.decision.dtype.kind == "f" else outputs.score
+
+
+def _swap(case: Case, found: Hit) -> Story | None:
+    """The model got two of its inputs in each other's place; the log has them right."""
+    rows = np.flatnonzero(found.rows)[:_SWAP_ROWS]
+    frame = found.replay.current.frame[rows]
+    served = found.served.take(np.arange(len(rows)))
+    told: list[Story] = []
+    for a, b in _pairs(case)[:_SWAP_PAIRS]:
+        exchanged = frame.with_columns(frame[b].alias(a), frame[a].alias(b))
+        try:
+            answers = found.replay.predict(exchanged)
+        except RuleoutError:
+            continue
+        distance = gap(served, answers, found.replay.spread)
+        same = float((np.nan_to_num(distance, nan=1.0) <= found.replay.tolerance).mean())
+        told.append(Story("swap", same, {"columns": (a, b)}))
+    return max(told, key=lambda story: story.share, default=None)
+
+
+def _pairs(case: Case) -> list[tuple[str, str]]:
+    """Pairs of inputs of one type; those whose values overlap most come first."""
+    schema = case.current.frame.schema
+    pairs = [
+        (a, b)
+        for a, b in combinations(case.features, 2)
+        if case.kind(a) == case.kind(b) and schema.get(a) == schema.get(b)
+    ]
+    return sorted(pairs, key=lambda pair: (-_overlap(case, *pair), pair))
+
+
+def _overlap(case: Case, a: str, b: str) -> float:
+    if case.kind(a) == "numeric":
+        x, y = case.reference.numeric(a), case.reference.numeric(b)
+        low, high = np.nanquantile(x, [0.05, 0.95]), np.nanquantile(y, [0.05, 0.95])
+        both = min(low[1], high[1]) - max(low[0], high[0])
+        return float(both / max(low[1] - low[0], high[1] - high[0], 1e-12))
+    shared = (
+        set(case.vocabulary(a)) & set(case.vocabulary(b)) if case.kind(a) == "categorical" else ()
+    )
+    return float(len(shared) > 0)

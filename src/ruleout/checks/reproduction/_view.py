@@ -1,0 +1,296 @@
+"""What the checks of this rung share: who would have answered as in the reference, and how far off it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout._errors import RuleoutError
+from ruleout._records import Subject
+from ruleout.checks.reproduction._gap import answer_spread, gap, known_answers
+from ruleout.profile import Case, Outputs, Which, agreement, model_outputs, spread_rows
+from ruleout.profile._replayer import surrogate
+from ruleout.stats import _boosting as boosting
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+ROWS = 6_000
+"""Rows of each window that are replayed by the checks of this rung."""
+
+LEAST = 100
+EXACT = 0.97
+"""Share of reference answers a model must give to be the one that served them."""
+
+SERVED = Subject("model", ("current",))
+"""What serves: the subject of every mode that is the model's or its deployment's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Replayed rows of one window."""
+
+    rows: NDArray[np.int64]
+    """Their positions in the sample, ascending, (n,)."""
+
+    frame: pl.DataFrame
+    served: Outputs
+    intended: Outputs
+    """What whoever answered the reference would have answered."""
+
+    gap: Floats
+    """Distance (n,) of served and intended; NaN where no answer was logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Served answers beside those of whoever answered the reference."""
+
+    name: str
+    """Key in `models`, or `surrogate`."""
+
+    exact: bool
+    """Whether a model reproduces the reference; otherwise a surrogate stands in for it."""
+
+    predict: Callable[[pl.DataFrame], Outputs]
+    reference: Side
+    current: Side
+    spread: float
+    usual: float
+    """Mean gap in the reference, on rows that the replayer was not fitted to."""
+
+    tolerance: float
+    """A gap above this is not numerical or surrogate noise."""
+
+    departure: float
+    """Exact: share of current rows above the tolerance beyond the reference's. Surrogate: share of
+    the unexplained variance of the answers that knowing the window explains."""
+
+    z: float
+    """The departure in units of its noise."""
+
+    @property
+    def departed(self) -> bool:
+        """Whether the current answers are not those that the reference's answerer would give."""
+        return self.z > 5 and self.departure > (0.004 if self.exact else 0.06)
+
+    @property
+    def wrong(self) -> Mask:
+        """Current rows (n,) whose answer is off by more than the tolerance."""
+        return np.nan_to_num(self.current.gap, nan=0.0) > self.tolerance
+
+    def flag(self) -> Floats:
+        """How much each current row (n,) is hit: 0 or 1, NaN unknown."""
+        return np.where(np.isfinite(self.current.gap), self.wrong.astype(float), np.nan)
+
+
+def replay(case: Case) -> Replay | None:
+    """The replay of a case, computed once; None when nothing can stand in for the model."""
+    if "reproduction replay" not in case.cache:
+        case.cache["reproduction replay"] = _replay(case)
+    found: Replay | None = case.cache["reproduction replay"]
+    return found
+
+
+def matches(case: Case, name: str) -> dict[Which, float]:
+    """Share of answers in each window that the model called `name` gives; computed once.
+
+    Raises:
+        ModelError: when the model cannot score the rows.
+    """
+    key = f"agreement {name}"
+    if not case.cache.get(key):
+        case.cache[key] = {
+            which: agreement(case, case.outputs(which).take(rows), answers)
+            for which, rows, answers in _both(case, lambda frame: model_outputs(case, name, frame))
+        }
+    found: dict[Which, float] = case.cache[key]
+    return found
+
+
+def usable_models(case: Case) -> list[str]:
+    """Models that can score the rows, in the order of the incident."""
+    usable = []
+    for name in case.models:
+        try:
+            matches(case, name)
+        except RuleoutError:
+            continue
+        usable.append(name)
+    return usable
+
+
+def reference_model(case: Case) -> str | None:
+    """The model that served the reference, by its answers."""
+    scored = [(matches(case, name).get("reference", 0.0), name) for name in usable_models(case)]
+    fitting = [(share, name) for share, name in scored if share >= EXACT]
+    # Of two that both reproduce, the one meant to serve comes first.
+    return max(fitting, key=lambda pair: (pair[0], pair[1] == "current"))[1] if fitting else None
+
+
+def _both(
+    case: Case, predict: Callable[[pl.DataFrame], Outputs]
+) -> list[tuple[Which, NDArray[np.int64], Outputs]]:
+    found: list[tuple[Which, NDArray[np.int64], Outputs]] = []
+    for which in ("reference", "current"):
+        rows = spread_rows(case.table(which).rows, ROWS)
+        if len(rows):
+            found.append((which, rows, predict(case.table(which).frame[rows])))
+    return found
+
+
+def _replay(case: Case) -> Replay | None:
+    if not case.current.rows or not case.reference.rows:
+        return None
+    name = reference_model(case)
+    if name is not None:
+        return _exact(case, name)
+    return _by_surrogate(case)
+
+
+def _side(
+    case: Case, which: Which, rows: NDArray[np.int64], answers: Outputs, spread: float
+) -> Side:
+    served = case.outputs(which).take(rows)
+    distance = gap(served, answers, spread)
+    distance[~known_answers(served)] = np.nan
+    return Side(rows, case.table(which).frame[rows], served, answers, distance)
+
+
+def _exact(case: Case, name: str) -> Replay | None:
+    def predict(frame: pl.DataFrame) -> Outputs:
+        return model_outputs(case, name, frame)
+
+    spread = answer_spread(case.outputs("reference"))
+    sides = {
+        which: _side(case, which, rows, said, spread) for which, rows, said in _both(case, predict)
+    }
+    reference, current = sides["reference"], sides["current"]
+    tolerance = 0.02 * (1.0 if case.task == "regression" else min(spread, 0.3)) + 1e-9
+    wrong = [float((s.gap[np.isfinite(s.gap)] > tolerance).mean()) for s in (reference, current)]
+    n = [int(np.isfinite(s.gap).sum()) for s in (reference, current)]
+    if min(n) < LEAST:
+        return None
+    both = (wrong[0] * n[0] + wrong[1] * n[1] + 0.5) / (sum(n) + 1)
+    noise = float(np.sqrt(both * (1 - both) * (1 / n[0] + 1 / n[1])))
+    usual = float(np.nanmean(reference.gap))
+    departure = wrong[1] - wrong[0]
+    return Replay(
+        name=name,
+        exact=True,
+        predict=predict,
+        reference=reference,
+        current=current,
+        spread=spread,
+        usual=usual,
+        tolerance=tolerance,
+        departure=departure,
+        z=departure / noise,
+    )
+
+
+def _by_surrogate(case: Case) -> Replay | None:
+    fitted = case.predictor
+    if fitted is None or fitted.kind != "surrogate":
+        fitted = surrogate(case)
+    if fitted is None or fitted.fidelity < 0.3:
+        return None
+    held = np.sort(np.asarray(case.cache["surrogate held"]))
+    spread = answer_spread(case.outputs("reference"))
+    now = spread_rows(case.current.rows, ROWS)
+    reference = _side(
+        case, "reference", held, fitted.predict(_frame(case, "reference", held)), spread
+    )
+    current = _side(case, "current", now, fitted.predict(_frame(case, "current", now)), spread)
+    usual = reference.gap[np.isfinite(reference.gap)]
+    if len(usual) < LEAST or np.isfinite(current.gap).sum() < LEAST:
+        return None
+    departure, z = _map_moved(case)
+    return Replay(
+        name="surrogate",
+        exact=False,
+        predict=fitted.predict,
+        reference=reference,
+        current=current,
+        spread=spread,
+        usual=float(usual.mean()),
+        tolerance=float(np.quantile(usual, 0.98)),
+        departure=departure,
+        z=z,
+    )
+
+
+def _frame(case: Case, which: Which, rows: NDArray[np.int64]) -> pl.DataFrame:
+    return case.table(which).frame[rows]
+
+
+def _map_moved(case: Case) -> tuple[float, float]:
+    """Whether inputs are turned into answers otherwise than before.
+
+    One booster learns the answers of both windows together, so that inputs that nobody has seen
+    before count for neither side. Then two more learn its errors, one of them knowing the window.
+    What the knowing one predicts better on rows that none was fitted to is the departure.
+
+    Returns:
+        Share of the remaining variance explained by the window, and its z.
+    """
+    parts = [_encoded_answers(case, which) for which in ("reference", "current")]
+    size = min(len(part[0]) for part in parts)
+    if size < LEAST:
+        return 0.0, 0.0
+    coded = parts[0][2]
+    x = np.concatenate([part[0] for part in parts])
+    y = np.concatenate([part[1] for part in parts])
+    window = np.repeat([0.0, 1.0], [len(part[0]) for part in parts])
+    rng = case.rng("map moved")
+    fit = rng.random(len(x)) < 0.5
+    rest = y - _fitted(x[fit], y[fit], coded, rng, trees=60).raw(x)
+    blind = _fitted(x[fit], rest[fit], coded, rng, trees=25).raw(x[~fit])
+    aware_x = np.column_stack([x, window])
+    aware = _fitted(aware_x[fit], rest[fit], np.append(coded, False), rng, trees=25).raw(
+        aware_x[~fit]
+    )
+    loss = ((rest[~fit] - blind) ** 2).sum(axis=1)
+    better = loss - ((rest[~fit] - aware) ** 2).sum(axis=1)
+    noise = float(better.std()) / np.sqrt(len(better)) + 1e-12
+    return float(better.mean() / max(loss.mean(), 1e-12)), float(better.mean() / noise)
+
+
+def _fitted(
+    x: Floats, y: Floats, coded: Mask, rng: np.random.Generator, *, trees: int
+) -> boosting.Booster:
+    return boosting.fit(x, y, rng=rng, categorical=coded, trees=trees, rate=0.2)
+
+
+def _encoded_answers(case: Case, which: Which) -> tuple[Floats, Floats, Mask]:
+    """Encoded inputs and standardised answers of up to 4,000 rows of a window."""
+    served = case.outputs(which)
+    rows = spread_rows(case.table(which).rows, 4_000)
+    answers = _few_columns(case, served.take(rows))
+    known = np.isfinite(answers).all(axis=1)
+    if case.representations:  # cached by frame: encode all, then choose
+        encoded, coded = case.encode(case.table(which).frame)
+        x = encoded[rows]
+    else:
+        x, coded = case.encode(case.table(which).frame[rows])
+    return x[known], answers[known], coded
+
+
+def _few_columns(case: Case, outputs: Outputs) -> Floats:
+    """Answers as at most 6 numbers a row; many classes are projected at random."""
+    if outputs.decision.dtype.kind == "f":
+        return outputs.decision.astype(float)[:, None] / answer_spread(case.outputs("reference"))
+    if outputs.score is not None:
+        return outputs.score[:, None]
+    classes = len(case.classes)
+    hot = outputs.scores
+    if hot is None:
+        hot = (outputs.decision[:, None] == np.arange(classes)).astype(float)
+        hot[outputs.decision == -1] = np.nan
+    if classes <= 6:
+        return hot[:, 1:] if classes == 2 else hot
+    return hot @ case.rng("class projection").normal(size=(classes, 6))

@@ -1,0 +1,133 @@
+"""Are the served answers a simple map of the intended ones: renamed classes, a recalibrated score?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.reproduction._hit import Hit, hit
+from ruleout.checks.reproduction._repairs import described, intended_answers
+from ruleout.checks.reproduction._stories import Story, best, stories
+from ruleout.checks.reproduction._view import SERVED
+from ruleout.checks.reproduction.model_reproduction import ELSEWHERE, new_version
+from ruleout.profile import Case
+
+_ENOUGH = 0.55
+
+
+class _Claim(NamedTuple):
+    """What a finding says."""
+
+    signal: str
+    statement: str
+    supports: tuple[str, ...]
+    subject: Subject = SERVED
+
+
+@check(
+    "answer_maps",
+    layer="model",
+    rung="reproduction",
+    looks_for=("class_map_mismatch", "calibration_change", "class_weight_change", "feature_swap"),
+    needs=("data.columns.prediction",),
+)
+def answer_maps(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Try one permutation of the classes, one monotone map of the score, one exchange of inputs."""
+    del rng
+    found = hit(case)
+    if found is None:
+        return
+    told = best(case)
+    by_version = stories(case).get("version")
+    if by_version is not None and by_version.share > 0.9:
+        return
+    yield from _renamed(case, found, told)
+    yield from _recalibrated(case, found, told)
+    yield from _exchanged(case, found, told)
+
+
+def _finding(found: Hit, told: Story, claim: _Claim, plans: tuple[RepairPlan, ...]) -> Finding:
+    sure = 1.0 if found.replay.exact else 0.85
+    strength = sure * float(np.clip((told.share - 0.3) / 0.6, 0.1, 1.0))
+    return Finding(
+        claim.signal, claim.subject, claim.statement, told.share, found.replay.z, None, strength,
+        claim.supports, against=ELSEWHERE, scope=found.place.scope, onset=found.place.onset,
+        repairs=plans,
+    )  # fmt: skip
+
+
+def _renamed(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:
+    story = stories(case).get("permutation")
+    if story is None:
+        return
+    if story.share < 0.3:
+        yield Clear(
+            ("class_map_mismatch",), Subject(), "no renaming of classes explains the answers", 0.3
+        )
+        return
+    if told is None or told.name != "permutation" or story.share < _ENOUGH:
+        return
+    order = story.options["order"]
+    moved = [f"{case.classes[k]} as {case.classes[j]}" for k, j in enumerate(order) if k != j]
+    statement = (
+        f"classes carry each other's names ({', '.join(moved[:4])}){described(found.place.scope)}: "
+        f"naming them back explains {story.share:.0%} of the difference"
+    )
+    plan = RepairPlan("class_map", SERVED, found.place.scope, {"order": order, "names_only": False})
+    claim = _Claim("class_map.permuted", statement, ("class_map_mismatch",))
+    yield _finding(found, story, claim, (plan,))
+
+
+def _recalibrated(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:
+    shares = {n: stories(case)[n] for n in ("affine", "monotone") if n in stories(case)}
+    if not shares:
+        return
+    top = max(shares.values(), key=lambda story: story.share)
+    if top.share < 0.3:
+        yield Clear(
+            ("calibration_change",),
+            Subject(),
+            "no monotone map of the score explains the answers",
+            0.3,
+        )
+        return
+    if told is None or told.name not in ("affine", "monotone") or top.share < _ENOUGH:
+        return
+    line = shares.get("affine")
+    statement = (
+        f"served scores are a monotone map of the intended ones{described(found.place.scope)}"
+    )
+    if line is not None and line.share > top.share - 0.1:
+        shift = line.options["shift"]
+        statement += f" (slope {line.options['slope']:.2f}" + (
+            f", shift {shift[0]:+.2f} in log-odds)" if len(shift) == 1 else ")"
+        )
+    statement += f"; undoing it explains {top.share:.0%} of the difference"
+    options = {"model": found.replay.name}
+    plan = RepairPlan("inverse_map", SERVED, found.place.scope, options)
+    supports: tuple[str, ...] = ("calibration_change",)
+    signal = "score_map.exact" if found.replay.exact and top.share > 0.95 else "score_map.monotone"
+    if case.task == "binary" and signal == "score_map.monotone":
+        supports = ("calibration_change", "class_weight_change")
+        if new_version(case):
+            signal = "score_map.new_version"
+    yield _finding(found, top, _Claim(signal, statement, supports), (plan, intended_answers(found)))
+
+
+def _exchanged(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:
+    story = stories(case).get("swap")
+    if story is None or told is None or told.name != "swap" or story.share < 0.6:
+        return
+    a, b = story.options["columns"]
+    statement = (
+        f"the model answers as if {a} and {b} were in each other's place{described(found.place.scope)}: "
+        f"exchanging them gives {story.share:.0%} of the answers"
+    )
+    subject = Subject("feature", (a, b))
+    plan = intended_answers(found, subject)
+    claim = _Claim("inputs.exchanged", statement, ("feature_swap",), subject)
+    yield _finding(found, story, claim, (plan,))

@@ -1,0 +1,182 @@
+"""Do decisions follow from scores as they did: the same threshold, the same largest score?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.reproduction._gap import class_codes
+from ruleout.checks.reproduction._locate import Place, locate
+from ruleout.checks.reproduction._repairs import described
+from ruleout.checks.reproduction._view import SERVED, replay
+from ruleout.profile import Case, Outputs, Which, decision_threshold, spread_rows
+from ruleout.stats._maps import relabelling
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_ROWS = 20_000
+_LEAST = 100
+_SEEN = 0.003
+"""Share of decisions off the old threshold that counts."""
+
+_AGAINST = (
+    "calibration_change",
+    "class_weight_change",
+    "prior_shift",
+    "concept_drift",
+    "wrong_version",
+)
+
+
+@check(
+    "decision_policy",
+    layer="model",
+    rung="reproduction",
+    looks_for=("threshold_change", "class_map_mismatch"),
+    needs=("data.columns.prediction", "data.columns.score"),
+)
+def decision_policy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Compare logged decisions with those that the reference's rule makes of the logged scores."""
+    del rng
+    if case.task == "multiclass":
+        yield from _largest_score(case)
+        return
+    if case.task != "binary":
+        return
+    columns = case.incident.data.columns
+    if columns.prediction is None or not case.current.has(columns.prediction):
+        yield Abstained(
+            ("threshold_change",), "decisions were not logged", "data.columns.prediction"
+        )
+        return
+    pairs = [_score_and_decision(case, which) for which in ("reference", "current")]
+    if pairs[0] is None or pairs[1] is None:
+        yield Abstained(
+            ("threshold_change",), "no scores beside the decisions", "data.columns.score"
+        )
+        return
+    yield from _compare(case, pairs[0], pairs[1])
+
+
+class _Pair:
+    """Scores and decisions of some rows of a window."""
+
+    def __init__(
+        self, rows: NDArray[np.int64], score: Floats, decision: NDArray[np.generic]
+    ) -> None:
+        known = np.isfinite(score) & (decision != -1)
+        self.rows, self.score, self.decision = rows[known], score[known], decision[known] == 1
+
+    def off(self, threshold: float) -> Mask:
+        """Rows whose decision a threshold does not give; a hair's breadth is rounding."""
+        sure = np.abs(self.score - threshold) > 1e-6
+        return np.asarray(((self.score >= threshold) != self.decision) & sure)
+
+
+def _score_and_decision(case: Case, which: Which) -> _Pair | None:
+    """Logged scores, or those of a model that reproduces the reference."""
+    rows = spread_rows(case.table(which).rows, _ROWS)
+    served = case.outputs(which).take(rows)
+    score = served.score
+    view = replay(case)
+    if score is None and view is not None and view.exact:
+        side = view.reference if which == "reference" else view.current
+        rows, served, score = side.rows, side.served, side.intended.score
+    if score is None:
+        return None
+    pair = _Pair(rows, score, served.decision)
+    return pair if len(pair.rows) >= _LEAST else None
+
+
+def _compare(case: Case, before: _Pair, after: _Pair) -> Iterator[Outcome]:
+    old = decision_threshold(before.score, before.decision.astype(np.int32))
+    if before.off(old).mean() > 0.02:
+        why = f"no threshold gives the reference's decisions (the best, {old:.3g}, misses {before.off(old).mean():.1%})"
+        yield Abstained(("threshold_change",), why)
+        return
+    off = after.off(old)
+    usual = float(before.off(old).mean())
+    if off.sum() < 10 or off.mean() < usual + _SEEN:
+        told = f"current decisions follow from their scores at the old threshold {old:.3g} ({1 - off.mean():.1%})"
+        yield Clear(("threshold_change",), Subject(), told, _SEEN, "threshold.same")
+        return
+    place = locate(case, after.rows, off.astype(float))
+    new = decision_threshold(
+        after.score[place.inside], after.decision[place.inside].astype(np.int32)
+    )
+    left = float((after.off(new) & place.inside).sum()) / float(max((off & place.inside).sum(), 1))
+    share = float(np.clip(1 - left, 0.0, 1.0))
+    if share < 0.5:
+        why = f"{off.mean():.1%} of decisions leave the old threshold {old:.3g}, but no new one gives them"
+        yield Abstained(("threshold_change",), why)
+        return
+    yield _moved(place, (old, new), share, off)
+
+
+def _moved(place: Place, cuts: tuple[float, float], share: float, flagged: Mask) -> Finding:
+    old, new = cuts
+    off, n = float(flagged.mean()), len(flagged)
+    told = (
+        f"decisions are taken at {new:.3g} instead of {old:.3g}{described(place.scope)}: "
+        f"{off:.1%} of the scores are decided otherwise than before"
+    )
+    return Finding(
+        "threshold.moved",
+        SERVED,
+        told,
+        new,
+        off * np.sqrt(n) / np.sqrt(max(off * (1 - off), 1e-4)),
+        None,
+        share,
+        ("threshold_change",),
+        against=_AGAINST,
+        scope=place.scope,
+        onset=place.onset,
+        repairs=(RepairPlan("old_threshold", SERVED, place.scope, {"threshold": old}),),
+    )
+
+
+def _largest_score(case: Case) -> Iterator[Outcome]:
+    """Multiclass: is the class of the largest score the one that is named?"""
+    sides: list[tuple[NDArray[np.int64], Outputs]] = []
+    for which in ("reference", "current"):
+        rows = spread_rows(case.table(which).rows, _ROWS)
+        sides.append((rows, case.outputs(which).take(rows)))
+    if any(served.scores is None for _, served in sides):
+        yield Abstained(
+            ("class_map_mismatch",), "class probabilities were not logged", "data.columns.scores"
+        )
+        return
+    before, after = (_argmax_table(served, len(case.classes)) for _, served in sides)
+    if min(before.sum(), after.sum()) < _LEAST or np.trace(before) < 0.98 * before.sum():
+        yield Abstained(
+            ("class_map_mismatch",), "named classes are not those of the largest score anyway"
+        )
+        return
+    off = 1 - np.trace(after) / after.sum()
+    if off < _SEEN * 3:
+        return
+    order = relabelling(after)
+    fixed = after[np.arange(len(order)), order].sum() / after.sum()
+    share = float(np.clip((fixed - (1 - off)) / off, 0.0, 1.0))
+    if share < 0.5 or (order == np.arange(len(order))).all():
+        return
+    told = f"{off:.1%} of decisions carry another name than their largest score; one renaming of classes mends {share:.0%}"
+    yield Finding(
+        "class_map.renamed", SERVED, told, float(off), float(off * np.sqrt(after.sum())), None, share,
+        ("class_map_mismatch",),
+        repairs=(RepairPlan("class_map", SERVED, options={"order": tuple(int(k) for k in order), "names_only": True}),),
+    )  # fmt: skip
+
+
+def _argmax_table(served: Outputs, classes: int) -> NDArray[np.int64]:
+    table = np.zeros((classes, classes), dtype=np.int64)
+    if served.scores is not None:
+        known = np.isfinite(served.scores).all(axis=1) & (class_codes(served) >= 0)
+        largest = np.nan_to_num(served.scores[known]).argmax(axis=1)
+        np.add.at(table, (largest, class_codes(served)[known]), 1)
+    return table

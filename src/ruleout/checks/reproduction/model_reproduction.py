@@ -1,0 +1,168 @@
+"""Is the model innocent: do logged inputs give the served answers, as they did in the reference?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, SourceStatus, Subject
+from ruleout._registry import check
+from ruleout.checks.reproduction._hit import Hit, disorder, hit, structure
+from ruleout.checks.reproduction._repairs import described, intended_answers
+from ruleout.checks.reproduction._stories import best
+from ruleout.checks.reproduction._view import SERVED, Replay, replay
+from ruleout.profile import Case
+
+BETWEEN = (
+    "wrong_version",
+    "mixed_versions",
+    "runtime_numerics",
+    "calibration_change",
+    "class_map_mismatch",
+    "hardware_fault",
+)
+"""Modes that stand between the logged inputs and the served answers."""
+
+RETRAINED = ("bad_retrain", "class_weight_change")
+ELSEWHERE = (
+    "covariate_shift",
+    "prior_shift",
+    "concept_drift",
+    "new_category",
+    "label_noise",
+    "corrupted_labels",
+    "immature_labels",
+    "evaluation_bug",
+    "silent_nulls",
+    "unit_change",
+    "category_recode",
+    "stale_features",
+    "partial_batch",
+    "join_loss",
+    "time_shift",
+    "selection_bias",
+    "adversarial_shift",
+    "precision_loss",
+    "random_fluctuation",
+    "benign_mix",
+    "seasonality",
+)
+"""Modes that change inputs or labels, and leave the way from input to answer alone."""
+
+
+@check(
+    "model_reproduction",
+    layer="model",
+    rung="reproduction",
+    looks_for=(*BETWEEN, *RETRAINED),
+    needs=("data.reference", "data.current", "data.columns.prediction"),
+)
+def model_reproduction(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Answer logged inputs again and compare with what was served, in both windows.
+
+    With a model that reproduces the reference the comparison is exact. Otherwise a booster fitted on
+    both windows together asks whether knowing the window helps to predict the answers (a test of the
+    conditional, so that inputs that moved do not count).
+    """
+    view = replay(case)
+    if view is None:
+        yield Abstained((*BETWEEN, *RETRAINED), _why_not(case), _needs(case))
+        return
+    found = hit(case)
+    if found is None:
+        yield from _same_map(view)
+        return
+    yield _departs(case, found, rng)
+
+
+def _same_map(view: Replay) -> Iterator[Outcome]:
+    if view.exact:
+        share = float((view.current.gap[np.isfinite(view.current.gap)] <= view.tolerance).mean())
+        told = f"models.{view.name} gives {share:.1%} of the served current answers, as in the reference"
+        modes: tuple[str, ...] = (*BETWEEN, *RETRAINED) if share > 0.97 else ()
+        yield Clear(modes, Subject(), told, 0.004, "reproduction.exact")
+        return
+    if view.departure > 0.03 and view.z > 3:
+        why = (
+            f"a surrogate sees the map from inputs to answers move a little ({view.departure:.1%})"
+        )
+        yield Abstained((*BETWEEN, *RETRAINED), why, "models.current")
+        return
+    told = (
+        "served answers depend on the inputs as in the reference: knowing the window explains "
+        f"{max(view.departure, 0.0):.1%} of what the inputs leave open"
+    )
+    large = ("wrong_version", "calibration_change", "class_map_mismatch", *RETRAINED)
+    yield Clear(large, Subject(), told, 0.06, "reproduction.surrogate")
+
+
+def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Finding:
+    view = found.replay
+    told = best(case)
+    explained = told is not None and told.share > 0.8
+    who = f"models.{view.name}" if view.exact else "a surrogate of the reference's model"
+    statement = (
+        f"{float(view.wrong.mean()):.1%} of the current answers are not what {who} gives for the logged "
+        f"inputs{described(found.place.scope)}"
+    )
+    if explained and told is not None:
+        statement += f"; {told.name} explains {told.share:.0%} of that"
+    supports = () if explained else _unexplained(case, found, rng)
+    return Finding(
+        "reproduction.departs" if view.exact else "reproduction.departs_surrogate",
+        SERVED,
+        statement,
+        view.departure,
+        view.z,
+        None,
+        1.0 if view.exact else min(1.0, view.departure / 0.25),
+        supports,
+        against=ELSEWHERE,
+        scope=found.place.scope,
+        onset=found.place.onset,
+        repairs=(intended_answers(found),) if supports else (),
+    )
+
+
+def _unexplained(case: Case, found: Hit, rng: np.random.Generator) -> tuple[str, ...]:
+    """Another artefact differs as a function of the inputs; garbage and noise do not."""
+    if found.place.contrast or disorder(found, rng) > 0.85 or structure(case, found, rng) < 0.1:
+        return ()
+    if new_version(case):
+        return ("bad_retrain", "class_weight_change", "wrong_version")
+    return ("wrong_version", "bad_retrain")
+
+
+def new_version(case: Case) -> bool:
+    """Whether a new model is on record as deployed since the reference ended."""
+    time = case.current.time
+    if time is None or not np.isfinite(time).any():
+        return False
+    last = float(np.nanmax(time))
+    before = case.reference.time
+    first = float(np.nanmin(time))
+    begun = float(np.nanmax(before)) if before is not None and np.isfinite(before).any() else first
+    begun = min(begun, first)
+    spec = case.incident.models.get("current")
+    deployed = spec.deployed_at if spec is not None else None
+    if deployed is not None and begun <= deployed <= last:
+        return True
+    return any(change.kind == "model" and begun <= change.at <= last for change in case.changes)
+
+
+def _why_not(case: Case) -> str:
+    failed = [s for s in case.sources if s.name.startswith("models.") and s.status == "failed"]
+    if failed:
+        return _reason(failed[0])
+    if not case.features:
+        return "no input columns to replay"
+    return "no model reproduces the reference's answers, and no surrogate of it is good enough"
+
+
+def _reason(status: SourceStatus) -> str:
+    return f"{status.name} could not be used: {status.reason}"
+
+
+def _needs(case: Case) -> str:
+    return "data.columns.prediction" if case.models else "models.current"

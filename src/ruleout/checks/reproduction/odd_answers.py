@@ -1,0 +1,278 @@
+"""Answers that follow no model: one constant, one bad replica, scattered noise, none logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.reproduction._gap import has_scores, known_answers
+from ruleout.checks.reproduction._hit import Hit, difference, disorder, hit, structure
+from ruleout.checks.reproduction._locate import Place, locate
+from ruleout.checks.reproduction._repairs import described, intended_answers
+from ruleout.checks.reproduction._stories import best, common_answer, is_answer, stories
+from ruleout.checks.reproduction._view import SERVED, replay
+from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
+from ruleout.profile import Case, Outputs, spread_rows
+
+Mask = NDArray[np.bool_]
+_ROWS = 20_000
+_NEW = 0.02
+"""Share of current answers that a new constant must make up."""
+
+PIPELINE = Subject("pipeline", ())
+
+
+@check(
+    "constant_answers",
+    layer="integration",
+    rung="reproduction",
+    looks_for=("fallback_overload", "observability_failure"),
+    needs=("data.columns.prediction",),
+)
+def constant_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Look for one answer that the reference hardly gave and many current rows got, whatever they asked."""
+    del rng
+    rows = [spread_rows(case.table(which).rows, _ROWS) for which in ("reference", "current")]
+    before, after = case.outputs("reference").take(rows[0]), case.outputs("current").take(rows[1])
+    if not has_scores(after) or not has_scores(before):
+        yield from _constant_decisions(case)
+        return
+    value, share = common_answer(after)
+    if value is None:
+        return
+    usual = float(is_answer(before, value).mean())
+    flagged = is_answer(after, value)
+    if share < _NEW or share < 4 * usual + _NEW or flagged.sum() < 20:
+        yield Clear(
+            ("fallback_overload",), Subject(), "no answer is given to many rows at once", _NEW
+        )
+        return
+    if _asked_for(case, rows[1], flagged):
+        return
+    place = locate(case, rows[1], flagged.astype(float))
+    shown = ", ".join(f"{v:.4g}" for v in value[:4]) + (", ..." if len(value) > 4 else "")
+    told = f"{share:.1%} of the current rows get the very same answer ({shown}), {usual:.1%} in the reference"
+    yield _constant(
+        case, place, value, share - usual, told=told + described(place.scope), n=len(rows[1])
+    )
+
+
+def _asked_for(case: Case, rows: NDArray[np.int64], flagged: Mask) -> bool:
+    """Whether the intended model gives these rows that answer too: then their inputs asked for it."""
+    view = replay(case)
+    if view is None or not view.exact:
+        return view is not None and not view.departed
+    hits = np.isin(view.current.rows, rows[flagged])
+    return bool(hits.any() and view.wrong[hits].mean() < 0.5)
+
+
+def _constant(
+    case: Case, place: Place, value: tuple[float, ...], share: float, *, told: str, n: int
+) -> Finding:
+    """All zeros are no probabilities: the log was filled, not the answer. Else it is a fallback."""
+    supports: tuple[str, ...]
+    blank = case.task != "regression" and all(v == 0.0 for v in value)
+    one_host = place.contrast > 0 and len(place.scope.values) == 1 and place.others >= 2
+    if blank:
+        signal, supports = "constant.blank", ("observability_failure", "fallback_overload")
+    elif one_host:
+        signal, supports = "constant.one_host", ("hardware_fault", "fallback_overload")
+    else:
+        signal, supports = "constant.new", ("fallback_overload",)
+    subject = (
+        Subject("host", place.scope.values)
+        if place.contrast > 0 and (blank or one_host)
+        else PIPELINE
+    )
+    options = {"answer": value}
+    return Finding(
+        signal, subject, told, share, share * np.sqrt(n) / np.sqrt(share * (1 - share) + 1e-4), None,
+        min(1.0, 0.5 + share * 5), supports, against=ELSEWHERE, scope=place.scope, onset=place.onset,
+        repairs=(RepairPlan("without_constant", subject, place.scope, options),),
+    )  # fmt: skip
+
+
+def _constant_decisions(case: Case) -> Iterator[Outcome]:
+    """Bare decisions: rows that do not follow all got the same class."""
+    found, told = hit(case), stories(case).get("constant")
+    if found is None or told is None or told.share < 0.4:
+        return
+    name = case.classes[int(told.options["answer"][0])] if case.classes else ""
+    statement = f"answers that do not follow are nearly all {name!r}{described(found.place.scope)}"
+    yield Finding(
+        "constant.decision", PIPELINE, statement, told.share, found.replay.z, None, told.share,
+        ("fallback_overload",), against=(), scope=found.place.scope, onset=found.place.onset,
+        repairs=(intended_answers(found, PIPELINE),),
+    )  # fmt: skip
+
+
+@check(
+    "replicas",
+    layer="infrastructure",
+    rung="reproduction",
+    looks_for=("hardware_fault", "mixed_versions", "change_regression"),
+    needs=("data.columns.prediction", "data.columns.segments"),
+)
+def replicas(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do answers fail to follow on some replicas alone, and is what they give garbage or another model's?"""
+    found = hit(case)
+    if found is None:
+        return
+    if not case.segments:
+        return
+    if not found.place.contrast:
+        told = "answers that do not follow are spread over all values of the segments"
+        yield Clear(("hardware_fault", "mixed_versions"), Subject(), told, 0.25, "replicas.even")
+        return
+    by_version = stories(case).get("version")
+    if by_version is not None and by_version.share > 0.5:
+        return
+    garbage = disorder(found, rng)
+    follows = structure(case, found, rng) if garbage < 0.9 else 0.0
+    yield _on_replicas(case, found, garbage, follows)
+
+
+def _on_replicas(case: Case, found: Hit, garbage: float, follows: float) -> Finding:
+    values = found.place.scope.values
+    simple = best(case)
+    changed = _changed_alone(case, values)
+    supports: tuple[str, ...]
+    lost = garbage > 0.7 or (simple is not None and simple.name == "constant")
+    if lost:
+        told = f"answers have nothing to do with their inputs (disorder {garbage:.2f})"
+        if changed is not None:
+            signal, supports = "replicas.changed", ("change_regression", "hardware_fault")
+        elif len(values) == 1:
+            signal, supports = "replicas.garbage", ("hardware_fault", "mixed_versions")
+        else:
+            signal, supports = (
+                "replicas.several",
+                ("hardware_fault", "mixed_versions", "change_regression"),
+            )
+    else:
+        told = f"answers differ as another model's would ({follows:.0%} of the difference follows the inputs)"
+        signal, supports = "replicas.other_model", ("mixed_versions",)
+        if changed is not None:
+            signal, supports = "replicas.other_changed", ("mixed_versions", "change_regression")
+    subject = Subject("host", values)
+    return Finding(
+        signal, subject, told + described(found.place.scope), garbage, found.place.contrast, None,
+        1.0 if found.replay.exact else 0.8, supports, against=ELSEWHERE,
+        scope=found.place.scope, onset=found.place.onset, repairs=(intended_answers(found, subject),),
+    )  # fmt: skip
+
+
+def _changed_alone(case: Case, values: tuple[str, ...]) -> str | None:
+    """A change that names the hit values and no other: its id."""
+    for change in case.changes:
+        named = {part.strip() for part in change.entity.replace(";", ",").split(",")}
+        if named and named <= set(values) and len(named) >= 0.6 * len(values):
+            return change.id
+    return None
+
+
+@check(
+    "scattered_differences",
+    layer="model",
+    rung="reproduction",
+    looks_for=("runtime_numerics",),
+    needs=("data.columns.prediction", "models.current"),
+)
+def scattered_differences(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do answers differ as computing noise does: everywhere, in both directions, not following the inputs?"""
+    found = hit(case)
+    if found is None or found.place.contrast:
+        return
+    simple = best(case)
+    if simple is not None and simple.share > 0.6:
+        return
+    garbage, follows = disorder(found, rng), structure(case, found, rng)
+    coarse = _coarser(case.outputs("reference"), case.outputs("current"))
+    balanced = _both_ways(found)
+    if follows > 0.25 or (garbage > 0.9 and found.share > 0.5):
+        yield Clear(
+            ("runtime_numerics",),
+            Subject(),
+            f"the difference follows the inputs ({follows:.0%})",
+            0.25,
+        )
+        return
+    rare = found.share < 0.45
+    told = (
+        f"{found.share:.0%} of the answers differ by {found.before:.3f} on average, "
+        f"{'now and then' if rare else 'nearly everywhere'}, in both directions, whatever the inputs"
+    )
+    strength = float(np.clip(1 - follows / 0.25, 0.2, 1.0)) * (0.6 + 0.4 * balanced)
+    if coarse:
+        told += "; scores sit on a coarse grid"
+        strength = 1.0
+    yield Finding(
+        "numerics.scattered" if found.replay.exact else "numerics.surrogate",
+        SERVED, told, found.before, found.replay.z, None, strength, ("runtime_numerics",),
+        against=(*ELSEWHERE, "wrong_version", "bad_retrain"), scope=found.place.scope,
+        onset=found.place.onset, repairs=(intended_answers(found),),
+    )  # fmt: skip
+
+
+def _both_ways(found: Hit) -> float:
+    """1 if as many differences are up as down, 0 if all go one way."""
+    moved = difference(found)
+    moved = moved[np.isfinite(moved) & (moved != 0)]
+    up = float((moved > 0).mean()) if len(moved) else 0.5
+    return float(1 - 2 * abs(up - 0.5))
+
+
+def _coarser(before: Outputs, after: Outputs) -> bool:
+    """Whether the scores now take far fewer values."""
+    shares = []
+    for outputs in (before, after):
+        score = outputs.score if outputs.scores is None else outputs.scores[:, 0]
+        score = score[np.isfinite(score)][:5_000] if score is not None else None
+        if score is None or len(score) < 200:
+            return False
+        shares.append(len(np.unique(np.round(score, 9))) / len(score))
+    return shares[1] < 0.1 and shares[1] < 0.25 * shares[0]
+
+
+@check(
+    "unlogged_answers",
+    layer="integration",
+    rung="reproduction",
+    looks_for=("observability_failure",),
+    needs=("data.columns.prediction",),
+)
+def unlogged_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Are rows there whose answer is missing from the log?"""
+    del rng
+    rows = [spread_rows(case.table(which).rows, _ROWS) for which in ("reference", "current")]
+    before = ~known_answers(case.outputs("reference").take(rows[0]))
+    after = ~known_answers(case.outputs("current").take(rows[1]))
+    if not len(before) or not len(after) or after.all() or before.all():
+        return
+    more = float(after.mean() - before.mean())
+    if more < 0.01 or after.sum() < 20:
+        yield Clear(
+            ("observability_failure",), Subject(), "answers are logged for all rows as before", 0.01
+        )
+        return
+    place = locate(case, rows[1], after.astype(float))
+    told = (
+        f"{after.mean():.1%} of the current rows have no logged answer ({before.mean():.1%} before)"
+    )
+    subject = Subject("host", place.scope.values) if place.contrast else PIPELINE
+    yield Finding(
+        "answers.unlogged", subject, told + described(place.scope), more, more * np.sqrt(len(after)) * 2,
+        None, min(1.0, 0.5 + more * 3), ("observability_failure",), scope=place.scope, onset=place.onset,
+        repairs=(intended_answers_for(case, place, subject),),
+    )  # fmt: skip
+
+
+def intended_answers_for(case: Case, place: Place, subject: Subject) -> RepairPlan:
+    """Fill in what the rows were most likely answered."""
+    view = replay(case)
+    options = {"model": view.name if view is not None else "surrogate", "only_unknown": True}
+    return RepairPlan("intended_answers", subject, place.scope, options)
