@@ -479,4 +479,84 @@ def bare() -> Diagnosis:
     )
 
 
-CASES = {f.__name__: f for f in (unit_change, undecided, quiet, services, hostile, huge, bare)}
+def two_causes() -> Diagnosis:
+    """Two faults at once, every chart kind among the evidence, and as many words as a screen can take."""
+    rng = np.random.default_rng(11)
+    names = [f"class_{i:02d}" for i in range(24)]
+    before = [[900 if i == j else int(rng.integers(0, 9)) for j in range(24)] for i in range(24)]
+    after = [[*row] for row in before]
+    after[3][3], after[3][7], after[11][11], after[11][2] = 300, 610, 500, 420
+    edges = [round(-3 + 6 * i / 40, 3) for i in range(41)]
+    bell = [math.exp(-((e + 0.075) ** 2) / 2) / 17 for e in edges[:-1]]
+    hours = [f"{h:02d}:00" for h in range(24)]
+    charts = (
+        {"kind": "matching", "name": "payment_method", "pairs": [["card", "1", 0.99], ["invoice", "2", 0.98], ["wallet", "3", 0.97], ["cash", "cash", 0.6], ["cash", "3", 0.4]]},
+        {"kind": "histogram", "name": "balance", "edges": edges, "reference": bell, "current": [b * (0.7 if i < 20 else 1.3) for i, b in enumerate(bell)]},
+        {"kind": "heatmap", "name": "null rate", "rows": ["crm", "billing", "device-service"], "columns": hours, "values": [[0.01] * 24, [0.02] * 9 + [0.4] * 15, [None, *[0.0] * 23]], "format": "share"},
+        {"kind": "intervals", "name": "change of recall", "rows": [{"label": "all", "value": -0.2, "low": -0.24, "high": -0.16}, {"label": "without C2", "value": -0.02, "low": -0.05, "high": 0.01}]},
+        {"kind": "texts", "reference": ["where is my parcel", "cancel my order please"], "current": ["WHERE IS MY PARCEL", "CANCEL MY ORDER PLEASE"]},
+        {"kind": "bars", "name": "null rate by source", "categories": ["crm", "billing"], "reference": [0.011, 0.02], "current": [0.41, 0.021], "format": "share"},
+        {"kind": "table", "columns": ["host", "rows", "agreement"], "rows": [["a-1", 1200, 1.0], ["a-2", 1180, 0.61]]},
+    )  # fmt: skip
+    found = tuple(
+        evidence(i, c["kind"], f"{c['kind']} speaks for it, at a length that needs more than one line on a usual screen of eighty columns", supports=("category_recode",), chart=c)
+        for i, c in enumerate(charts, 1)
+    )  # fmt: skip
+    quiet = Evidence(
+        "E90",
+        "recode",
+        "data",
+        NOBODY,
+        "no other column was recoded (r > 0.98)",
+        None,
+        0.02,
+        None,
+        (),
+        ("feature_swap",),
+    )
+    long = "a long description of something that somebody changed, with more words than fit"
+    everything = ("probes.audit", "probes.parity", "telemetry.metrics")
+    first = Hypothesis(1, "category_recode", "data", Subject("feature", ("payment_method",)), 0.97, "confirmed", explained=Explained(0.61, 0.52, 0.7, "repair_replay"),
+                       evidence_for=("E1", "E2"), evidence_against=("E3",), not_checked=everything, onset=ONSET, change="C0", chain=("payment_method", "prediction", "recall"),
+                       remedies=(Remedy("mitigate", f"Map payment_method back: {long}", True, 0.11), Remedy("fix", f"Restore the old codes: {long}", False, 0.11), Remedy("prevent", f"Contract: {long}", True)),
+                       weights={"prior": -2.1, "E1": 5.2, "E2": 1.0, "E3": -0.6})  # fmt: skip
+    second = Hypothesis(2, "silent_nulls", "data", Subject("source", ("crm",)), 0.88, "confirmed", explained=Explained(0.33, 0.25, 0.41, "surrogate_replay"),
+                        evidence_for=("E6",), evidence_against=("E7",), not_checked=everything, weights={"prior": -1.7, "E6": 3.7})  # fmt: skip
+    third = Hypothesis(
+        3,
+        "fallback_overload",
+        "integration",
+        NOBODY,
+        0.2,
+        "possible",
+        role="consequence",
+        evidence_for=("E4",),
+        evidence_against=("E5",),
+        not_checked=everything,
+    )
+    return Diagnosis(
+        incident=IncidentRef(f"Recall fell twice in one day: {long}", "multiclass", "5e" * 32),
+        symptom=Symptom("recall_at_precision_90", 0.71, 0.51, -0.2, -0.24, -0.16, True, ONSET, "immature"),
+        verdict="cause_found",
+        layers={"data": 0.92, "model": 0.01, "integration": 0.04, "unknown": 0.03},
+        hypotheses=(first, second, third, Hypothesis(4, "concept_drift", "data", NOBODY, 0.01, "possible")),
+        ruled_out=tuple(RuledOut(m, None, (c,)) for c in ("reproduction", "parity", "quantile_relation") for m in ("wrong_version", "unit_change", "feature_swap", "time_shift")),
+        not_checked=tuple(NotChecked(m, n) for n in everything for m in ("label_noise", "retry_storm", "memory_leak", "stale_index")),
+        next_evidence=(NextEvidence("probes.parity", ("category_recode", "silent_nulls", "stale_features"), 0.4),),
+        safeguard_gaps=(SafeguardGap("data_contract", ("crm", "billing"), ("E6",)),),
+        evidence=(*found, quiet),
+        changes=tuple(AlignedChange(f"C{i}", f"2026-11-18T0{i}:00:00Z", "deploy", f"service-{i}", long, None, 0.9 - 0.1 * i) for i in range(5)),
+        run=Run("0.1.0", 3.3, 300.0, sources(SourceStatus("telemetry.metrics", "failed", None, long))),
+        charts={
+            "metric": over_time("recall_at_precision_90", 0.71, 0.51, 0.03),
+            "confusion": {"kind": "confusion", "classes": names, "reference": before, "current": after},
+            "slices": {"kind": "slices", "metric": "recall", "rows": [{"name": f"{n} and a longer condition on another column", "n": 900, "before": 0.7, "after": 0.2 + 0.05 * i} for i, n in enumerate(("country = DE", "device = tablet", "age in (30, 40]"))]},
+            "waterfall": {"kind": "waterfall", "metric": "recall", "start": 0.71, "end": 0.51, "steps": [{"label": "recode", "value": -0.12}, {"label": "nulls", "value": -0.07}]},
+        },
+    )  # fmt: skip
+
+
+CASES = {
+    f.__name__: f
+    for f in (unit_change, two_causes, undecided, quiet, services, hostile, huge, bare)
+}

@@ -1,11 +1,14 @@
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import diagnoses
 import pytest
 
+from ruleout._records import Diagnosis
 from ruleout.postmortem import html, notebook
 
+Make = Callable[[], Diagnosis]
 EVERY = pytest.mark.parametrize("make", diagnoses.CASES.values(), ids=diagnoses.CASES)
 VOID = {"meta", "img", "br"}
 
@@ -23,7 +26,7 @@ class Page(HTMLParser):
         self.feed(text)
         self.close()
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.addresses += [
             v or "" for k, v in attrs if k in {"src", "href", "xlink:href", "action"}
@@ -32,21 +35,21 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.stack.append(tag)
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         assert self.stack.pop() == tag
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         self.words.append(data)
 
 
 @EVERY
-def test_stays_under_two_megabytes(make) -> None:
+def test_stays_under_two_megabytes(make: Make) -> None:
     """A report opens quickly whatever the diagnosis holds."""
     assert len(html(make()).encode()) < 2_000_000
 
 
 @EVERY
-def test_loads_nothing_and_runs_nothing(make) -> None:
+def test_loads_nothing_and_runs_nothing(make: Make) -> None:
     """No script, no handler, no address but places in the page and pictures inside it."""
     page = Page(html(make()))
     assert not page.tags & {"script", "iframe", "object", "embed", "link", "form", "base"}
@@ -56,14 +59,14 @@ def test_loads_nothing_and_runs_nothing(make) -> None:
 
 
 @EVERY
-def test_is_well_formed(make) -> None:
+def test_is_well_formed(make: Make) -> None:
     """Every element is closed, in order."""
     assert not Page(html(make())).stack
     assert not Page(notebook(make())).stack
 
 
 @EVERY
-def test_repeats_byte_for_byte(make) -> None:
+def test_repeats_byte_for_byte(make: Make) -> None:
     """The same diagnosis gives the same page."""
     assert html(make()) == html(make())
 

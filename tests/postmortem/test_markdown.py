@@ -1,16 +1,19 @@
 import re
+from collections.abc import Callable
 
 import diagnoses
 import pytest
 
+from ruleout._records import Diagnosis
 from ruleout.postmortem import markdown, mimebundle
 from ruleout.postmortem._markdown import safe
 
+Make = Callable[[], Diagnosis]
 EVERY = pytest.mark.parametrize("make", diagnoses.CASES.values(), ids=diagnoses.CASES)
 
 
 @EVERY
-def test_tables_keep_their_columns(make) -> None:
+def test_tables_keep_their_columns(make: Make) -> None:
     """No text of the incident adds a cell: unescaped pipes are the same in every row of a table."""
     width = 0
     for line in markdown(make()).splitlines():
@@ -20,7 +23,7 @@ def test_tables_keep_their_columns(make) -> None:
 
 
 @EVERY
-def test_is_short(make) -> None:
+def test_is_short(make: Make) -> None:
     """A ticket is about a page, whatever the diagnosis holds."""
     assert len(markdown(make()).splitlines()) < 120
     assert len(markdown(make())) < 30_000

@@ -5,5 +5,6 @@ from ruleout.postmortem._html import html
 from ruleout.postmortem._markdown import markdown
 from ruleout.postmortem._notebook import mimebundle, notebook
 from ruleout.postmortem._terminal import terminal
+from ruleout.postmortem.draw import png, svg
 
-__all__ = ["KINDS", "html", "markdown", "mimebundle", "notebook", "terminal"]
+__all__ = ["KINDS", "html", "markdown", "mimebundle", "notebook", "png", "svg", "terminal"]

@@ -26,6 +26,7 @@ BUDGET: Final = 1_200_000
 """Characters that all charts may take together."""
 
 _CHARTS: Final = 40
+_NOBODY: Final = "no segment stands out, or none was looked at"
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _SECTIONS: Final = {
     "do": "Do now",
@@ -92,36 +93,17 @@ def _facts(diagnosis: Diagnosis) -> str:
         told = [(move.metric, f"{move.before} → {move.after}", under)]
     onset = diagnosis.symptom.onset
     if onset is None:
-        told.append(
-            ("Since", "not known", story.since(diagnosis).removeprefix("not known ").strip("()"))
-        )
+        told.append(("Since", "not known", "no timestamps, or no single point in time"))
     else:
-        told.append(
-            (
-                "Since",
-                f"{words.moment(onset.at)} UTC",
-                f"between {words.moment(onset.low)} and {words.moment(onset.high)}",
-            )
-        )
-    told.append(("Who is hit", story.who(diagnosis), ""))
-    told.append(_strength(diagnosis))
+        told.append(("Since", f"{words.onset_at(onset)} UTC", words.between(onset)))
+    hit = story.hit(diagnosis)
+    told.append(("Who is hit", words.listed(hit, 2) or "not localised", "" if hit else _NOBODY))
+    told.append(("How sure", *story.sure(diagnosis)))
     facts = (
         f'<div class="fact"><span>{escape(a)}</span><b>{escape(b)}</b><span>{escape(c)}</span></div>'
         for a, b, c in told
     )
     return f'<div class="facts">{"".join(facts)}</div>'
-
-
-def _strength(diagnosis: Diagnosis) -> tuple[str, str, str]:
-    if not diagnosis.hypotheses:
-        return ("Likeliest", "none", "no hypothesis was proposed")
-    first = diagnosis.hypotheses[0]
-    told = f"{words.percent(first.probability)} {story.name(first)}"
-    return (
-        "Likeliest",
-        words.clean(told, 120),
-        f"{story.STATUS[first.status]}; {story.method(first)}",
-    )
 
 
 def _actions(diagnosis: Diagnosis) -> str:
@@ -137,8 +119,7 @@ def _actions(diagnosis: Diagnosis) -> str:
         else f"<p><b>{escape(story.instead(diagnosis))}</b></p>"
     )
     after = "".join(
-        f"<li>{escape(words.clean(r.action))}</li>"
-        for r in story.remedies(diagnosis, "prevent")[:6]
+        f"<li>{escape(text)}</li>" for text in story.prevention(diagnosis)[:6]
     ) + "".join(
         f"<li>Missing safeguard: <b>{escape(words.clean(g.safeguard.replace('_', ' '), 60))}</b> on "
         f"{escape(words.listed([words.clean(n, 60) for n in g.on], 4))}</li>"

@@ -31,7 +31,7 @@ def hypotheses(diagnosis: Diagnosis) -> str:
     told = {e.id: e for e in diagnosis.evidence}
     full = "".join(_detail(h, told, diagnosis, shown=h.rank == 1) for h in found[:_DETAILED])
     brief = "".join(
-        f"<tr><td>{h.rank}</td><td>{_say(story.name(h), 160)}</td><td>{story.STATUS[h.status]}</td>"
+        f"<tr><td>{h.rank}</td><td>{_say(story.name(h), 160)}</td><td>{story.standing(h)}</td>"
         f"<td class=n>{words.percent(h.probability)}</td><td class=n>{story.share(h)}</td></tr>"
         for h in found[_DETAILED : _DETAILED + _BRIEF]
     )
@@ -70,7 +70,7 @@ def _detail(
     head = (
         f'<span class="row"><span class="name">{hypothesis.rank}. {_say(story.name(hypothesis), 200)}</span>'
         f'<span><span class="bar"><i style="width:{likely:.0f}%"></i></span>{words.percent(hypothesis.probability)}</span>'
-        f'<span><span class="status {hypothesis.status}">{story.STATUS[hypothesis.status]}</span></span>'
+        f'<span><span class="status {hypothesis.status}">{story.standing(hypothesis)}</span></span>'
         f'<span class="n">undone {words.percent(hypothesis.explained.fraction) if hypothesis.explained else "–"}</span></span>'
     )
     facts = "".join(
@@ -125,7 +125,7 @@ def _weights(hypothesis: Hypothesis, told: dict[str, Evidence]) -> str:
         return ""
     known.sort(key=lambda item: (item[0] != "prior", -abs(item[1])))
     body = "".join(
-        f"<tr><td>{_say(k, 20)}</td><td class=say>{_say(told[k].statement, 160) if k in told else 'before any evidence'}</td>"
+        f"<tr><td class=id>{_say(k, 20)}</td><td class=say>{_say(told[k].statement, 160) if k in told else 'before any evidence'}</td>"
         f'<td class="n {"pro" if w > 0 else "con"}">{w:+.2f}</td></tr>'
         for k, w in known[:12]
     )
@@ -206,37 +206,56 @@ def timeline(diagnosis: Diagnosis) -> str:
 
 
 def _event(at: str, what: str, told: str, fit: str) -> str:
-    return f"<tr><td>{escape(words.moment(at))}</td><td>{what}</td><td class=say>{told}</td><td class=n>{fit}</td></tr>"
+    return f"<tr><td class=id>{escape(words.moment(at))}</td><td>{what}</td><td class=say>{told}</td><td class=n>{fit}</td></tr>"
 
 
 def evidence(diagnosis: Diagnosis) -> str:
-    """One row per piece of evidence, with its weight for the first hypotheses."""
+    """What was seen, one row each with its weight for the first hypotheses; then what was not seen."""
     if not diagnosis.evidence:
         return '<div class="card">No check reported evidence.</div>'
     leading = diagnosis.hypotheses[:_WEIGHED]
-    columns = [
-        "",
-        "statement",
-        "check",
-        "#p",
-        "#effect",
-        *(f"#{h.rank}. {words.clean(words.mode_title(h.failure_mode), 26)}" for h in leading),
-    ]
-    body = _prior(leading) + "".join(
-        _evidence_row(e, leading) for e in diagnosis.evidence[:_EVIDENCE]
-    )
-    hidden = len(diagnosis.evidence) - _EVIDENCE
-    more = (
-        f'<p class="small">{words.plural(hidden, "more row")} in the JSON.</p>'
-        if hidden > 0
-        else ""
-    )
+    names = (f"#{h.rank}. {words.clean(words.mode_title(h.failure_mode), 26)}" for h in leading)
+    named = ("", "statement", "check", "#p", "#effect", *names)
+    kept = _kept(diagnosis)
+    seen = "".join(_evidence_row(e, leading) for e in kept if not _quiet(e))
+    quiet = "".join(_quiet_row(e) for e in kept if _quiet(e))
+    hidden = len(diagnosis.evidence) - len(kept)
+    more = f'<p class="small">{words.plural(hidden, "more row")} not shown.</p>' if hidden else ""
     note = (
-        '<p class="small">The last columns are weights of evidence in nats for the leading hypotheses.</p>'
-        if leading
-        else ""
+        '<p class="small">The last columns are weights of evidence in nats.</p>' if leading else ""
     )
-    return f'<div class="card">{_table(columns, body)}{more}{note}</div>'
+    first = (
+        f'<div class="card"><h4>Seen</h4>{_table(named, _prior(leading) + seen)}{note}{more}</div>'
+    )
+    columns = ("", "statement", "check", "speaks against", "#would have seen")
+    second = f'<div class="card"><h4>Looked for and not seen</h4>{_table(columns, quiet)}</div>'
+    return (first if seen else "") + (second if quiet else "")
+
+
+def _kept(diagnosis: Diagnosis) -> list[Evidence]:
+    """As many rows as the report shows, those that a leading hypothesis cites before all others."""
+    cited = {
+        i for h in diagnosis.hypotheses[:_DETAILED] for i in (*h.evidence_for, *h.evidence_against)
+    }
+    first = sorted(
+        range(len(diagnosis.evidence)), key=lambda i: diagnosis.evidence[i].id not in cited
+    )
+    return [diagnosis.evidence[i] for i in sorted(first[:_EVIDENCE])]
+
+
+def _quiet(item: Evidence) -> bool:
+    """Whether a check looked and saw nothing: then `effect` is the least that it would have seen."""
+    return item.statistic is None and item.p_value is None and not item.supports
+
+
+def _quiet_row(item: Evidence) -> str:
+    titles = words.listed([words.mode_title(m) for m in item.against], 4)
+    least = "" if item.effect is None else f"≥ {words.figure(item.effect)}"
+    return (
+        f"<tr><td class=id><b>{_say(item.id, 12)}</b></td><td class=say>{_say(item.statement)}</td>"
+        f"<td>{_say(item.check.replace('_', ' '), 40)}</td><td>{escape(titles)}</td>"
+        f"<td class=n>{least}</td></tr>"
+    )
 
 
 def _weight(hypothesis: Hypothesis, key: str) -> str:
@@ -254,7 +273,7 @@ def _prior(leading: Sequence[Hypothesis]) -> str:
 
 def _evidence_row(item: Evidence, leading: Sequence[Hypothesis]) -> str:
     return (
-        f"<tr><td><b>{_say(item.id, 12)}</b></td><td class=say>{_say(item.statement)}</td>"
+        f"<tr><td class=id><b>{_say(item.id, 12)}</b></td><td class=say>{_say(item.statement)}</td>"
         f"<td>{_say(item.check.replace('_', ' '), 40)}</td>"
         f"<td class=n>{words.p_value(item.p_value)}</td><td class=n>{words.figure(item.effect) if item.effect is not None else ''}</td>"
         f"{''.join(_weight(h, item.id) for h in leading)}</tr>"

@@ -100,7 +100,7 @@ def _hypotheses(diagnosis: Diagnosis) -> str:
             str(h.rank),
             safe(story.name(h), 160),
             words.percent(h.probability),
-            story.STATUS[h.status],
+            story.standing(h),
             story.share(h),
             ", ".join(safe(i, 20) for i in h.evidence_for[:6]) or "–",
             ", ".join(safe(i, 20) for i in h.evidence_against[:6]) or "–",

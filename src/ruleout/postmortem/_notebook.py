@@ -85,7 +85,7 @@ def _hypotheses(diagnosis: Diagnosis) -> str:
 def _row(hypothesis: Hypothesis) -> str:
     return (
         f"<tr><td>{hypothesis.rank}</td><td>{escape(story.name(hypothesis))}</td><td>{words.percent(hypothesis.probability)}</td>"
-        f"<td>{story.STATUS[hypothesis.status]}</td><td>{story.share(hypothesis)}</td></tr>"
+        f"<td>{story.standing(hypothesis)}</td><td>{story.share(hypothesis)}</td></tr>"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ruleout import modes
 from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Remedy, Symptom
 from ruleout.postmortem import _words as words
 
@@ -47,6 +48,12 @@ def name(hypothesis: Hypothesis) -> str:
     subject = words.subject_text(hypothesis.subject)
     title = words.mode_title(hypothesis.failure_mode)
     return f"{title} in {subject}" if subject else title
+
+
+def standing(hypothesis: Hypothesis) -> str:
+    """The status, and the role when it is not the root cause's."""
+    role = "" if hypothesis.role == "root_cause" else f", {hypothesis.role.replace('_', ' ')}"
+    return f"{STATUS[hypothesis.status]}{role}"
 
 
 def causes(diagnosis: Diagnosis) -> tuple[Hypothesis, ...]:
@@ -185,6 +192,14 @@ def unmeasured(symptom: Symptom) -> str:
     return f"not measured ({reason})" if reason else "not measured"
 
 
+def sure(diagnosis: Diagnosis) -> tuple[str, str]:
+    """How sure the answer is, and what that rests on."""
+    if not diagnosis.hypotheses:
+        return "unknown", "no hypothesis was proposed"
+    first = diagnosis.hypotheses[0]
+    return words.percent(first.probability), f"{STATUS[first.status]}; {method(first)}"
+
+
 def since(diagnosis: Diagnosis) -> str:
     """When it began: the symptom's onset, else the best hypothesis'."""
     if diagnosis.symptom.onset is not None:
@@ -195,11 +210,15 @@ def since(diagnosis: Diagnosis) -> str:
     return "not known (no timestamps, or no single point in time)"
 
 
+def hit(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Segments, classes, hosts and slices that lost clearly more than the whole."""
+    named = [h.subject for h in causes(diagnosis) if h.subject.kind in {"segment", "class", "host"}]
+    return (*(words.subject_text(subject) for subject in named), *_worst_slices(diagnosis))
+
+
 def who(diagnosis: Diagnosis) -> str:
     """Who is hit, as far as the evidence goes."""
-    named = [h.subject for h in causes(diagnosis) if h.subject.kind in {"segment", "class", "host"}]
-    parts = [words.subject_text(subject) for subject in named]
-    parts += _worst_slices(diagnosis)
+    parts = hit(diagnosis)
     return (
         words.listed(parts, 3)
         if parts
@@ -230,6 +249,15 @@ def _worst_slices(diagnosis: Diagnosis) -> list[str]:
             )
         )
     return [text for _, text in sorted(moved, key=lambda item: -item[0])]
+
+
+def prevention(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """What would have prevented it: the remedies that say so, else the catalogue's advice."""
+    said = [r.action for r in remedies(diagnosis, "prevent")]
+    if not said:
+        known = (modes.load().get(h.failure_mode) for h in causes(diagnosis))
+        said = [text for mode in known if mode for text in mode.prevention]
+    return tuple(words.clean(text) for text in words.unique(said))
 
 
 def remedies(diagnosis: Diagnosis, *kinds: str) -> tuple[Remedy, ...]:

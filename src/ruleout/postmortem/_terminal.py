@@ -20,6 +20,7 @@ from ruleout.postmortem._spark import sparkline
 
 _GUTTER: Final = 11
 _WIDE: Final = 140
+_SCREEN: Final = 40
 _SIGN: Final = {"cause_found": "●", "inconclusive": "◐", "no_incident": "○"}
 _STYLE: Final = {
     "cause_found": "bold red",
@@ -57,22 +58,24 @@ def terminal(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _narrow(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
-    return [
-        *_head(diagnosis, width, 3),
-        Text(),
-        *_symptom(diagnosis, width, console),
+    upper = [*_head(diagnosis, width, 3), Text(), *_symptom(diagnosis, width, console)]
+    lower = [
         Text(),
         *_hypotheses(diagnosis, width, most=3, lines=1),
         Text(),
         *_rows(_action_rows(diagnosis, 2), width),
         *_rows(_ledger_rows(diagnosis, 2), width),
     ]
+    # The chain is the first thing that a full screen can spare.
+    chain = _rows(_chain(diagnosis), width) if len(upper) + len(lower) < _SCREEN else []
+    return [*upper, *chain, *lower]
 
 
 def _wide(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
     half = (width - 3) // 2
     left = [
         *_symptom(diagnosis, half, console),
+        *_rows(_chain(diagnosis), half),
         Text(),
         *_hypotheses(diagnosis, half, most=4, lines=2),
     ]
@@ -118,6 +121,13 @@ def _symptom(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
     return _rows(rows, width)
 
 
+def _chain(diagnosis: Diagnosis) -> list[Row]:
+    """How the first cause reaches the symptom, where that takes more than one step."""
+    chain = diagnosis.hypotheses[0].chain if diagnosis.hypotheses else ()
+    told = " → ".join(words.clean(name, 40) for name in chain)
+    return [Row("chain", told, 1)] if len(chain) > 1 else []
+
+
 def _hypotheses(diagnosis: Diagnosis, width: int, *, most: int, lines: int) -> list[Text]:
     if not diagnosis.hypotheses:
         return [Text("No hypothesis was proposed by any check.", "dim")]
@@ -138,7 +148,7 @@ def _title_line(hypothesis: Hypothesis, width: int) -> Text:
     share = words.percent(hypothesis.explained.fraction) if hypothesis.explained else "–"
     right = f"{words.percent(hypothesis.probability):>6}  {share:>7}"
     room = width - len(right) - 1
-    tag = f"[{story.STATUS[hypothesis.status]}]"
+    tag = f"[{story.standing(hypothesis)}]"
     left = fit(f"{hypothesis.rank} {story.name(hypothesis)}", room - len(tag) - 1)
     style = "bold" if hypothesis.rank == 1 else ""
     line = Text(left, style).append(f" {tag}", "dim")
@@ -173,8 +183,7 @@ def _action_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
     rows = [Row("do now" if i == 0 else "", text, 2, "bold") for i, text in enumerate(texts)]
     if not rows:
         rows = [Row("do now", story.instead(diagnosis), 2, "bold")]
-    for remedy in story.remedies(diagnosis, "prevent")[:1]:
-        rows.append(Row("prevent", words.clean(remedy.action), 1))
+    rows += [Row("prevent", text, 1) for text in story.prevention(diagnosis)[:1]]
     for gap in diagnosis.safeguard_gaps[:1]:
         where = words.listed([words.clean(n, 40) for n in gap.on], 3)
         rows.append(

@@ -108,30 +108,46 @@ def instant(value: object) -> float | None:
     return finite(value)
 
 
-def moment(value: object) -> str:
-    """An instant for a person, in UTC, with seconds where they say something; text that is no instant stays as it is."""
+def moment(value: object, *, exact: bool = False) -> str:
+    """An instant for a person, in UTC, to the minute or exactly; text that is no instant stays."""
     seconds = instant(value)
     if seconds is None or not -2e10 < seconds < 2e11:
         return clean(value, 40)
-    form = "%Y-%m-%d %H:%M:%S" if seconds % 60 >= 1 else "%Y-%m-%d %H:%M"
+    form = "%Y-%m-%d %H:%M:%S" if exact else "%Y-%m-%d %H:%M"
     return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
 def since(onset: Onset) -> str:
-    """An onset with its interval; the day is said once when all three share it."""
-    at, low, high = moment(onset.at), moment(onset.low), moment(onset.high)
+    """An onset with its interval."""
+    interval = between(onset)
+    return f"{onset_at(onset)} UTC ({interval})" if interval else f"{onset_at(onset)} UTC"
+
+
+def onset_at(onset: Onset) -> str:
+    """The onset, to the second when its interval is that narrow."""
+    return moment(onset.at, exact=_narrow(onset))
+
+
+def between(onset: Onset) -> str:
+    """An onset's interval; the day is left out when it is the onset's own."""
+    at, low, high = (moment(t, exact=_narrow(onset)) for t in (onset.at, onset.low, onset.high))
     if low == high:
-        return f"{at} UTC"
+        return ""
     if at[:10] == low[:10] == high[:10]:
-        return f"{at} UTC (between {low[11:]} and {high[11:]})"
-    return f"{at} UTC (between {low} and {high})"
+        low, high = low[11:], high[11:]
+    return f"between {low} and {high}"
+
+
+def _narrow(onset: Onset) -> bool:
+    low, high = instant(onset.low), instant(onset.high)
+    return low is not None and high is not None and 0 < high - low < 600
 
 
 def subject_text(subject: Subject | None, most: int = 3) -> str:
     """`feature weight_g`, `edge a → b`, `features a, b and 3 more`, or nothing."""
     if subject is None or subject.kind == "none":
         return ""
-    if not subject.names:
+    if not subject.names or subject.names == (subject.kind,):
         return subject.kind
     kind: str = subject.kind
     names = [clean(name, 60) for name in subject.names]

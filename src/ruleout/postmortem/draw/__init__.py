@@ -6,5 +6,6 @@ Colours and fonts come from the page's style sheet, so that one drawing serves l
 """
 
 from ruleout.postmortem.draw._figure import drawing, figure
+from ruleout.postmortem.draw._standalone import png, svg
 
-__all__ = ["drawing", "figure"]
+__all__ = ["drawing", "figure", "png", "svg"]

@@ -99,9 +99,10 @@ def graph(chart: read.Chart) -> Drawing | None:
     columns = _columns(list(nodes), links)
     across, down, box = 186.0, 64.0, 148.0
     height = down * max(len(c) for c in columns) + 16
-    width = max(float(svg.WIDTH), across * len(columns) + 8)
+    width = max(920.0, across * len(columns) + 8)
+    left = (width - across * (len(columns) - 1) - box) / 2
     place = {
-        name: (8 + across * i, height / 2 + down * (j - (len(column) - 1) / 2))
+        name: (left + across * i, height / 2 + down * (j - (len(column) - 1) / 2))
         for i, column in enumerate(columns)
         for j, name in enumerate(column)
     }
@@ -180,6 +181,7 @@ def spans(chart: read.Chart) -> Drawing | None:
             y += each
         y += 8
     body.insert(0, svg.x_axis(x, 8, y, most=6))
+    body.append(svg.label(names - 8, y + 16, "ms", "hint", anchor="end"))
     title = "Critical path of a typical request, before and now"
     told = f"reference {_total(sides['reference'])}, current {_total(sides['current'])}"
     keys = (Key("refbar", "reference"), Key("curbar", "current"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ruleout.postmortem import _words as words
@@ -12,6 +12,9 @@ from ruleout.postmortem.draw import _svg as svg
 from ruleout.postmortem.draw._svg import Drawing, Key
 
 _CLASSES: Final = 20
+_ALL: Final = 200
+_NAMES: Final = 92
+_UPRIGHT: Final = 44
 _ROWS, _COLUMNS = 24, 48
 _MOVED: Final = 0.1
 """Cells whose share of the row moved by more than this are framed."""
@@ -21,53 +24,35 @@ Cells = Sequence[Sequence[float]]
 
 def confusion(chart: read.Chart) -> Drawing | None:
     """Both confusion matrices by share of the true class; cells that moved are framed."""
-    classes = read.texts(chart.get("classes"), _CLASSES)
-    sides = [_shares(read.grid(chart.get(k), _CLASSES)) for k in ("reference", "current")]
-    size = len(classes)
-    if not size or any(len(s) != size or any(len(row) != size for row in s) for s in sides):
+    classes = read.texts(chart.get("classes"), _ALL)
+    before, after = (_shares(read.grid(chart.get(k), _ALL)) for k in ("reference", "current"))
+    if not classes or any(
+        len(m) != len(classes) or {len(r) for r in m} != {len(classes)} for m in (before, after)
+    ):
         return None
-    names = 92
-    cell = min(64.0, (svg.WIDTH - names) / size)
-    panel = names + cell * size + 34
-    height = 48 + cell * size + 4
-    moved = [
-        (i, j)
-        for i in range(size)
-        for j in range(size)
-        if abs(sides[1][i][j] - sides[0][i][j]) > _MOVED
+    kept = _changed_most(before, after)
+    hidden = len(classes) - len(kept)
+    names = [classes[i] for i in kept]
+    before, after = ([[m[i][j] for j in kept] for i in kept] for m in (before, after))
+    moved = {
+        (i, j): f"{names[i]} predicted as {names[j]}: {words.percent(a)} to {words.percent(b)}"
+        for i, rows in enumerate(zip(before, after, strict=True))
+        for j, (a, b) in enumerate(zip(*rows, strict=True))
+        if abs(b - a) > _MOVED
+    }
+    cell = min(64.0, (svg.WIDTH - _NAMES) / len(names))
+    head = 48 if cell >= _UPRIGHT else 82
+    panel, height = _NAMES + cell * len(names) + 34, head + cell * len(names) + 4
+    body = [
+        *_matrix("reference", before, names, left=_NAMES, top=head, cell=cell, moved=()),
+        *_matrix("current", after, names, left=_NAMES + panel, top=head, cell=cell, moved=moved),
     ]
-    body = []
-    for k, (name, side) in enumerate(zip(("reference", "current"), sides, strict=True)):
-        left = names + (panel if k else 0)
-        body.append(
-            svg.label(left, 14, f"{name}: true class in rows, predicted in columns", "hint")
-        )
-        body += _matrix(
-            side, classes, left=left, top=48, cell=cell, moved=set(moved) if k else set()
-        )
-        if not k:
-            body += [
-                _row_name(c, left - 6, 48 + cell * (i + 0.5), names - 8)
-                for i, c in enumerate(classes)
-            ]
-        else:
-            body += [
-                _row_name(c, left - 6, 48 + cell * (i + 0.5), names - 8)
-                for i, c in enumerate(classes)
-            ]
-    told = "; ".join(
-        f"{classes[i]} predicted as {classes[j]}: {words.percent(sides[0][i][j])} to {words.percent(sides[1][i][j])}"
-        for i, j in moved[:8]
-    )
+    told = "; ".join(list(moved.values())[:8]) or "no cell moved"
     title = "Confusion matrices: which class is taken for which"
     keys = (Key("movedkey", "moved by more than 10 points"),)
-    return Drawing(
-        svg.svg(2 * panel, height, title, told or "no cell moved", *body),
-        title,
-        told,
-        keys,
-        wide=True,
-    )
+    note = f"{hidden} classes that changed less are not drawn" if hidden else ""
+    picture = svg.svg(2 * panel, height, title, told, *body)
+    return Drawing(picture, title, told, keys, wide=True, note=note)
 
 
 def _shares(counts: Cells) -> list[list[float]]:
@@ -78,37 +63,53 @@ def _shares(counts: Cells) -> list[list[float]]:
     ]
 
 
+def _changed_most(before: Cells, after: Cells) -> list[int]:
+    """The classes to draw, in their order: those with the largest change in their row or column."""
+    change = [
+        max(max(abs(b - a) for a, b in zip(x, y, strict=True)) for x, y in pairs)
+        for pairs in (
+            ((before[i], after[i]), ([r[i] for r in before], [r[i] for r in after]))
+            for i in range(len(before))
+        )
+    ]
+    return sorted(sorted(range(len(change)), key=lambda i: -change[i])[:_CLASSES])
+
+
 def _row_name(name: str, x: float, y: float, room: float) -> str:
     return svg.label(x, y + 4, svg.cut(name, room), "tick", anchor="end", tip=name)
 
 
 def _matrix(
+    name: str,
     side: Cells,
     classes: Sequence[str],
     *,
     left: float,
     top: float,
     cell: float,
-    moved: set[tuple[int, int]],
+    moved: Collection[tuple[int, int]],
 ) -> list[str]:
-    out = [
-        svg.label(
-            left + cell * (j + 0.5), top - 8, svg.cut(c, cell, 6.0), "tick", anchor="middle", tip=c
-        )
-        for j, c in enumerate(classes)
-    ]
+    out = [svg.label(left, 14, f"{name}: true class in rows, predicted in columns", "hint")]
+    for j, told in enumerate(classes):
+        x = left + cell * (j + 0.5)
+        if cell >= _UPRIGHT:
+            out.append(
+                svg.label(x, top - 8, svg.cut(told, cell), "tick", anchor="middle", tip=told)
+            )
+        else:
+            out.append(svg.slanted(x, top - 6, svg.cut(told, 64), "tick", told))
     for i, row in enumerate(side):
+        y = top + cell * i
+        out.append(_row_name(classes[i], left - 6, y + cell / 2, _NAMES - 8))
         for j, value in enumerate(row):
             tip = f"{classes[i]} predicted as {classes[j]}: {words.percent(value)}"
             style = "cell moved" if (i, j) in moved else "cell"
-            out.append(
-                _cell(
-                    left + cell * j, top + cell * i, cell, cell, share=value, style=style, tip=tip
-                )
-            )
+            out.append(_cell(left + cell * j, y, cell, cell, share=value, style=style, tip=tip))
             if cell >= 34:
-                x, y = left + cell * (j + 0.5), top + cell * (i + 0.5) + 4
-                out.append(svg.label(x, y, words.percent(value), _ink(value), anchor="middle"))
+                x, ink = left + cell * (j + 0.5), _ink(value)
+                out.append(
+                    svg.label(x, y + cell / 2 + 4, words.percent(value), ink, anchor="middle")
+                )
     return out
 
 

@@ -180,7 +180,7 @@ def series(chart: read.Chart) -> Drawing | None:
         body.append(svg.line(x(mark), TOP, x(mark), height - BOTTOM, "onset"))
     told = f"aligned metrics of {words.listed([words.clean(r.get('entity', ''), 40) for r, _ in drawn], 6)}"
     title = "The chain on one time axis"
-    keys = (Key("cur", "metric"), Key("onsetkey", "onset"))
+    keys = (Key("cur", "metric"), Key("onsetline", "onset"))
     return Drawing(svg.svg(width, height, title, told, *body), title, told, keys, wide=True)
 
 

@@ -46,9 +46,10 @@ def quantiles(chart: read.Chart) -> Drawing | None:
         return None
     x, y = _scales(svg.spread([a for a, _ in points]), svg.spread([b for _, b in points]))
     line = read.fit(chart)
+    unchanged = _straight(0, 1, x, y, "identity")
     body = [
         _frame(x, y, "reference quantile", "current quantile"),
-        _straight(0, 1, x, y, "identity"),
+        unchanged,
         "" if line is None else _straight(*line, x, y, "fitline"),
         *(
             svg.dot(x(a), y(b), "cur point", f"{words.figure(a)} became {words.figure(b)}")
@@ -57,7 +58,7 @@ def quantiles(chart: read.Chart) -> Drawing | None:
     ]
     name = read.text(chart, "name") or "the column"
     told = f"{len(points)} quantiles of {name}, current against reference"
-    keys = [Key("curpoint", "quantiles"), Key("identity", "unchanged")]
+    keys = [Key("curpoint", "quantiles"), *[Key("identity", "unchanged")] * bool(unchanged)]
     if line is not None:
         fitted = equation(*line)
         told += f"; fitted line: {fitted}"
@@ -114,31 +115,28 @@ def calibration(chart: read.Chart) -> Drawing | None:
     for style, key in (("ref", "reference"), ("cur", "current")):
         side = chart.get(key)
         curve = side if isinstance(side, dict) else {}
-        points = read.paired(
-            read.numbers(curve.get("predicted")), read.numbers(curve.get("observed"))
-        )
+        points = _curve(curve)
         if not points:
             continue
-        rows = read.numbers(curve.get("n"))
-        most = max(read.known(rows), default=1.0) or 1.0
-        sizes = [
-            2.5 + 4 * math.sqrt(max(0.0, n) / most) if not math.isnan(n) else 3.0 for n in rows
-        ]
-        sizes += [3.0] * (len(points) - len(sizes))
-        body.append(svg.path([(x(a), y(b)) for a, b in points], f"{style} line"))
-        body += [
-            svg.dot(
-                x(a),
-                y(b),
-                f"{style} point",
-                f"{key}: {words.percent(b)} seen where {words.percent(a)} was predicted",
-                r,
-            )
-            for (a, b), r in zip(points, sizes, strict=False)
-        ]
+        body.append(svg.path([(x(a), y(b)) for a, b, _ in points], f"{style} line"))
+        for a, b, share in points:
+            told = f"{key}: {words.percent(b)} seen where {words.percent(a)} was predicted"
+            body.append(svg.dot(x(a), y(b), f"{style} point", told, 2.5 + 4 * math.sqrt(share)))
         said.append(f"{key} {len(points)} points")
     if not said:
         return None
     title, told = "Calibration: observed against predicted rate", ", ".join(said)
     keys = (Key("ref", "reference"), Key("cur", "current"), Key("identity", "calibrated"))
     return Drawing(svg.svg(svg.WIDTH, HEIGHT, title, told, *body), title, told, keys)
+
+
+def _curve(curve: read.Chart) -> list[tuple[float, float, float]]:
+    """Predicted and observed rate of each point, and its rows as a share of the largest point's."""
+    predicted, observed, rows = (read.numbers(curve.get(k)) for k in ("predicted", "observed", "n"))
+    rows += [math.nan] * (len(predicted) - len(rows))
+    most = max(read.known(rows), default=1.0) or 1.0
+    return [
+        (a, b, 0.02 if math.isnan(n) else min(1.0, max(0.0, n / most)))
+        for a, b, n in zip(predicted, observed, rows, strict=False)
+        if not (math.isnan(a) or math.isnan(b))
+    ][: read.POINTS]

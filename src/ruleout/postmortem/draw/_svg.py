@@ -81,6 +81,13 @@ def label(
     )  # fmt: skip
 
 
+def slanted(x: float, y: float, text: str, style: str, tip: str) -> str:
+    """Text that rises from a point, for narrow columns."""
+    told = tag("title", escape(tip))
+    place = f"translate({x:.1f} {y:.1f}) rotate(-50)"
+    return tag("text", told, escape(text), class_=style, transform=place)
+
+
 def line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
     """A straight line."""
     return tag("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), class_=style)
@@ -182,8 +189,9 @@ def tick_label(value: float, marks: Sequence[float]) -> str:
     step = abs(marks[1] - marks[0]) if len(marks) > 1 else abs(value) or 1.0
     if abs(value) < 1e-9 * step:
         return "0"
-    if max(abs(value), step) >= 1e6 or step < 1e-5:
-        return f"{value:.2g}"
+    if step >= 1e5 or step < 1e-5:
+        largest = max(abs(m) for m in marks)
+        return f"{value:.{max(2, math.ceil(math.log10(largest / step)) + 1)}g}"
     return f"{value:,.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"
 
 
