@@ -68,15 +68,64 @@ def affine(before: Floats, after: Floats) -> list[Affine]:
     raw = ks(before, after).effect
     noise = noise_distance(len(before), len(after))
     return [
-        Affine(a, b, r, raw, ks(before, (after - b) / a).effect, noise) for a, b in ordered if a != 0
+        Affine(a, b, r, raw, ks(before, (after - b) / a).effect, noise)
+        for a, b in ordered
+        if a != 0
     ]
 
 
 ROUND_FACTORS: tuple[float, ...] = tuple(
     sorted(
         {10.0**k for k in range(-9, 10) if k}
-        | {1 / f for f in (60, 3600, 86400, 1440, 24, 7, 12, 365, 52, 1024, 1024**2, 2.20462, 25.4, 2.54, 0.3048, 1.60934, 4.184, 0.453592, 28.3495, 3.78541, 1.8)}
-        | {60.0, 3600.0, 86400.0, 1440.0, 24.0, 7.0, 12.0, 365.0, 52.0, 1024.0, 1024.0**2, 2.20462, 25.4, 2.54, 0.3048, 1.60934, 4.184, 0.453592, 28.3495, 3.78541, 1.8}
+        | {
+            1 / f
+            for f in (
+                60,
+                3600,
+                86400,
+                1440,
+                24,
+                7,
+                12,
+                365,
+                52,
+                1024,
+                1024**2,
+                2.20462,
+                25.4,
+                2.54,
+                0.3048,
+                1.60934,
+                4.184,
+                0.453592,
+                28.3495,
+                3.78541,
+                1.8,
+            )
+        }
+        | {
+            60.0,
+            3600.0,
+            86400.0,
+            1440.0,
+            24.0,
+            7.0,
+            12.0,
+            365.0,
+            52.0,
+            1024.0,
+            1024.0**2,
+            2.20462,
+            25.4,
+            2.54,
+            0.3048,
+            1.60934,
+            4.184,
+            0.453592,
+            28.3495,
+            3.78541,
+            1.8,
+        }
         | {60e3, 1 / 60e3, 3600e3, 1 / 3600e3, 0.0254, 39.3701, 907.185, 0.836127}
     )
 )
@@ -107,7 +156,7 @@ def clip(before: Floats, after: Floats) -> Clip | None:
     """A new mass at an end of the range that the earlier sample went past, or None.
 
     The mass at the bound must equal what the earlier sample had at or beyond it: a sentinel takes
-    from everywhere, a clip only from the tail.
+    from everywhere, a clip only from the tail. A constant is no clip.
     """
     if min(len(before), len(after)) < 50:
         return None
@@ -118,13 +167,20 @@ def clip(before: Floats, after: Floats) -> Clip | None:
         at, beyond = float((b == bound).mean()), float((a >= bound).mean())
         was_at = float((a == bound).mean())
         noise = 4 * math.sqrt(max(beyond, 0.002) * (1 - beyond) * (1 / len(a) + 1 / len(b)))
-        if at - was_at > 0.01 and beyond - was_at > 0.01 and abs(at - beyond) < noise + 0.1 * beyond:
+        if (
+            at - was_at > 0.01
+            and beyond - was_at > 0.01
+            and abs(at - beyond) < noise + 0.1 * beyond
+        ):
             return Clip(sign * bound, upper, at, beyond)
     return None
 
 
 GRIDS: tuple[float, ...] = tuple(
-    sorted({m * 10.0**k for k in range(-6, 7) for m in (1, 2, 2.5, 5)} | {0.125, 15.0, 30.0, 12.0, 24.0, 64.0, 256.0, 32.0, 16.0})
+    sorted(
+        {m * 10.0**k for k in range(-6, 7) for m in (1, 2, 2.5, 5)}
+        | {0.125, 15.0, 30.0, 12.0, 24.0, 64.0, 256.0, 32.0, 16.0}
+    )
 )
 
 
