@@ -11,7 +11,7 @@ earlier incident moves them back to what was normal and counts for nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,9 @@ _MIXED = 0.5
 
 _BELOW = 0.6
 """Share of the strongest callee's departure that explains a caller's."""
+
+_FAILURE = r"error|exception|fail|fatal|timed? ?out|refused|unavailable|denied|panic|abort"
+"""Words by which spans and log lines call something a failure."""
 
 
 class Change(NamedTuple):
@@ -59,67 +62,127 @@ def behaviour(tree: Calls, logs: pl.DataFrame, period: np.ndarray) -> list[Chang
     table = table.with_columns(
         pl.Series("score", score), pl.Series("before", before), pl.Series("after", after)
     ).sort("score", "service", "event", descending=[True, False, False])
-    best = table.unique("service", keep="first", maintain_order=True)
-    strength = dict(zip(best["service"], best["score"], strict=True))
-    below = _callees(tree, strength)
-    changes = [
-        Change(
-            row["service"],
-            max(row["score"] - _BELOW * below.get(row["service"], 0.0), 0.0),
-            f"{row['event']} (in {row['operation']})",
-            row["before"],
-            row["after"],
-        )
-        for row in best.iter_rows(named=True)
+    best: dict[str, Change] = {}
+    first = table.unique("service", keep="first", maintain_order=True)
+    strength = dict(zip(first["service"], first["score"], strict=True))
+    callees = _callees(tree)
+    asked = _asked(table)
+    for row in table.filter(pl.col("score") > 0).iter_rows(named=True):
+        one = _explained(row, strength, callees, asked)
+        if one.service not in best or one.score > best[one.service].score:
+            best[one.service] = one
+    return sorted(best.values(), key=lambda one: (-one.score, one.service))
+
+
+def _explained(
+    row: Mapping[str, Any],
+    strength: Mapping[str, float],
+    callees: Mapping[str, set[str]],
+    asked: Mapping[str, float],
+) -> Change:
+    """One event's change, less what a callee's change or the callers' asking explains of it.
+
+    A callee that has changed explains what its caller does after the call, but not that the caller
+    no longer makes it; and a caller that asks otherwise explains what its callee does.
+    """
+    service = row["service"]
+    target = _target(row["event"])
+    below = [
+        strength.get(name, 0.0) for name in sorted(callees.get(service, set())) if name != target
     ]
-    return sorted(changes, key=lambda one: (-one.score, one.service))
+    share = _BELOW * max([*below, asked.get(service, 0.0), 0.0])
+    return Change(
+        service,
+        max(row["score"] - share, 0.0),
+        f"{row['event']} (in {row['operation']})",
+        row["before"],
+        row["after"],
+    )
 
 
-def _callees(tree: Calls, strength: Mapping[str, float]) -> dict[str, float]:
-    """The strongest change among the services that each service calls."""
+def _target(event: str) -> str | None:
+    """The service that an event calls, if it is a call."""
+    return event.split(" ", 2)[1] if event.startswith("calls ") else None
+
+
+def _asked(table: pl.DataFrame) -> dict[str, float]:
+    """How strongly the habit of calling each service has changed anywhere."""
+    result: dict[str, float] = {}
+    for row in table.filter(pl.col("event").str.starts_with("calls ")).iter_rows(named=True):
+        callee = _target(row["event"])
+        if callee is not None:
+            result[callee] = max(result.get(callee, 0.0), row["score"])
+    return result
+
+
+def _callees(tree: Calls) -> dict[str, set[str]]:
+    """The services that each service calls."""
     calling = np.flatnonzero((tree.parent >= 0) & (tree.entry == np.arange(len(tree.entry))))
     pairs = np.unique(np.stack([tree.service[tree.parent[calling]], tree.service[calling]]), axis=1)
-    result: dict[str, float] = {}
+    result: dict[str, set[str]] = {}
     for caller, callee in pairs.T:
         if caller != callee:
-            name = tree.services[caller]
-            result[name] = max(result.get(name, 0.0), strength.get(tree.services[callee], 0.0))
+            result.setdefault(tree.services[caller], set()).add(tree.services[callee])
     return result
 
 
 def _table(tree: Calls, events: pl.DataFrame, period: np.ndarray) -> pl.DataFrame:
-    """Invocations that reached each event, `k`, out of `n` of their kind, by period."""
+    """Invocations that reached each event, `k`, out of `n` of their kind, by period.
+
+    Failures are counted among all invocations of a kind, everything else among those that did not
+    fail: what a failure cuts short is its own consequence.
+    """
+    failure = pl.col("event").str.to_lowercase().str.contains(_FAILURE)
+    once = events.unique(["row", "event"]).with_columns(failure.alias("failure"))
+    failed = once.filter("failure").select("row").unique().with_columns(pl.lit(1).alias("bad"))
     invocations = (
         tree.frame.select("service", pl.col("name").alias("operation"))
         .with_columns(pl.Series("period", period))
         .with_row_index("row")
         .filter(pl.Series(tree.entry == np.arange(len(tree.entry))))
+        .with_columns(pl.col("row").cast(pl.Int64))
+        .join(failed, on="row", how="left", maintain_order="left")
+        .with_columns(pl.col("bad").is_not_null())
     )
     kind = ["service", "operation"]
     total = invocations.group_by(kind).agg(
-        *[(pl.col("period") == p).sum().alias(f"n{p}") for p in (0, 1, 2)]
+        *[(pl.col("period") == p).sum().alias(f"all{p}") for p in (0, 1, 2)],
+        *[((pl.col("period") == p) & ~pl.col("bad")).sum().alias(f"fine{p}") for p in (0, 1, 2)],
     )
     return (
-        events.unique(["row", "event"])
-        .join(invocations.with_columns(pl.col("row").cast(pl.Int64)), on="row")
-        .group_by(*kind, "event")
+        once.join(invocations, on="row")
+        .filter(pl.col("failure") | ~pl.col("bad"))
+        .group_by(*kind, "event", "failure")
         .agg(*[(pl.col("period") == p).sum().alias(f"k{p}") for p in (0, 1, 2)])
         .join(total, on=kind)
+        .with_columns(
+            *[
+                pl.when("failure").then(f"all{p}").otherwise(f"fine{p}").alias(f"n{p}")
+                for p in (0, 1, 2)
+            ]
+        )
         .sort(*kind, "event")
     )
 
 
 def _scores(table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Evidence of every event's change, and its shares before and after.
+
+    Fewer failures than before are a recovery and no evidence.
+    """
     k0, k1, k2, n0, n1, n2 = (
         table[name].to_numpy().astype(float) for name in ("k0", "k1", "k2", "n0", "n1", "n2")
     )
     far, after, early = _departure(k2, n2, k0, n0)
     near, _, late = _departure(k2, n2, k1, n1)
+    failure = table["failure"].to_numpy()
+    far = np.where(failure & (after < early), 0.0, far)
+    near = np.where(failure & (after < late), 0.0, near)
     both = (n0 >= 3) & (n1 >= 3)
     same = np.sign(after - early) == np.sign(after - late)
-    agreed = np.where(same, far + near, _MIXED * np.maximum(far - near, 0))
+    agreed = np.where(same, far + near, _MIXED * np.abs(far - near))
     score = np.where(both, agreed, far + near)
-    return score, np.where(n1 >= 3, late, early), after
+    return score, np.where((n1 >= 3) & (near >= far), late, early), after
 
 
 def _departure(
@@ -176,9 +239,15 @@ def _log_events(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.Series(tree.entry == np.arange(len(tree.entry))))
         .sort("time")
     )
+    severity = pl.col("severity").fill_null("").str.to_uppercase()
+    verb = (
+        pl.when(severity.str.contains("ERR|FATAL|CRIT|SEVERE"))
+        .then(pl.lit("logs an error at "))
+        .otherwise(pl.lit("logs "))
+    )
     joined = lines.sort("time").join_asof(
         starts, on="time", by=["trace", "entity"], strategy="backward", check_sortedness=False
     )
     return joined.filter(pl.col("row").is_not_null()).select(
-        pl.col("row").cast(pl.Int64), ("logs " + pl.col("template")).alias("event")
+        pl.col("row").cast(pl.Int64), (verb + pl.col("template")).alias("event")
     )

@@ -67,6 +67,7 @@ def lags(tree: Calls, period: np.ndarray) -> Lags:
         period: 2 the incident, 1 the reference next to it, 0 references apart, -1 neither.
     """
     keys = _keys(tree, period)
+    usual_lag = _unrest(tree, period)
     roots = tree.parent < 0
     requests = max(int((roots & (period == 2)).sum()), 1)
     before = tree.duration[roots & ((period == 0) | (period == 1))]
@@ -75,12 +76,33 @@ def lags(tree: Calls, period: np.ndarray) -> Lags:
     if keys.is_empty():
         return Lags((), 0.0, 0.0, measured)
     length = float(np.median(usual)) if len(usual) else 0.0
-    added = _added(keys, measured)
+    added = _added(keys, measured=measured)
     parts = _share_edges(added, requests)
+    for code, part in parts.items():
+        size = sum(part.values())
+        calm = size / (size + usual_lag.get(code, 0.0)) if size > 0 else 0.0
+        parts[code] = {name: value * calm for name, value in part.items()}
     total = sum(sum(one.values()) for one in parts.values())
     found = [_lag(tree.services[code], part, total, added, code) for code, part in parts.items()]
     ordered = tuple(sorted(found, key=lambda one: (-one.total, one.service)))
     return Lags(ordered, total, length, measured)
+
+
+def _unrest(tree: Calls, period: np.ndarray) -> dict[int, float]:
+    """What each service adds when one stretch of the reference is compared with another."""
+    before = (period == 0) | (period == 1)
+    if not (period == 0).any():
+        time = tree.time[before]
+        if len(time) < 4 * _FEW:
+            return {}
+        shifted = np.where(before, np.where(tree.time > np.median(time), 2, 1), -1)
+    else:
+        shifted = np.where(period == 1, 2, np.where(period == 0, 1, -1))
+    requests = int(((tree.parent < 0) & (shifted == 2)).sum())
+    if requests < _FEW or not (shifted == 1).any():
+        return {}
+    parts = _share_edges(_added(_keys(tree, shifted), measured=True), requests)
+    return {code: sum(part.values()) for code, part in parts.items()}
 
 
 def _keys(tree: Calls, period: np.ndarray) -> pl.DataFrame:
@@ -120,7 +142,7 @@ def _keys(tree: Calls, period: np.ndarray) -> pl.DataFrame:
     )
 
 
-def _added(keys: pl.DataFrame, measured: bool) -> pl.DataFrame:  # noqa: FBT001 a fact, not an option
+def _added(keys: pl.DataFrame, *, measured: bool) -> pl.DataFrame:
     """Milliseconds that each call of an operation takes longer, shrunk by how sure that is."""
     on = ["service", "to", "name"]
     now = keys.filter(pl.col("period") == 2)
