@@ -156,4 +156,6 @@ def _column(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
     if kinds & {"dict", "UUID"} or (len(kinds) > 1 and not kinds <= {"int", "float", "bool"}):
         return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
-    return pl.Series(name, values, strict=False)
+    series = pl.Series(name, values, strict=False)
+    zoned = isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone is not None
+    return series.dt.convert_time_zone("UTC") if zoned else series

@@ -6,6 +6,7 @@ import codecs
 import csv
 import glob
 import gzip
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,17 +96,23 @@ def _scan(file: Path, name: str) -> pl.LazyFrame:
 
 def _scan_csv(file: Path, where: str) -> pl.LazyFrame:
     """A CSV file whose types are inferred from all of its rows, so that no later row contradicts them."""
-    header = _header(file, where)
+    beginning = _beginning(file, where)
+    header = next(csv.reader(io.StringIO(beginning, newline="")), [])
     separator = "\t" if _kind(file) == "tsv" else _separator(header)
-    refuse_repeated(next(csv.reader([header], delimiter=separator), []), where)
+    names = next(csv.reader(io.StringIO(beginning, newline=""), delimiter=separator), [])
+    refuse_repeated(names, where)
     frame = pl.scan_csv(
         file, separator=separator, infer_schema_length=None, try_parse_dates=True, glob=False
     )
+    found = frame.collect_schema().names()
+    if len(found) == len(names):
+        # polars leaves the doubled quotes of a quoted name doubled.
+        frame = frame.rename({a: b for a, b in zip(found, names, strict=True) if a != b and b})
     return _numbers_with_gaps(frame)
 
 
-def _header(file: Path, where: str) -> str:
-    """The first line, after all of the file has been found to be UTF-8."""
+def _beginning(file: Path, where: str) -> str:
+    """The first few million letters, after all of the file has been found to be UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     opener = gzip.open if file.suffix.lower() == ".gz" else open
     first, offset = b"", 0
@@ -115,25 +122,21 @@ def _header(file: Path, where: str) -> str:
             try:
                 decoder.decode(chunk)
             except UnicodeDecodeError as error:
-                at = offset + error.start
-                kind = (
-                    "UTF-16"
-                    if first[:2] in (b"\xff\xfe", b"\xfe\xff")
-                    else "another encoding, such as Latin-1"
-                )
+                utf16 = first[:2] in (b"\xff\xfe", b"\xfe\xff")
+                kind, code = ("UTF-16", "UTF-16") if utf16 else ("another encoding", "LATIN1")
                 raise SourceError(
-                    f"{where}: byte {at} is not UTF-8 (it looks like {kind}); "
-                    f"convert it: iconv -f {kind.rsplit(maxsplit=1)[-1]} -t UTF-8"
+                    f"{where}: byte {offset + error.start} is not UTF-8 (it looks like {kind}); "
+                    f"convert it, for example: iconv -f {code} -t UTF-8"
                 ) from error
             offset += len(chunk)
-    text = first.decode("utf-8-sig", errors="ignore")
-    return text.splitlines()[0] if text.strip() else ""
+    return first.decode("utf-8-sig", errors="ignore")
 
 
-def _separator(header: str) -> str:
-    if "," in header:
+def _separator(header: list[str]) -> str:
+    """A comma, unless the header has none outside of quotes, and has one of the other usual signs."""
+    if len(header) != 1:
         return ","
-    return next((candidate for candidate in ("\t", ";", "|") if candidate in header), ",")
+    return next((sign for sign in ("\t", ";", "|") if sign in header[0]), ",")
 
 
 def _numbers_with_gaps(frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ def _nullable(name: str, column: Any, missing: Any, kind: str) -> pl.Series:
 
 def _objects(name: str, values: list[Any]) -> pl.Series:
     """Python objects: of one kind as that kind, of several as text."""
+    values = [value.value if isinstance(value, Enum) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
     if kinds == {np.ndarray}:
         values = [None if value is None else value.tolist() for value in values]
@@ -118,7 +120,7 @@ def _objects(name: str, values: list[Any]) -> pl.Series:
         series = pl.Series(name, values, dtype=pl.Object)
     if series.dtype != pl.Object:
         return series
-    # Classes that polars does not know (periods, enums, records) still have a text.
+    # Classes that polars does not know (periods, intervals) still have a text.
     return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
 
 
