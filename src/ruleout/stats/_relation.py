@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout.stats._twosample import ks, kolmogorov_sf
+from ruleout.stats._twosample import kolmogorov_sf, ks
 
 Floats = NDArray[np.float64]
 
@@ -166,6 +166,8 @@ def clip(before: Floats, after: Floats) -> Clip | None:
         bound = float(b.max())
         at, beyond = float((b == bound).mean()), float((a >= bound).mean())
         was_at = float((a == bound).mean())
+        if at > 0.98:
+            continue
         noise = 4 * math.sqrt(max(beyond, 0.002) * (1 - beyond) * (1 / len(a) + 1 / len(b)))
         if (
             at - was_at > 0.01
