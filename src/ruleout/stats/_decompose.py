@@ -161,6 +161,8 @@ def _parts(plan: _Plan, ref: Floats, cur: Floats) -> tuple[float, ...]:
     start = plan.reference.metric(ref)
     end = plan.current.metric(cur)
     balanced = start if np.ptp(plan.prior) == 0 else plan.reference.metric(ref * plan.prior)
+    if not (cur * plan.inside).any():  # nothing to compare at equal inputs: all of it is unseen
+        return end - start, balanced - start, 0.0, 0.0, end - balanced, start, end
     moved = plan.reference.metric(_input_weight(plan, ref, cur))
     common = end if plan.inside.all() else plan.current.metric(cur * plan.inside)
     return end - start, balanced - start, moved - balanced, common - moved, end - common, start, end

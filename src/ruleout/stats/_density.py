@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout.stats._boosting import Floats, fit
+from ruleout.stats._crossfit import row_folds
 
 _MARGIN = 6.0  # exp(6): one row standing for more than 400 says nothing but noise
 
@@ -72,7 +73,7 @@ def density_ratio(
     label = np.concatenate([np.zeros(n), np.ones(m)])
     # balanced classes: the margin is then the log ratio itself
     weights = np.concatenate([base * (n + m) / (2 * n), np.full(m, (n + m) / (2 * m))])
-    fold = np.concatenate([rng.permutation(n) % folds, rng.permutation(m) % folds])
+    fold = row_folds(rows, folds, rng)
     margin = np.zeros(n + m)
     gain = np.zeros(rows.shape[1])
     for k in range(folds):

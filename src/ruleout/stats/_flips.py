@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout.stats._boosting import Floats, fit
+from ruleout.stats._crossfit import row_folds
 from ruleout.stats._prior import Codes
 
-_FLOOR = 0.01
+_FLOOR = 0.002
 
 
 class Flips(NamedTuple):
@@ -47,24 +48,28 @@ class Flips(NamedTuple):
 
 def class_probabilities(
     x: Floats, y: Codes, others: Floats, classes: int, *, rng: np.random.Generator,
-    categorical: NDArray[np.bool_] | None = None, trees: int = 60, depth: int = 4,
+    categorical: NDArray[np.bool_] | None = None, weight: Floats | None = None, trees: int = 60,
+    depth: int = 4,
 ) -> tuple[Floats, Floats]:
     """P(y | x) learned on `x` (n, F) with codes `y` (n,): out of fold there, and at `others` (m, F).
 
-    Two-fold cross-fitted; the answers (n, K) and (m, K) are floored at 1% and normalised.
+    Two-fold cross-fitted; the answers (n, K) and (m, K) are floored and normalised. `weight` (n,) lets the
+    fit care about the rows that matter at `others`.
     """
     target = np.eye(classes)[y]
-    fold = rng.permutation(len(x)) % 2
+    fold = row_folds(x, 2, rng)
     own, foreign = np.zeros((len(x), classes)), np.zeros((len(others), classes))
     for k in (0, 1):
         train = fold != k
         if classes == 2:
             model = fit(x[train], target[train, 1], rng=rng, categorical=categorical, loss="logistic",
-                        trees=trees, depth=depth)
+                        trees=trees, depth=depth,
+                        weight=None if weight is None else weight[train])
             own[~train] = _two(model.raw(x[~train])[:, 0])
             foreign += _two(model.raw(others)[:, 0]) / 2
         else:
-            model = fit(x[train], target[train], rng=rng, categorical=categorical, trees=trees, depth=depth)
+            model = fit(x[train], target[train], rng=rng, categorical=categorical, trees=trees, depth=depth,
+                        weight=None if weight is None else weight[train])
             own[~train] = model.raw(x[~train])
             foreign += model.raw(others) / 2
     return _normal(own), _normal(foreign)
@@ -106,11 +111,13 @@ def fit_flips(probability: Floats, observed: Codes, *, steps: int = 40, prior: f
         transition=transition, rate=rate, pair=(start, end),
         pair_share=pair / rate if rate > 0 else 0.0,
         asymmetry=float(abs(forth - back) / max(forth + back, 1e-12)),
-        residual=_residual(probability, transition, onehot), gain=float((likelihood - none).mean()),
+        residual=label_residual(probability, transition, observed), gain=float((likelihood - none).mean()),
     )
 
 
-def _residual(probability: Floats, transition: Floats, onehot: Floats) -> Floats:
+def label_residual(probability: Floats, transition: Floats, observed: Codes) -> Floats:
+    """Residuals (n, K + 1) of observed codes (n,), as in `Flips.residual`."""
+    onehot = np.eye(probability.shape[1])[observed]
     seen = probability @ transition  # P(observed = k | x)
     kept = probability * np.diag(transition)[None, :]  # P(true = observed = k | x)
     flipped = 1.0 - kept / np.maximum(seen, 1e-12)
@@ -118,33 +125,58 @@ def _residual(probability: Floats, transition: Floats, onehot: Floats) -> Floats
     return np.concatenate([onehot - seen, surprise[:, None]], axis=1)
 
 
-class Heterogeneity(NamedTuple):
-    """How well inputs foretell a residual."""
+class Part(NamedTuple):
+    """Rows of one window for `heterogeneity`."""
 
-    correlation: float
-    """Cross-fitted, over all outputs together; 0 when the residual does not depend on inputs."""
+    x: Floats
+    """Inputs (n, F)."""
 
-    z: float
-    gain: Floats
-    """Share of the fit by column, (F,); sums to 1 or is all zero."""
+    residual: Floats
+    """Label residuals (n, K)."""
+
+    weight: Floats
+    """Weight of each row (n,); both windows' weighted inputs must look alike, as with overlap weights."""
 
 
 def heterogeneity(
-    x: Floats, residual: Floats, *, rng: np.random.Generator,
+    reference: Part, current: Part, *, rng: np.random.Generator,
     categorical: NDArray[np.bool_] | None = None, trees: int = 40,
-) -> Heterogeneity:
-    """Foretell `residual` (n, K), mean zero, from x (n, F), two-fold cross-fitted."""
-    fold = rng.permutation(len(x)) % 2
-    foretold = np.zeros_like(residual)
-    gain = np.zeros(x.shape[1])
+) -> tuple[float, float]:
+    """How far inputs foretell the current residual, beyond what they foretell of the reference's.
+
+    What inputs foretell is learned on the current rows, two-fold cross-fitted, and counted against the
+    reference at equal inputs: where P(y | x) was merely learned badly, both windows show the same misfit and
+    it cancels (the double robustness of the generalised covariance measure, Shah and Peters 2020).
+
+    Returns:
+        The difference of the correlations, and its z under an unchanged relation.
+    """
+    fold = row_folds(current.x, 2, rng)
+    foretold, theirs = np.zeros_like(current.residual), np.zeros_like(reference.residual)
     for k in (0, 1):
         train = fold != k
-        model = fit(x[train], residual[train], rng=rng, categorical=categorical, trees=trees, depth=3)
-        foretold[~train] = model.raw(x[~train]) - residual[train].mean(axis=0)
-        gain += model.gain
-    product = (foretold * residual).sum(axis=1)
-    scale = float(np.sqrt((foretold**2).sum() * (residual**2).sum()))
-    if scale <= 1e-12 or product.std() <= 1e-12:
-        return Heterogeneity(0.0, 0.0, np.zeros(x.shape[1]))
-    z = float(product.mean() / product.std() * np.sqrt(len(x)))
-    return Heterogeneity(float(product.sum()) / scale, z, gain / max(float(gain.sum()), 1e-12))
+        model = fit(current.x[train], current.residual[train], rng=rng, categorical=categorical,
+                    trees=trees, depth=3)
+        mean = current.residual[train].mean(axis=0)
+        foretold[~train] = model.raw(current.x[~train]) - mean
+        theirs += (model.raw(reference.x) - mean) / 2
+    now, now_var = _weighted_mean((foretold * current.residual).sum(axis=1), current.weight)
+    then, then_var = _weighted_mean((theirs * reference.residual).sum(axis=1), reference.weight)
+    power = _weighted_mean((foretold**2).sum(axis=1), current.weight)[0]
+    scale = np.sqrt(power * _weighted_mean((current.residual**2).sum(axis=1), current.weight)[0])
+    spread = np.sqrt(now_var + then_var)
+    if scale <= 1e-12 or spread <= 1e-12:
+        return 0.0, 0.0
+    return float((now - then) / scale), float((now - then) / spread)
+
+
+def _weighted_mean(values: Floats, weight: Floats) -> tuple[float, float]:
+    total = float(weight.sum())
+    mean = float(weight @ values) / total
+    return mean, float((weight**2) @ (values - mean) ** 2) / total**2
+
+
+def overlap_weights(ratio_reference: Floats, ratio_current: Floats) -> tuple[Floats, Floats]:
+    """Weights under which two windows' inputs look alike, from density ratios (n,) and (m,) (Li et al. 2018)."""
+    n, m = len(ratio_reference), len(ratio_current)
+    return m * ratio_reference / (n + m * ratio_reference), n / (n + m * ratio_current)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout.stats._boosting import Floats
+from ruleout.stats._crossfit import row_folds
 from ruleout.stats._twosample import normal_sf
 
 Bins = NDArray[np.int64]
@@ -88,7 +89,7 @@ def find_slices(
         least: rows that a slice needs in each window and half.
     """
     table = _table(reference, current, ordered)
-    half = rng.permutation(len(table.bins)) % 2 == 0
+    half = row_folds(table.bins.astype(float), 2, rng) == 0
     found = _search(table, half, depth, beam, least)
     tested = [_Tested(c, *_contrast(table, ~half, c)) for c in _diverse(table, found, keep)]
     tested = [t for t in tested if np.isfinite(t.z)]

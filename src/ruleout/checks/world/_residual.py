@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ruleout.checks.world._view import View, view
+from ruleout.checks.world._view import View, split, view
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
-from ruleout.stats._effects import EffectDrift, effect_drift
-from ruleout.stats._flips import Flips, class_probabilities, fit_flips, heterogeneity
+from ruleout.stats._effects import effect_drift
+from ruleout.stats._flips import (
+    Flips,
+    Part,
+    class_probabilities,
+    fit_flips,
+    heterogeneity,
+    label_residual,
+    overlap_weights,
+)
 
 MOST_CLASSES = 20
 
@@ -29,14 +38,14 @@ class Residual:
     z: float
     """Departure of `rate` from `usual`."""
 
+    gain: float
+    """Log likelihood that flips (numbers: none) gain in all, nats; small when `rate` may be the fit's fault."""
+
     depends: float
-    """Correlation of what is off with the inputs, after class-wise flips (or a straight line) are allowed for."""
+    """Correlation of what is off with the inputs, after class-wise flips (or a straight line) are allowed for
+    and over what the reference shows at equal inputs."""
 
     depends_z: float
-    usual_depends: float
-    effects: EffectDrift
-    """Change of each encoded column's effect on the label, (F,)."""
-
     disagreement: tuple[Floats, Floats]
     """How unlikely each row's label is, in [0, 1], reference and current."""
 
@@ -69,24 +78,52 @@ def _classes(case: Case, seen: View) -> Residual:
     rng, ref, cur = case.rng("world residual"), seen.reference, seen.current
     before, after = ref.truth.astype(np.int64), cur.truth.astype(np.int64)
     count = len(case.classes)
+    share = np.bincount(before, minlength=count) / len(before)
+    known = share[after] > 0  # a class that the reference never had is a matter of its own
     expected, expected_now = class_probabilities(
-        ref.x, before, cur.x, count, rng=rng, categorical=seen.categorical)
-    usual, now = fit_flips(expected, before), fit_flips(expected_now, after)
+        ref.x, before, cur.x[known], count, rng=rng, categorical=seen.categorical, trees=80)
+    factor = _balance(case, count)
+    flips_before = fit_flips(expected, before)
+    then, then_now = (_normal(p * factor) for p in (expected, expected_now))
+    now = fit_flips(then_now, after[known])
     first = 1 if count == 2 else 0  # two classes: one indicator says all
-    old = heterogeneity(ref.x, usual.residual[:, first:], rng=rng, categorical=seen.categorical)
-    new = heterogeneity(cur.x, now.residual[:, first:], rng=rng, categorical=seen.categorical)
-    eye = np.eye(count)[:, first:]
-    effects = effect_drift((ref.x, eye[before]), (cur.x, eye[after]), rng=rng, categorical=seen.categorical)
-    disagree = [1.0 - p[np.arange(len(y)), y] for p, y in ((expected, before), (expected_now, after))]
-    base = float(np.log(np.maximum(np.bincount(before, minlength=count)[before] / len(before), 1e-9)).mean())
-    fit_quality = float(np.log(expected[np.arange(len(before)), before]).mean())
+    weight = _equal_inputs(case, seen)
+    depends, z = heterogeneity(
+        Part(ref.x, label_residual(then, np.eye(count), before)[:, first:], weight[0] * factor[before]),
+        Part(cur.x[known], now.residual[:, first:], weight[1][known]), rng=rng, categorical=seen.categorical)
+    disagree = 1.0 - then[np.arange(len(before)), before], np.zeros(len(after))
+    disagree[1][known] = 1.0 - then_now[np.arange(int(known.sum())), after[known]]
+    base = float(np.log(share[before]).mean())
     spread = float(np.sqrt(max(now.rate * (1 - now.rate), 0.01) * (1 / len(before) + 1 / len(after))))
     return Residual(
-        rate=now.rate, usual=usual.rate, z=(now.rate - usual.rate) / spread,
-        depends=new.correlation, depends_z=new.z, usual_depends=max(old.correlation, 0.0),
-        effects=effects, disagreement=(disagree[0], disagree[1]), flips=now, line=None,
-        power=float(np.clip(1.0 - fit_quality / base, 0.0, 1.0)) if base < 0 else 0.0,
+        rate=now.rate, usual=flips_before.rate, z=(now.rate - flips_before.rate) / spread,
+        gain=now.gain * int(known.sum()), depends=depends, depends_z=z, disagreement=disagree, flips=now,
+        line=None, power=_quality(expected, before, base),
     )
+
+
+def _normal(raw: Floats) -> Floats:
+    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+
+
+def _quality(expected: Floats, before: NDArray[np.int64], base: float) -> float:
+    reached = float(np.log(expected[np.arange(len(before)), before]).mean())
+    return float(np.clip(1.0 - reached / base, 0.0, 1.0)) if base < 0 else 0.0
+
+
+def _balance(case: Case, count: int) -> Floats:
+    """Factor (K,) on P(y | x) where the class balance alone changed (Saerens et al. 2002), else ones."""
+    parts = split(case)
+    if parts is None or not parts.parts.balanced:
+        return np.ones(count)
+    return np.asarray((parts.prior.current + 1e-4) / (parts.prior.reference + 1e-4))
+
+
+def _equal_inputs(case: Case, seen: View) -> tuple[Floats, Floats]:
+    parts = split(case)
+    if parts is None:
+        return np.ones(len(seen.reference.x)), np.ones(len(seen.current.x))
+    return overlap_weights(parts.parts.ratio.reference, parts.parts.ratio.current)
 
 
 def _numbers(case: Case, seen: View) -> Residual:
@@ -97,20 +134,20 @@ def _numbers(case: Case, seen: View) -> Residual:
     low, high = np.quantile(gap, [0.01, 0.99])
     a, b = _line(foreign, after)
     straight = after - a - b * foreign
-    usual, now = gap, after - foreign
+    now = after - foreign
     off = float(((now < low) | (now > high)).mean())
     base = 0.02
-    old = heterogeneity(ref.x, _clipped(usual, gap), rng=rng, categorical=seen.categorical)
-    new = heterogeneity(cur.x, _clipped(straight, gap * max(abs(b), 0.1)), rng=rng, categorical=seen.categorical)
-    scale = float(before.std()) or 1.0
-    effects = effect_drift(
-        (ref.x, before[:, None] / scale), (cur.x, after[:, None] / scale), rng=rng, categorical=seen.categorical)
+    weight = _equal_inputs(case, seen)
+    reach = gap * max(abs(b), 0.1)
+    depends, z = heterogeneity(
+        Part(ref.x, _clipped(gap, gap), weight[0]), Part(cur.x, _clipped(straight, reach), weight[1]),
+        rng=rng, categorical=seen.categorical)
     spread = float(np.sqrt(max(off * (1 - off), 0.01) * (1 / len(before) + 1 / len(after))))
     width = float(np.median(np.abs(gap))) or 1e-9
-    unlikely = [np.abs(r) / (np.abs(r) + 2 * width) for r in (usual, now)]
+    unlikely = [np.abs(r) / (np.abs(r) + 2 * width) for r in (gap, now)]
     return Residual(
-        rate=off, usual=base, z=(off - base) / spread, depends=new.correlation, depends_z=new.z,
-        usual_depends=max(old.correlation, 0.0), effects=effects,
+        rate=off, usual=base, z=(off - base) / spread, gain=np.inf, depends=depends,
+        depends_z=z,
         disagreement=(unlikely[0], unlikely[1]), flips=None, line=(a, b),
         power=float(np.clip(1.0 - gap.var() / max(before.var(), 1e-12), 0.0, 1.0)),
     )
@@ -138,8 +175,17 @@ def _clipped(values: Floats, like: Floats) -> Floats:
     return np.asarray((clipped - clipped.mean())[:, None])
 
 
-def effect_blame(seen: View, effects: EffectDrift, *, most: int = 2) -> tuple[str, ...]:
+def effect_blame(case: Case, seen: View, *, most: int = 2) -> tuple[str, ...]:
     """Input columns whose effect on the label changed beyond its usual spread: the leader and its equals."""
+    ref, cur = seen.reference, seen.current
+    if ref.truth.dtype.kind == "f":
+        scale = float(ref.truth.astype(float).std()) or 1.0
+        y, y_now = (s.truth.astype(float)[:, None] / scale for s in (ref, cur))
+    else:
+        eye = np.eye(len(case.classes))[:, 1 if len(case.classes) == 2 else 0:]
+        y, y_now = (eye[s.truth.astype(np.int64)] for s in (ref, cur))
+    effects = effect_drift(
+        (ref.x, y), (cur.x, y_now), rng=case.rng("world effects"), categorical=seen.categorical)
     excess = np.maximum(effects.size - 1.5 * effects.usual, 0.0)
     by_name: dict[str, float] = {}
     for name, value in zip(seen.owner, excess.tolist(), strict=True):

@@ -166,14 +166,15 @@ def _split(case: Case) -> Split | None:
     ref, cur = seen.reference, seen.current
     prior = prior_test(case, seen)
     marginal = density_ratio(ref.x, cur.x, rng=rng, categorical=seen.categorical)
-    half = len(ref.x) // 2
-    usual = density_ratio(ref.x[:half], ref.x[half:], rng=rng, categorical=seen.categorical)
+    half, usual = len(ref.x) // 2, 0.5
+    if marginal.auc - 0.5 > 3.0 * marginal.se:  # only then is it worth asking how much inputs move anyway
+        usual = density_ratio(ref.x[:half], ref.x[half:], rng=rng, categorical=seen.categorical).auc
     balanced = prior.moved and _classes_unchanged(prior)
     parts = decompose(
         window(case, ref), window(case, cur), rng=rng, categorical=seen.categorical,
         balanced=balanced, ratio=None if balanced else marginal,
     )
-    return Split(parts, usual.auc, prior)
+    return Split(parts, usual, prior)
 
 
 def _classes_unchanged(prior: PriorTest) -> bool:

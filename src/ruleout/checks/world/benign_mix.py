@@ -20,7 +20,7 @@ from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
 
 MODES = ("benign_mix",)
-_DRAWS = 200
+_DRAWS = 60
 
 
 class Mix(NamedTuple):
@@ -49,28 +49,41 @@ def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     seen = view(case)
     if seen is None:
         return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]
-    told = [(name, mix_of(case, seen, name, rng)) for name in case.segments]
-    known = [(name, mix) for name, mix in told if mix is not None and mix.change != 0]
+    told = [(name, mix_of(case, seen, name, rng, draws=0)) for name in case.segments]
+    known = [(mix.mixed / mix.change, name) for name, mix in told if mix is not None and mix.change != 0]
     if not known:
         return [Abstained(MODES, "no segment has between 2 and 200 groups in both windows")]
-    name, mix = max(known, key=lambda item: item[1].mixed / item[1].change)
+    share, name = max(known)
+    if share < 0.5:
+        text = f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}, that of other segments less"
+        return [Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")]
+    return [_judge(case, seen, name, rng)]
+
+
+def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Outcome:
+    mix = mix_of(case, seen, name, rng, draws=_DRAWS)
+    if mix is None:
+        return Abstained(MODES, f"{name} has too many groups")
     share = mix.mixed / mix.change
     flat = mix.low <= 0 <= mix.high and abs(mix.change - mix.mixed) < 0.35 * abs(mix.change)
     text = (f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}; within groups it moved by "
             f"{mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]")
     if not flat or mix.least < 0.4:
-        return [Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")]
+        return Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
     subject = Subject("segment", (name,))
-    return [Finding(
+    return Finding(
         signal="benign_mix.explains", subject=subject, statement=text, statistic=mix.mixed, effect=share, p_value=None,
         strength=float(np.clip(share, 0.0, 1.0)), supports=MODES,
-        against=("concept_drift", "label_noise", "corrupted_labels"),
+        against=("covariate_shift", "concept_drift", "label_noise", "corrupted_labels"),
         repairs=(RepairPlan("reweight", subject, options={"to": "segment", "column": name}),),
-    )]
+    )
 
 
-def mix_of(case: Case, seen: View, name: str, rng: np.random.Generator) -> Mix | None:
-    """Mix and rate parts over the groups of one column; None for too few or too many groups."""
+def mix_of(case: Case, seen: View, name: str, rng: np.random.Generator, *, draws: int) -> Mix | None:
+    """Mix and rate parts over the groups of one column; None for too few or too many groups.
+
+    The intervals take `draws` bootstrap draws; without any they are NaN.
+    """
     ref, cur = seen.reference, seen.current
     before, now = case.codes("reference", name)[ref.rows], case.codes("current", name)[cur.rows]
     if not 2 <= len(np.unique(before)) <= 200:
@@ -85,10 +98,12 @@ def mix_of(case: Case, seen: View, name: str, rng: np.random.Generator) -> Mix |
         return case.metric.value(cur.truth, cur.outputs, b) - start, mixed - start
 
     change, mixed = parts(np.ones(len(before)), np.ones(len(now)))
-    draws = np.array([parts(_counts(len(before), rng), _counts(len(now), rng)) for _ in range(_DRAWS)])
-    low, high = np.nanquantile(draws[:, 0] - draws[:, 1], [0.05, 0.95])
+    if not draws:
+        return Mix(change, mixed, np.nan, np.nan, np.nan)
+    drawn = np.array([parts(_counts(len(before), rng), _counts(len(now), rng)) for _ in range(draws)])
+    low, high = np.nanquantile(drawn[:, 0] - drawn[:, 1], [0.05, 0.95])
     with np.errstate(invalid="ignore", divide="ignore"):
-        least = float(np.nanquantile(draws[:, 1] / draws[:, 0], 0.05))
+        least = float(np.nanquantile(drawn[:, 1] / drawn[:, 0], 0.05))
     return Mix(change, mixed, float(low), float(high), least)
 
 

@@ -33,10 +33,10 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
     if seen is None or parts is None:
         return [Abstained(MODES, "fewer than 200 labelled rows in a window, or no inputs",
                           "data.columns.target")]
-    if not _harmful(seen, parts):
+    if case.significant is None and not _harmful(seen, parts):
         return [Clear(MODES, Subject(), _harmless(parts), _width(parts.parts.change),
                       "shift_decomposition.harmless")]
-    if parts.parts.overlap < _OVERLAP:
+    if parts.parts.overlap < _OVERLAP or parts.parts.supported < _OVERLAP:
         return [*_prior(case, parts), Abstained(
             ("covariate_shift",),
             f"too little overlap: the weighted reference is worth {parts.parts.overlap:.1%} of its rows",

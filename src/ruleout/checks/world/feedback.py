@@ -29,6 +29,8 @@ class Tie(NamedTuple):
     first: float
     last: float
     z: float
+    gradual: float
+    """How much better a ramp describes the pieces than any step, as a log likelihood ratio."""
 
 
 @check("feedback", layer="data", rung="world", looks_for=MODES,
@@ -50,7 +52,7 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             continue
         level = (usual.first + usual.last) / 2
         away = abs(now.last - level) - abs(now.first - level)
-        if abs(now.z) > 6 and abs(usual.z) < 4 and away > 0.1:
+        if abs(now.z) > 6 and abs(usual.z) < 4 and away > 0.1 and now.gradual > 3:
             found.append((abs(now.z), name, now))
     if not found:
         text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
@@ -85,4 +87,7 @@ def tie(values: Floats, said: Floats) -> Tie | None:
     slope = float(at @ fisher / (at @ at))
     se = float(1.0 / np.sqrt(np.mean(weights) * (at @ at)))
     middle = float(np.mean(fisher))
-    return Tie(float(np.tanh(middle - slope)), float(np.tanh(middle + slope)), slope / se)
+    ramp = float(((fisher - middle - slope * at) ** 2).sum())
+    step = min(float(fisher[:k].var() * k + fisher[k:].var() * (_PIECES - k)) for k in range(1, _PIECES))
+    gradual = 0.5 * (step - ramp) * float(np.mean(weights))
+    return Tie(float(np.tanh(middle - slope)), float(np.tanh(middle + slope)), slope / se, gradual)

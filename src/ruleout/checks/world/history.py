@@ -185,7 +185,8 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     values = np.bincount(block, weights=now.loss) / weight
     worst = pulse(values, weight, base, variance)
     left, tail = values[worst.stop:], weight[worst.stop:]
-    if worst.z < 4 or len(left) < 0.2 * blocks:
+    long = 0.1 if case.significant else 0.25
+    if worst.z < 6 or worst.stop - worst.start < long * blocks or len(left) < 0.2 * blocks:
         return [Clear(modes, Subject(), "no bad stretch ended before the window did", 0.2, "recovered.none")]
     during = float(np.average(values[worst.start:worst.stop], weights=weight[worst.start:worst.stop]))
     after = float(np.average(left, weights=tail))
@@ -240,4 +241,5 @@ def _onset(before: Timed, now: Timed) -> tuple[float, float]:
     starts = np.r_[now.time[np.searchsorted(block, np.arange(blocks))], now.time[-1]]
     width = float(now.time[-1] - now.time[0]) / blocks
     first, last = starts[max(found.low - 1, 0)], starts[min(found.high - 1, blocks)]
-    return float(first) - 1.5 * width, float(last) + 1.5 * width
+    # what an event sets off may take a while to show
+    return float(first) - max(1.5 * width, 0.15 * float(now.time[-1] - now.time[0])), float(last) + 1.5 * width

@@ -25,7 +25,8 @@ from ruleout.stats._twosample import normal_sf
 
 MODES = ("concept_drift", "corrupted_labels", "label_noise")
 _LEAST_RATE = 0.02
-_DEPENDS = 0.10
+_DEPENDS = 0.08
+_LEAST_GAIN = 12.0
 _POWER = 0.05
 
 
@@ -40,9 +41,8 @@ def label_residual(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         return [Abstained(MODES, "too few labelled rows, no inputs, or more than 20 classes",
                           "data.columns.target")]
     excess = found.rate - found.usual
-    depends = found.depends - found.usual_depends
-    off = excess > _LEAST_RATE and found.z > 4
-    tied = depends > _DEPENDS and found.depends_z > 5
+    off = excess > _LEAST_RATE and found.z > 4 and found.gain > _LEAST_GAIN
+    tied = found.depends > _DEPENDS and found.depends_z > 5
     if not off and not tied:
         return [_clear(found)]
     return list(_findings(case, seen, found, rng, tied=tied))
@@ -74,7 +74,7 @@ def _findings(
     if place is not None and by_segment:
         yield _source(label, found, place, table)
     elif tied:
-        yield from _region(label, seen, found, place, table)
+        yield from _region(case, label, seen, found, place, table)
     elif (mapping := _mapping(case, found)) is not None:
         yield _finding("mapping", label, found, mapping, ("corrupted_labels", "label_noise", "concept_drift"))
     else:
@@ -106,9 +106,9 @@ def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Fin
 
 
 def _region(
-    label: Subject, seen: View, found: Residual, place: Slice | None, table: Binned
+    case: Case, label: Subject, seen: View, found: Residual, place: Slice | None, table: Binned
 ) -> Iterator[Finding]:
-    names = effect_blame(seen, found.effects)
+    names = effect_blame(case, seen)
     where = ""
     if place is not None:
         inside = tuple(dict.fromkeys(table.names[c.column] for c in place.conditions))
@@ -123,7 +123,7 @@ def _region(
     ):
         yield Finding(
             signal=f"label_residual.{kind}", subject=subject, statement=text, statistic=found.depends,
-            effect=found.depends - found.usual_depends,
+            effect=found.depends,
             p_value=max(2 * normal_sf(abs(found.depends_z)), 1e-300),
             strength=float(np.clip(found.depends / 0.25, 0.2, 1.0)), supports=modes, against=against,
         )

@@ -20,6 +20,8 @@ from ruleout.profile import Case
 MODES = ("new_category",)
 _LEAST_SHARE = 0.005
 _LEAST_ROWS = 10
+_BLANK = frozenset({"", "null", "nan", "none", "na", "nil", "unknown", "missing", "undefined", "default", "0", "-1"})
+"""What a data path writes where it has no value, after `plain`."""
 
 
 @check("new_category", layer="data", rung="world", looks_for=MODES)
@@ -104,7 +106,13 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
     gone = float(old[(new == 0) & (old >= _LEAST_SHARE * len(before))].sum() / len(before))
     if gone > 0.5 * mass or mass < 3 * _usual(before, size):
         return
-    values = tuple(case.vocabulary(name)[k] for k in fresh)
+    vocabulary = case.vocabulary(name)
+    known = {plain(vocabulary[k]) for k in np.flatnonzero(old > 0)}
+    fresh = np.array([k for k in fresh if plain(vocabulary[k]) not in known | _BLANK], dtype=np.int64)
+    if not len(fresh):
+        return  # a default, or an old value spelt anew: the data path's doing
+    mass = float(new[fresh].sum() / len(now))
+    values = tuple(vocabulary[k] for k in fresh)
     share = loss_share(case, np.isin(now, fresh))
     if share is not None and share < 0.1:
         return  # new, and harmless
@@ -121,6 +129,15 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
                "reference": [0.0] * len(values[:20]),
                "current": (new[fresh[:20]] / len(now)).tolist(), "title": f"New values of {name}"},
     )
+
+
+def plain(value: str) -> str:
+    """A value without what systems add or drop: case, blanks, quotes, padding zeros, a trailing `.0`."""
+    bare = "".join(c for c in value.casefold() if c.isalnum() or c in ".-+")
+    try:
+        return f"{float(bare):g}"
+    except ValueError:
+        return "".join(c for c in bare if c.isalnum())
 
 
 def _usual(codes: NDArray[np.int32], size: int) -> float:

@@ -21,6 +21,8 @@ from ruleout.profile import Case
 
 MODES = ("selection_bias",)
 _NEEDS = "data.columns.timestamp"
+_SAMPLED = (0.3, 2.0)
+"""Rates outside of this range of each other come from how the windows were drawn."""
 
 
 class Rates(NamedTuple):
@@ -60,6 +62,10 @@ def _judge(case: Case, seen: View, table: Binned, names: tuple[str, ...]) -> Ite
         yield Abstained(MODES, f"rates of {names[0]} cannot be compared", _NEEDS)
         return
     room = max(0.15, 2.0 * rates.usual)
+    if not _SAMPLED[0] < rates.whole < _SAMPLED[1]:
+        text = f"{rates.whole:.2f} times the usual rate: the windows were not drawn at one rate"
+        yield Abstained(MODES, text, _NEEDS)
+        return
     lost = rates.whole < 1 - room and abs(rates.most - 1) <= room and rates.least < 0.6
     gained = rates.whole > 1 + room and abs(rates.least - 1) <= room and rates.most > 1.6
     if not (lost or gained):
