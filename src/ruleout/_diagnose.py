@@ -15,6 +15,7 @@ from ruleout._records import (
     AlignedChange,
     Checked,
     Diagnosis,
+    Hypothesis,
     IncidentRef,
     Run,
     SourceStatus,
@@ -22,7 +23,7 @@ from ruleout._records import (
 )
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
-from ruleout.experiments import Bench
+from ruleout.experiments import Bench, Tried, charts
 from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
 from ruleout.profile import Case, build_case
@@ -31,6 +32,8 @@ from ruleout.sources import fingerprint
 Progress = Callable[[str], None]
 _WORTH_UNDOING = 24
 """Repairs are replayed for so many hypotheses, likeliest first."""
+
+_WORTH_A_PICTURE = 3
 
 
 def run(
@@ -67,7 +70,7 @@ def run(
     undo(candidates, bench)
     unknown = weighing.weigh(candidates, rows)
     changes = weighing.align_changes(case, symptom.onset)
-    return _close(case, symptom, checked, rows, candidates, unknown, changes, started)
+    return _close(case, symptom, checked, rows, candidates, unknown, changes, bench, started)
 
 
 def undo(candidates: Sequence[Candidate], bench: Bench) -> None:
@@ -86,6 +89,7 @@ def _close(
     candidates: Sequence[Candidate],
     unknown: float,
     changes: Sequence[AlignedChange],
+    bench: Bench,
     started: float,
 ) -> Diagnosis:
     incident = case.incident
@@ -110,7 +114,7 @@ def _close(
         evidence=tuple(r.evidence for r in rows),
         changes=tuple(changes),
         run=_run_block(case.sources, started),
-        charts=_charts(case),
+        charts=charts(case, symptom, changes, bench, _tried(ranked, candidates)),
     )
 
 
@@ -130,9 +134,19 @@ def missing_parts(case: Case) -> list[str]:
     return [name for name, part in here.items() if part is None]
 
 
-def _charts(case: Case) -> Mapping[str, Any]:
-    del case
-    return {}
+def _tried(ranked: Sequence[Hypothesis], candidates: Sequence[Candidate]) -> list[Tried]:
+    """The repairs that were replayed for the hypotheses worth a picture, likeliest first."""
+    by_key = {c.key: c for c in candidates}
+    found: list[Tried] = []
+    for told in ranked[:_WORTH_A_PICTURE]:
+        candidate = by_key.get((told.failure_mode, told.subject.kind, told.subject.names))
+        if candidate is None or candidate.undone_by is None or candidate.explained is None:
+            continue
+        names = ", ".join(told.subject.names[:2])
+        title = modes.mode(told.failure_mode).title.lower()
+        label = f"{title}: {names}" if names else title
+        found.append(Tried(label, candidate.undone_by, candidate.explained))
+    return found
 
 
 def _run_block(sources: Sequence[SourceStatus], started: float) -> Run:

@@ -1,7 +1,8 @@
 """Undoing things: repairs, replay, joint causes."""
 
+from ruleout.experiments._charts import Tried, charts
 from ruleout.experiments._replay import explain, replayed_outputs
 from ruleout.experiments._undo import Bench
 from ruleout.experiments._undone import Undone
 
-__all__ = ["Bench", "Undone", "explain", "replayed_outputs"]
+__all__ = ["Bench", "Tried", "Undone", "charts", "explain", "replayed_outputs"]

@@ -1,0 +1,298 @@
+"""Chart data of the whole diagnosis: the symptom over time, undone, explained, and who is hit.
+
+Plain JSON-ready mappings, as `ruleout.postmortem.KINDS` describes them; small at any number of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import AlignedChange, Explained, RepairPlan, Symptom
+from ruleout.checks.symptom import Change, measure
+from ruleout.experiments._replay import replayed_outputs
+from ruleout.experiments._undo import Bench
+from ruleout.experiments._undone import Undone
+from ruleout.profile import Case, Which
+from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
+from ruleout.stats._twosample import normal_sf
+
+Floats = NDArray[np.float64]
+Chart = dict[str, Any]
+
+_BLOCK = 250
+"""Rows of a point of the metric over time: about two points of accuracy as its noise."""
+
+_POINTS = 48
+_PARTS = 8
+_RESAMPLES = 200
+_SLICES = 24
+_FEWEST = 60
+_CLASSES = 200
+_ALPHA = 0.001
+
+
+class Tried(NamedTuple):
+    """A cause that was undone: what to call it, by which repair, and what that took away."""
+
+    label: str
+    plan: RepairPlan
+    explained: Explained
+
+
+def charts(
+    case: Case,
+    symptom: Symptom,
+    changes: Sequence[AlignedChange],
+    bench: Bench,
+    tried: Sequence[Tried],
+) -> dict[str, Chart]:
+    """Charts by name; one that cannot be drawn from this case is left out."""
+    change = measure(case)
+    if not math.isfinite(change.change):
+        return {}
+    made = {
+        "metric": metric_over_time(case, symptom, changes),
+        "undo": undo(case, bench, tried),
+        "waterfall": waterfall(change, tried),
+        "slices": slices(case) if symptom.significant else {},
+        "confusion": confusion(case) if symptom.significant else {},
+    }
+    return {name: chart for name, chart in made.items() if chart}
+
+
+def metric_over_time(case: Case, symptom: Symptom, changes: Sequence[AlignedChange]) -> Chart:
+    """The metric by blocks of rows in the order of time, with onset, windows and changes."""
+    spans = {w: _span(case, w) for w in ("reference", "current")}
+    first, second = sorted(s for s in spans.values() if s is not None) or (None, None)
+    if first is None or second is None or second[0] < first[0] + 0.8 * (first[1] - first[0]):
+        return {}
+    order: tuple[Which, Which] = ("reference", "current")
+    if spans["current"] == first:
+        order = ("current", "reference")
+    points = [
+        *_points(case, order[0]),
+        _Point(second[0], None, None, None),
+        *_points(case, order[1]),
+    ]
+    onset = symptom.onset
+    marks = [
+        {"at": c.at, "label": f"{c.kind} {c.entity}: {c.description}"[:160], "id": c.id}
+        for c in changes[:40]
+    ]
+    return {
+        "kind": "metric_over_time",
+        "metric": _name(case),
+        "times": [p.at for p in points],
+        "values": [p.value for p in points],
+        "low": [p.low for p in points],
+        "high": [p.high for p in points],
+        "reference": _plain(measure(case).reference),
+        "windows": {which: list(span) for which, span in spans.items() if span},
+        **({"onset": {"at": onset.at, "low": onset.low, "high": onset.high}} if onset else {}),
+        **({"changes": marks} if marks else {}),
+    }
+
+
+class _Point(NamedTuple):
+    at: float
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def _span(case: Case, which: Which) -> tuple[float, float] | None:
+    time = case.table(which).time
+    if time is None or len(time) < _FEWEST or not np.isfinite(time).all() or time[0] == time[-1]:
+        return None
+    return float(time[0]), float(time[-1])
+
+
+def _points(case: Case, which: Which) -> list[_Point]:
+    """The metric of equal blocks of rows, each with a 90% interval from its own parts."""
+    table, metric = case.table(which), measure(case).metric
+    rows = table.rows
+    blocks = int(np.clip(rows // _BLOCK, 4, _POINTS))
+    parts = contiguous_blocks(rows, blocks * _PARTS)
+    sums = metric.sums(case.truth(which), case.outputs(which), parts, blocks * _PARTS)
+    each = sums.reshape(blocks, _PARTS, -1)
+    rng = case.rng(f"chart {which}")
+    draws = rng.multinomial(_PARTS, np.full(_PARTS, 1 / _PARTS), size=_RESAMPLES)
+    values = metric.finish(each.sum(axis=1))
+    spread = metric.finish(np.einsum("rp,bpm->brm", draws, each))
+    # A block without an answer is a gap, and so is its interval.
+    low, high = np.quantile(
+        np.where(np.isfinite(spread), spread, values[:, None]), [0.05, 0.95], axis=1
+    )
+    time = np.asarray(table.time)
+    at = [float(np.median(time[i])) for i in np.array_split(np.arange(rows), blocks)]
+    return [
+        _Point(t, _plain(v), _plain(a), _plain(b))
+        for t, v, a, b in zip(at, values, low, high, strict=True)
+    ]
+
+
+def _plain(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None
+
+
+def _name(case: Case) -> str:
+    metric = measure(case).metric.name
+    if metric == "output_shift":
+        return "shift of the answers"
+    return case.incident.symptom.metric or metric
+
+
+def undo(case: Case, bench: Bench, tried: Sequence[Tried]) -> Chart:
+    """The metric in the reference, in the incident, and with each cause undone."""
+    change = measure(case)
+    rows = [
+        ("reference", change.reference, *_interval(change.reference_draws)),
+        ("current", change.current, *_interval(change.current_draws)),
+    ]
+    for cause in tried:
+        made = bench.undone(cause.plan)
+        found = None if made is None else _undone_value(case, change, made)
+        if found is not None:
+            rows.append((f"without {cause.label}", *found))
+    if len(rows) == 2:
+        return {}
+    return {
+        "kind": "undo",
+        "metric": _name(case),
+        "labels": [r[0] for r in rows],
+        "values": [_plain(r[1]) for r in rows],
+        "low": [_plain(r[2]) for r in rows],
+        "high": [_plain(r[3]) for r in rows],
+    }
+
+
+def _interval(draws: Floats) -> tuple[float, float]:
+    known = draws[np.isfinite(draws)]
+    if not len(known):
+        return math.nan, math.nan
+    low, high = np.quantile(known, [0.05, 0.95])
+    return float(low), float(high)
+
+
+def _undone_value(case: Case, change: Change, undone: Undone) -> tuple[float, float, float] | None:
+    """The metric of the repaired window with its 90% interval."""
+    if undone.reference_weight is not None:
+        # The reference is made to look like now, so there is no repaired current window.
+        return None
+    outputs = replayed_outputs(case, undone)
+    if outputs is None:
+        return None
+    truth = case.truth("current") if undone.truth is None else undone.truth
+    weight = undone.weight
+    if undone.keep is not None:
+        weight = np.where(undone.keep, 1.0 if weight is None else weight, 0.0)
+    blocks = block_count(case.current.rows)
+    index = contiguous_blocks(case.current.rows, blocks)
+    sums = change.metric.sums(truth, outputs, index, blocks, weight)
+    draws = change.metric.finish(resampled(sums, _RESAMPLES, case.rng("chart undo")))
+    value = float(change.metric.finish(sums.sum(axis=0)[None])[0])
+    return (value, *_interval(draws)) if math.isfinite(value) else None
+
+
+def waterfall(change: Change, tried: Sequence[Tried]) -> Chart:
+    """What each cause explains of the change, as far as the shares do not overlap."""
+    kept: list[Tried] = []
+    for cause in tried:
+        share = cause.explained.fraction
+        if share >= 0.05 and sum(k.explained.fraction for k in kept) + share <= 1.05:
+            kept.append(cause)
+    if not kept:
+        return {}
+    size = change.change
+    return {
+        "kind": "waterfall",
+        "metric": change.metric.name.replace("_", " "),
+        "start": _plain(change.reference),
+        "end": _plain(change.current),
+        "steps": [
+            {
+                "label": k.label,
+                "value": _plain(k.explained.fraction * size),
+                "low": _plain(k.explained.low * size),
+                "high": _plain(k.explained.high * size),
+            }
+            for k in kept
+        ],
+    }
+
+
+def slices(case: Case) -> Chart:
+    """The metric by value of each declared segment; a value is hit when it lost more than the others.
+
+    A slice's change of loss is compared with that of the rest by a z-test, at 0.1% over all slices.
+    """
+    metric = measure(case).metric
+    both: tuple[Which, Which] = ("reference", "current")
+    loss: dict[Which, Floats] = {w: case.loss(w) for w in both}
+    rows: list[Chart] = []
+    tests: list[float] = []
+    for name in case.segments:
+        codes = {w: case.codes(w, name) for w in both}
+        for code, value in enumerate(case.vocabulary(name)[:_CLASSES]):
+            inside = {w: (codes[w] == code) & np.isfinite(loss[w]) for w in both}
+            if min(int(m.sum()) for m in inside.values()) < _FEWEST:
+                continue
+            before, after = (
+                metric.value(case.truth(w)[inside[w]], case.outputs(w).take(inside[w]))
+                for w in both
+            )
+            if math.isfinite(before) and math.isfinite(after):
+                tests.append(_worse(loss, inside))
+                rows.append(
+                    {
+                        "name": f"{name} = {value}",
+                        "n": int(inside["current"].sum()),
+                        "before": _plain(before),
+                        "after": _plain(after),
+                    }
+                )
+    for row, p_value in zip(rows, tests, strict=True):
+        row["hit"] = bool(p_value < _ALPHA / len(rows))
+    if not rows:
+        return {}
+    rows.sort(key=lambda r: (not r["hit"], -abs(r["after"] - r["before"])))
+    return {"kind": "slices", "metric": _name(case), "rows": rows[:_SLICES]}
+
+
+def _worse(loss: Mapping[Which, Floats], inside: Mapping[Which, NDArray[np.bool_]]) -> float:
+    """One-sided p-value of: the loss grew more inside than outside."""
+    change = variance = 0.0
+    for which, every in loss.items():
+        sign, known = 1.0 if which == "current" else -1.0, np.isfinite(every)
+        for side, rows in ((1.0, inside[which]), (-1.0, known & ~inside[which])):
+            values = every[rows]
+            if len(values) < _FEWEST:
+                return 1.0
+            change += sign * side * float(values.mean())
+            variance += float(values.var()) / len(values)
+    return normal_sf(change / math.sqrt(variance)) if variance > 0 else 1.0
+
+
+def confusion(case: Case) -> Chart:
+    """Counts of true against predicted class in both windows."""
+    size = len(case.classes)
+    if not 2 <= size <= _CLASSES or measure(case).metric.name == "output_shift":
+        return {}
+    return {
+        "kind": "confusion",
+        "classes": [str(c) for c in case.classes],
+        "reference": _counts(case, "reference", size),
+        "current": _counts(case, "current", size),
+    }
+
+
+def _counts(case: Case, which: Which, size: int) -> list[list[int]]:
+    truth, said = case.truth(which).astype(np.int64), case.outputs(which).decision.astype(np.int64)
+    known = (truth >= 0) & (said >= 0) & (truth < size) & (said < size)
+    flat = np.bincount(truth[known] * size + said[known], minlength=size * size)
+    return [[int(v) for v in row] for row in flat.reshape(size, size)]
