@@ -54,7 +54,9 @@ def _score(options: argparse.Namespace) -> int:
     from ruleout.bench import _score as scoring
 
     if not (options.folder / "truth.json").is_file():
-        raise RuleoutError(f"{options.folder} has no truth.json; make one with 'ruleout bench make'")
+        raise RuleoutError(
+            f"{options.folder} has no truth.json; make one with 'ruleout bench make'"
+        )
     results = scoring.score_corpus(
         options.folder,
         limit=options.limit,

@@ -91,10 +91,13 @@ def _fits(truth: Mapping[str, Any], hypothesis: Mapping[str, Any]) -> tuple[bool
     return True, subject_fits(truth, hypothesis["subject"])
 
 
-def compare(name: str, truth: Mapping[str, Any], answer: Mapping[str, Any], seconds: float) -> Result:
+def compare(
+    name: str, truth: Mapping[str, Any], answer: Mapping[str, Any], seconds: float
+) -> Result:
     """Set a diagnosis (as JSON) beside the truth of its incident."""
     ranked = [h for h in answer["hypotheses"] if h["failure_mode"] != "unknown"]
-    top = ranked[0] if ranked else {"failure_mode": "none", "subject": {}, "probability": 0.0}
+    nobody: dict[str, Any] = {"failure_mode": "none", "subject": {}, "probability": 0.0}
+    top: Mapping[str, Any] = ranked[0] if ranked else nobody
     truths = [truth, *([truth["second"]] if truth.get("second") else [])]
     fits = [_fits(t, top) for t in truths]
     firsts = ranked[:3]

@@ -58,22 +58,37 @@ def _importance(data: DataSet, model: Fitted, probe: pl.DataFrame) -> dict[str, 
     return found
 
 
-def draw_base(system: System, rng: np.random.Generator, *, rows: int | None = None) -> Base:
-    """Two windows of clean rows with times, ids, actors, hosts and regions."""
+def draw_base(
+    system: System,
+    rng: np.random.Generator,
+    *,
+    rows: int | None = None,
+    split: str | None = None,
+) -> Base:
+    """Two windows of clean rows with times, ids, actors, hosts and regions.
+
+    Args:
+        system: data and model.
+        rng: source of chance.
+        rows: at most so many rows a window.
+        split: column of an experiment, `arm` or `exploration`; default: drawn, mostly none.
+    """
     data = system.data
     n = min(rows or data.rows, data.rows)
     begin = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=int(rng.integers(0, 240)))
     days, recent = int(rng.integers(14, 29)), int(rng.integers(2, 5))
     n_current = int(n * rng.uniform(0.6, 1.0))
-    reference = _window(data, system.reference, n, begin, days, rng)
+    reference = _window(data, system.reference, n, begin, days, rng=rng)
     after = begin + timedelta(days=days)
-    current = _window(data, system.pool, n_current, after, recent, rng)
+    current = _window(data, system.pool, n_current, after, recent, rng=rng)
     fleet = _fleet(rng)
     frames = [_peopled(f, fleet, rng, k) for k, f in enumerate((reference, current))]
-    if rng.random() < 0.25:
+    if split is None and rng.random() < 0.25:
         # A healthy experiment or a holdout runs beside many incidents and means nothing.
-        name, share = (("arm", 0.5), ("exploration", 0.1))[int(rng.integers(2))]
-        frames = [_split(f, name, share, rng) for f in frames]
+        split = ("arm", "exploration")[int(rng.integers(2))]
+    if split is not None:
+        share = 0.5 if split == "arm" else 0.15
+        frames = [_split(f, split, share, rng) for f in frames]
     return Base(
         name=data.name,
         subject=data.subject,
@@ -109,6 +124,7 @@ def _window(
     n: int,
     begin: datetime,
     days: int,
+    *,
     rng: np.random.Generator,
 ) -> pl.DataFrame:
     """Draw n rows and give them times in the window, in step with clock and weekday columns."""
@@ -120,7 +136,10 @@ def _window(
     frame = _jittered(data, stock[rows], rng) if again else stock[rows]
     seconds = _times(data, frame, begin, days, rng)
     stamp = pl.Series("ts", (seconds * 1e6).astype(np.int64)).cast(pl.Datetime("us", "UTC"))
-    return frame.with_columns(stamp).sort("ts", maintain_order=True)
+    own = [
+        stamp.cast(frame[c].dtype).alias(c) for c, how in data.hours.items() if how == "datetime"
+    ]
+    return frame.with_columns(stamp, *own).sort("ts", maintain_order=True)
 
 
 def _jittered(data: DataSet, frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
@@ -148,9 +167,10 @@ def _times(
             fitting = np.flatnonzero(weekday == value)
             rows = wanted == value
             day[rows] = rng.choice(fitting, size=int(rows.sum()))
-    clock = [n_ for n_, how in data.hours.items() if how == "hour"]
-    if clock:
-        hour = frame[clock[0]].to_numpy().astype(np.float64)
+    if data.hours:
+        name, how = next(iter(data.hours.items()))
+        clock = frame[name] if how == "hour" else frame[name].dt.hour()
+        hour = clock.to_numpy().astype(np.float64)
     else:
         hour = np.clip(rng.normal(13.5, 5.0, n), 0, 23.49)
         hour = np.where(rng.random(n) < 0.25, rng.uniform(0, 24, n), hour)
@@ -189,9 +209,7 @@ def _peopled(
     )
 
 
-def _split(
-    frame: pl.DataFrame, name: str, share: float, rng: np.random.Generator
-) -> pl.DataFrame:
+def _split(frame: pl.DataFrame, name: str, share: float, rng: np.random.Generator) -> pl.DataFrame:
     """Add an experiment's arm, or a flag for exploration traffic, drawn by chance."""
     hit = rng.random(frame.height) < share
     values = np.where(hit, "B", "A").tolist() if name == "arm" else hit.tolist()

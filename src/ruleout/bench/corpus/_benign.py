@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from ruleout.prevention.inject import CannotInject, Event, Scene, Schedule, Truth, inject
+from ruleout.prevention.inject import Event, InjectionError, Scene, Schedule, Truth, inject
 from ruleout.prevention.inject._choose import as_series, levels, values
 from ruleout.prevention.inject._world import draw_restocked, row_loss
 
@@ -31,7 +31,7 @@ def harmless_drift(scene: Scene, rng: np.random.Generator) -> Scene:
         key=lambda n: (base.importance.get(n, 0.0), n),
     )
     if not order:
-        raise CannotInject(f"{base.name} has no numeric feature to drift")
+        raise InjectionError(f"{base.name} has no numeric feature to drift")
     name = order[0]
     x = values(scene.world, name)
     by = float(np.nanstd(x)) * float(rng.uniform(0.3, 0.8))
@@ -45,17 +45,17 @@ def season(scene: Scene, rng: np.random.Generator) -> Scene:
     """Make weekends harder in both windows, and let the current one be a weekend."""
     base = scene.base
     if base.hours or base.key not in scene.world.columns:
-        raise CannotInject(f"{base.name} has a clock of its own; its days cannot be moved")
+        raise InjectionError(f"{base.name} has a clock of its own; its days cannot be moved")
     loss = row_loss(scene, base.pool)
     weekend = pl.col(base.timestamp).dt.weekday() > 5
     reference = _harder(scene, scene.reference, weekend, loss, rng)
     start = scene.world[base.timestamp].dt.truncate("1d").min()
     shift = (5 - int(start.weekday())) % 7  # type: ignore[union-attr]
-    world = scene.world.with_columns((pl.col(base.timestamp) + pl.duration(days=shift)))
+    world = scene.world.with_columns(pl.col(base.timestamp) + pl.duration(days=shift))
     keep = world.select(weekend.alias("w"))["w"].to_numpy()
     rows = np.flatnonzero(keep)
     if len(rows) < world.height * 0.3:
-        raise CannotInject(f"{base.name}: too few weekend rows")
+        raise InjectionError(f"{base.name}: too few weekend rows")
     moved = replace(scene, reference=reference).populate(world[rows])
     moved = moved.populate(_harder(moved, moved.world, weekend, loss, rng))
     return moved.blame(Truth("seasonality", also=("benign_mix",)))
@@ -79,7 +79,7 @@ def benign_mix(scene: Scene, rng: np.random.Generator) -> Scene:
     base = scene.base
     names = [n for n in base.categorical if base.pool[n].dtype == pl.String]
     if not names:
-        raise CannotInject(f"{base.name} has no text-valued column to make markets of")
+        raise InjectionError(f"{base.name} has no text-valued column to make markets of")
     loss = row_loss(scene, base.pool)
     scored = []
     for name in names:
@@ -95,7 +95,7 @@ def benign_mix(scene: Scene, rng: np.random.Generator) -> Scene:
             gap = float(table["l"][-1]) - float(loss.mean())
             scored.append((gap, name, str(table["v"][-1])))
     if not scored:
-        raise CannotInject(f"{base.name} has no large slice")
+        raise InjectionError(f"{base.name} has no large slice")
     _gap, name, worst = max(scored)
     known = levels(base.pool, name)
     market = {v: f"market-{chr(97 + k % 20)}" for k, v in enumerate(known)}
@@ -103,7 +103,9 @@ def benign_mix(scene: Scene, rng: np.random.Generator) -> Scene:
     def named(frame: pl.DataFrame) -> pl.DataFrame:
         text = frame[name].fill_null(known[0])
         return frame.with_columns(
-            text.replace_strict(list(market), list(market.values()), default="other").alias("market")
+            text.replace_strict(list(market), list(market.values()), default="other").alias(
+                "market"
+            )
         )
 
     inside = (base.pool[name] == worst).fill_null(value=False).to_numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -28,7 +30,10 @@ def card_fraud(n: int = 60_000, seed: int = 5) -> DataSet:
     distance = np.exp(rng.normal(1.6, 1.5, n)).round(1)
     device = _pick(rng, ["mobile", "desktop", "tablet", "pos"], [5, 3, 1, 3], n)
     merchant = _pick(
-        rng, ["grocery", "electronics", "travel", "gaming", "fashion", "fuel"], [5, 2, 1, 1, 2, 2], n
+        rng,
+        ["grocery", "electronics", "travel", "gaming", "fashion", "fuel"],
+        [5, 2, 1, 1, 2, 2],
+        n,
     )
     country = _pick(rng, ["DE", "FR", "NL", "PL", "US", "BR"], [6, 4, 2, 2, 1, 0.6], n)
     present = rng.random(n) < 0.45
@@ -84,8 +89,12 @@ def card_fraud(n: int = 60_000, seed: int = 5) -> DataSet:
 
 
 @data_set("delivery")
-def delivery(n: int = 50_000, seed: int = 6) -> DataSet:
-    """Delivery minutes: a regression on a datetime, distance, load and weather."""
+def delivery() -> DataSet:
+    """Delivery minutes: a regression on the hour, distance, load and weather."""
+    return _deliveries(50_000, 6)
+
+
+def _deliveries(n: int, seed: int) -> DataSet:
     rng = np.random.default_rng(seed)
     hour = (12 + 5 * rng.normal(0, 1, n)).round() % 24
     distance = rng.gamma(2.2, 1.6, n).round(2)
@@ -148,6 +157,77 @@ def delivery(n: int = 50_000, seed: int = 6) -> DataSet:
     )
 
 
+@data_set("parcels")
+def parcels() -> DataSet:
+    """The deliveries with a datetime instead of an hour, behind a service that is not shipped."""
+    source = _deliveries(50_000, 16)
+    hours = source.frame["hour_of_order"]
+    minutes = np.random.default_rng(16).integers(0, 3600, source.frame.height)
+    begin = pl.datetime(2025, 9, 1, time_zone="UTC", time_unit="us")
+    frame = source.frame.with_columns(pl.Series("s", hours * 3600 + minutes)).select(
+        (begin + pl.duration(seconds=pl.col("s"))).alias("ordered_at"),
+        pl.exclude("hour_of_order", "s"),
+    )
+    return replace(
+        source,
+        name="parcels",
+        subject="parcel time model",
+        frame=frame,
+        numeric=("ordered_at", *source.numeric[1:]),
+        models=("clocked",),
+        sources={**source.sources, "orders": ("ordered_at", "kitchen", "weight_kg")},
+        hours={"ordered_at": "datetime"},
+    )
+
+
+@data_set("credit_lines")
+def credit_lines(n: int = 50_000, seed: int = 21) -> DataSet:
+    """A wide table: seventy columns of which a third matter, in correlated blocks of six sources."""
+    rng = np.random.default_rng(seed)
+    columns: dict[str, NDArray[np.float64] | list[str]] = {}
+    sources: dict[str, tuple[str, ...]] = {}
+    logit = np.full(n, -0.8)
+    for block, source in enumerate(("bureau", "ledger", "app", "telco", "tax", "survey")):
+        common = rng.normal(size=n)
+        names = []
+        for k in range(10):
+            z = 0.6 * common + 0.8 * rng.normal(size=n)
+            name = f"{source}_{('limit', 'balance', 'age', 'ratio', 'count')[k % 5]}_{k}"
+            shapes = (
+                np.exp(6.5 + 0.9 * z).round(2),
+                (2000 + 1500 * z).round(2),
+                np.maximum(np.round(40 + 14 * z), 18),
+                (1 / (1 + np.exp(-z))).round(4),
+                np.maximum(np.floor(3 + 2 * z), 0),
+            )
+            columns[name] = shapes[k % 5]
+            names.append(name)
+            if k % 3 == block % 3:
+                logit += (0.55 if k % 2 else -0.45) * z
+        level = _pick(rng, [f"{source}-{c}" for c in "ABCD"], [4, 3, 2, 1], n)
+        columns[f"{source}_tier"] = level.tolist()
+        logit += 0.7 * (level == f"{source}-D") - 0.3 * (level == f"{source}-A")
+        sources[source] = (*names, f"{source}_tier")
+    frame = pl.DataFrame(columns)
+    default = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(np.int64)
+    numeric = tuple(c for c in frame.columns if frame[c].dtype == pl.Float64)
+    whole = [c for c in numeric if "_count_" in c or "_age_" in c]
+    return DataSet(
+        "credit_lines",
+        "credit model",
+        "binary",
+        ("accuracy", "roc_auc", "f1", "log_loss"),
+        frame.with_columns(pl.col(whole).cast(pl.Int64), pl.Series("default", default)),
+        numeric,
+        tuple(c for c in frame.columns if c not in numeric),
+        "default",
+        (0, 1),
+        ("linear", "boosted", "forest"),
+        sources,
+        counts=tuple(c for c in numeric if "_count_" in c or "_balance_" in c),
+    )
+
+
 @data_set("sensor_line")
 def sensor_line(n: int = 50_000, seed: int = 8) -> DataSet:
     """Machine states from sensors: four classes, numbers and codes."""
@@ -157,7 +237,9 @@ def sensor_line(n: int = 50_000, seed: int = 8) -> DataSet:
     base = {"press": 4.0, "lathe": 1.0, "mill": 2.2}
     offset = np.array([base[m] for m in machine])
     temp = 55 + 9 * (state == 1) + 3 * (state == 3) + 2.5 * offset + rng.normal(0, 4, n)
-    vibration = np.exp(0.3 * offset + 0.7 * (state == 2) + 0.35 * (state == 3) + rng.normal(0, 0.35, n))
+    vibration = np.exp(
+        0.3 * offset + 0.7 * (state == 2) + 0.35 * (state == 3) + rng.normal(0, 0.35, n)
+    )
     current = 14 + 1.4 * offset - 4 * (state == 3) + 1.8 * (state == 1) + rng.normal(0, 1.6, n)
     pressure = 230 - 22 * (state == 2) + 8 * (state == 1) + rng.normal(0, 12, n)
     parts = rng.poisson(np.where(state == 0, 42, 30) + 2 * offset)

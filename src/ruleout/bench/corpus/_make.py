@@ -19,7 +19,7 @@ from ruleout.bench.corpus._dataset import DataSet, data_folder, loaders
 from ruleout.bench.corpus._metrics import LOWER_IS_BETTER, error, score, worsening
 from ruleout.bench.corpus._plan import Recipe, draw_kit, draw_schedule, manifest, places
 from ruleout.bench.corpus._write import Kit, Written, write_incident
-from ruleout.prevention.inject import Answers, CannotInject, Event, Scene, inject, injectors
+from ruleout.prevention.inject import Answers, Event, InjectionError, Scene, inject, injectors
 
 LOADED = (_generated, _media, _tables)
 """The modules whose import registers the data sets."""
@@ -74,7 +74,16 @@ class Kitchen:
         try:
             data_folder()
         except RuleoutError:
-            return ("card_fraud", "delivery", "sensor_line", "digits", "breast_cancer", "wine")
+            return (
+                "card_fraud",
+                "credit_lines",
+                "delivery",
+                "parcels",
+                "sensor_line",
+                "digits",
+                "breast_cancer",
+                "wine",
+            )
         return tuple(loaders())
 
     def system(self, name: str, rng: np.random.Generator) -> System:
@@ -135,8 +144,8 @@ def cook(
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng([recipe.seed, attempt])
         try:
-            made = _attempt(recipe, kitchen, folder, rng, attempt, rows)
-        except CannotInject:
+            made = _attempt(recipe, kitchen, folder, rng=rng, attempt=attempt, rows=rows)
+        except InjectionError:
             continue
         if made is not None:
             return made
@@ -147,6 +156,7 @@ def _attempt(
     recipe: Recipe,
     kitchen: Kitchen,
     folder: Path,
+    *,
     rng: np.random.Generator,
     attempt: int,
     rows: int | None,
@@ -155,16 +165,17 @@ def _attempt(
     if not fit:
         return None
     system = kitchen.system(str(fit[int(rng.integers(len(fit)))]), rng)
-    base = draw_base(system, rng, rows=rows)
+    split = "exploration" if recipe.mode == "feedback_loop" and rng.random() < 0.75 else None
+    base = draw_base(system, rng, rows=rows, split=split)
     kit = draw_kit(system.data, recipe.mode, rng)
     clean = Scene.of(base)
-    if "herring" in recipe.tags and recipe.mode not in BENIGN:
+    if "herring" in recipe.tags and recipe.mode not in BENIGN and base.numeric:
         clean = replace(harmless_drift(clean, rng), truths=())
     scene = _hurt(recipe, clean, rng, attempt)
     if recipe.second is not None:
         scene = _hurt_twice(recipe, clean, rng, attempt)
     answers = (_reference_answers(scene), scene.answers())
-    metric = _symptom(recipe, system.data, scene, clean, answers, kit, rng)
+    metric = _symptom(recipe, system.data, scene, clean, answers=answers, kit=kit, rng=rng)
     if metric is None:
         return None
     # The event that goes with a fault is not always in the log.
@@ -173,10 +184,13 @@ def _attempt(
     written = Written(
         metric,
         noise=_noise(scene, rng, herring="herring" in recipe.tags),
-        telemetry=_monitored(scene, metric, answers, rng) if recipe.mode == "monitor_defect" else None,
-        extra_segments=("market",) if "market" in scene.seen.columns else (),
+        telemetry=_monitored(scene, metric, answers, rng)
+        if recipe.mode == "monitor_defect"
+        else None,
+        segments=_dimensions(recipe, scene, rng),
+        one_table=recipe.mode != "schema_change" and kit.timestamps and bool(rng.random() < 0.06),
     )
-    write_incident(scene, answers, written, kit, folder / recipe.name, rng)
+    write_incident(scene, answers, written, kit, folder=folder / recipe.name, rng=rng)
     return _truth(recipe, scene, system, kit, metric)
 
 
@@ -203,12 +217,12 @@ def _hurt_twice(recipe: Recipe, clean: Scene, rng: np.random.Generator, attempt:
     both = _inject_one(pair[1], first, np.random.default_rng(seeds[1]), attempt)
     other = _inject_one(pair[1], clean, np.random.default_rng(seeds[1]), attempt)
     if set(first.truths[-1].names) & set(other.truths[-1].names):
-        raise CannotInject("both faults hit the same column; draw again")
+        raise InjectionError("both faults hit the same column; draw again")
     metric = clean.base.metric
     classes = clean.base.classes
     found = [score(metric, s.recorded, s.answers(), classes) for s in (first, other, both)]
     if min(worsening(metric, f, found[2]) for f in found[:2]) < 0.02:
-        raise CannotInject("one of the two faults adds nothing; draw again")
+        raise InjectionError("one of the two faults adds nothing; draw again")
     return both
 
 
@@ -231,6 +245,7 @@ def _symptom(
     data: DataSet,
     scene: Scene,
     clean: Scene,
+    *,
     answers: tuple[Answers, Answers],
     kit: Kit,
     rng: np.random.Generator,
@@ -254,13 +269,19 @@ def _symptom(
                 return str(metric)
             continue
         least = 0.05 if metric in LOWER_IS_BETTER else 0.02
-        healthy = score(
-            metric, clean.recorded, clean.base.model.answer(clean.seen), classes
-        )
+        healthy = score(metric, clean.recorded, clean.base.model.answer(clean.seen), classes)
         caused = worsening(metric, healthy, after)
         if worse > max(3.0 * noise, least) and (scene.features or caused > 0.6 * least):
             return str(metric)
     return None
+
+
+def _dimensions(recipe: Recipe, scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
+    """Columns that the incident names as segments."""
+    base = scene.base
+    actors = recipe.mode in {"adversarial_shift", "join_loss"} or rng.random() < 0.4
+    listed = (*base.segments, *([base.key] if actors else []), "market", "arm", "exploration")
+    return tuple(c for c in listed if c in scene.seen.columns)
 
 
 def _noise(scene: Scene, rng: np.random.Generator, *, herring: bool) -> tuple[Event, ...]:
@@ -271,8 +292,8 @@ def _noise(scene: Scene, rng: np.random.Generator, *, herring: bool) -> tuple[Ev
     events = [Event(float(rng.uniform(first, last)), *_NOISE[k]) for k in picked]
     if herring:
         onset = scene.truths[-1].onset or float(scene.base.seconds(scene.seen).min())
-        for k in rng.permutation(len(_NOISE))[:2]:
-            events.append(Event(onset - float(rng.uniform(60, 3600)), *_NOISE[k]))
+        near = rng.permutation(len(_NOISE))[:2]
+        events.extend(Event(onset - float(rng.uniform(60, 3600)), *_NOISE[k]) for k in near)
     return tuple(events)
 
 
@@ -299,20 +320,22 @@ def _monitored(
     )
 
 
-def _truth(
-    recipe: Recipe, scene: Scene, system: System, kit: Kit, metric: str
-) -> dict[str, Any]:
+def _truth(recipe: Recipe, scene: Scene, system: System, kit: Kit, metric: str) -> dict[str, Any]:
     records = [_record(t, kit) for t in scene.truths]
     main, *rest = records
     tags = [*recipe.tags, *(["two_causes"] if rest else [])]
-    tags += [f"no_{part}" for part in ("model", "labels", "timestamps", "ids") if part not in kit.names()]
+    tags += [
+        f"no_{part}" for part in ("model", "labels", "timestamps", "ids") if part not in kit.names()
+    ]
     if not (kit.parity or kit.golden or kit.audit):
         tags.append("no_probes")
     return {
         **main,
         "null": main["mode"] in _NULLS,
         "second": rest[0] if rest else None,
-        "identifiable": not main["also"],
+        "identifiable": all(
+            set(r["also"]) <= set(t.also) for r, t in zip(records, scene.truths, strict=True)
+        ),
         "dataset": system.data.name,
         "model": system.trainer.kind,
         "metric": metric,
@@ -329,10 +352,12 @@ def _record(truth: Any, kit: Kit) -> dict[str, Any]:
         also += truth.without_parity
     if not kit.golden:
         also += truth.without_golden
+    if not (kit.model and kit.previous):
+        also += truth.without_model
     accepted: Iterable[tuple[str, tuple[str, ...]]] = truth.accepted
     return {
         "mode": truth.mode,
-        "also": sorted(set(also)),
+        "also": sorted(set(also) - {truth.mode}),
         "subject": {"kind": truth.kind, "names": list(truth.names)},
         "accepted": [{"kind": k, "names": list(names)} for k, names in accepted],
         "onset": truth.onset,

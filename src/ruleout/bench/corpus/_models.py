@@ -81,8 +81,12 @@ class Trainer:
         features = (*self.data.numeric, *self.data.categorical)
         if not features:
             return lambda frame: np.full((frame.height, len(self.data.classes)), np.nan)
-        return _boosted(self.data, self.data.frame, features, stem, None, early=False)[1]
+        fitter = _clocked if "datetime" in self.data.hours.values() else _boosted
+        return fitter(self.data, self.data.frame, features, stem, None, early=False)[1]
 
+
+_WORDS: dict[str, Any] = {"token_pattern": "[a-zA-Z0-9]+", "min_df": 2, "lowercase": False}
+"""Case is folded before: the runtime's own folding needs a locale that machines may lack."""
 
 _Fit = tuple[Path | None, Callable[[pl.DataFrame], NDArray[np.float64]]]
 
@@ -158,7 +162,8 @@ def _xgboost(
     features: Sequence[str],
     stem: Path,
     weight: NDArray[np.float64] | None,
-    early: bool,  # noqa: FBT001 - one signature for all fitters
+    *,
+    early: bool,
 ) -> _Fit:
     xgboost = need("xgboost", extra="xgboost")
     path = stem.with_suffix(".json")
@@ -220,7 +225,7 @@ def _pipeline(data: DataSet, features: Sequence[str], kind: str, *, early: bool)
     compose = need("sklearn.compose", extra="sklearn")
     if kind == "text":
         words = need("sklearn.feature_extraction.text", extra="sklearn")
-        vector = words.TfidfVectorizer(token_pattern="[a-zA-Z0-9]+", min_df=2, lowercase=False)
+        vector = words.TfidfVectorizer(**_WORDS)
         model = _estimator("linear", data, early=early)
         model.C = 1e-3 if early else 20.0
         return pipe.Pipeline([("words", vector), ("model", model)])
@@ -241,8 +246,8 @@ def _onnx(
     features: Sequence[str],
     stem: Path,
     weight: NDArray[np.float64] | None,
-    kind: str,
     *,
+    kind: str,
     early: bool,
 ) -> _Fit:
     """Fit a scikit-learn pipeline and ship it as ONNX with one input a column (or one matrix)."""
@@ -319,16 +324,27 @@ def _session(
 
 
 def _thumbnails(data: DataSet, frame: pl.DataFrame) -> NDArray[np.float64]:
-    """Small colour pictures and edges (n, p) of the encoded images."""
+    """Small colour pictures and histograms of edge directions (n, 768) of the encoded images."""
     image = need("PIL.Image", extra="images")
     rows = []
     for value in frame[str(data.image)].to_list():
         picture = image.open(io.BytesIO(value)).convert("RGB")
-        small = np.asarray(picture.resize((14, 14)), dtype=np.float64) / 255.0
-        grey = np.asarray(picture.convert("L").resize((28, 28)), dtype=np.float64) / 255.0
-        edges = np.abs(np.diff(grey, axis=0))[:, :27] + np.abs(np.diff(grey, axis=1))[:27]
-        rows.append(np.concatenate([small.ravel(), edges.ravel()]))
+        small = np.asarray(picture.resize((8, 8)), dtype=np.float64) / 255.0
+        grey = np.asarray(picture.convert("L").resize((64, 64)), dtype=np.float64) / 255.0
+        rows.append(np.concatenate([small.ravel(), _directions(grey)]))
     return np.array(rows)
+
+
+def _directions(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Histograms of edge directions in 8 by 8 cells (Dalal and Triggs, 2005), unit length each."""
+    down, right = np.gradient(grey)
+    size = np.hypot(down, right)
+    bins = ((np.arctan2(down, right) % np.pi) / np.pi * 9).astype(int) % 9
+    found = np.zeros((8, 8, 9))
+    cell = np.arange(64) // 8
+    np.add.at(found, (cell[:, None], cell[None, :], bins), size)
+    lengths = np.sqrt((found**2).sum(axis=2, keepdims=True)) + 0.1
+    return np.asarray((found / lengths).ravel())
 
 
 def _plain(
@@ -362,13 +378,35 @@ def _vectors(data: DataSet) -> Callable[[pl.DataFrame], NDArray[np.float64]]:
     return lambda rows: np.array(rows[str(data.embedding)].to_list(), dtype=np.float64)
 
 
+def _clocked(
+    data: DataSet,
+    frame: pl.DataFrame,
+    features: Sequence[str],
+    stem: Path,
+    weight: NDArray[np.float64] | None,
+    *,
+    early: bool,
+) -> _Fit:
+    """A service that reads hours from datetimes itself: nothing of it is shipped."""
+    own = [n for n in features if n not in data.hours]
+    hours = [f"hour_of_{n}" for n in features if n in data.hours]
+
+    def read(rows: pl.DataFrame) -> pl.DataFrame:
+        made = [pl.col(n).dt.hour().cast(pl.Int64).alias(f"hour_of_{n}") for n in data.hours]
+        return rows.with_columns(made)
+
+    inner = _boosted(data, read(frame), [*own, *hours], stem, weight, early=early)[1]
+    return None, lambda rows: inner(read(rows))
+
+
 _FITTERS: dict[str, Callable[..., _Fit]] = {
     "boosted": lambda d, f, n, s, w, e: _boosted(d, f, n, s, w, early=e),
-    "xgboost": _xgboost,
-    "linear": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, "linear", early=e),
-    "forest": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, "forest", early=e),
-    "neural": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, "neural", early=e),
-    "text": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, "text", early=e),
+    "xgboost": lambda d, f, n, s, w, e: _xgboost(d, f, n, s, w, early=e),
+    "linear": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, kind="linear", early=e),
+    "forest": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, kind="forest", early=e),
+    "neural": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, kind="neural", early=e),
+    "clocked": lambda d, f, n, s, w, e: _clocked(d, f, n, s, w, early=e),
+    "text": lambda d, f, n, s, w, e: _onnx(d, f, n, s, w, kind="text", early=e),
     "image": lambda d, f, _n, _s, w, e: _plain(d, f, w, lambda r: _thumbnails(d, r), early=e),
     "vector": lambda d, f, _n, _s, w, e: _plain(d, f, w, _vectors(d), early=e),
 }

@@ -23,6 +23,8 @@ _TABLES = (
     "card_fraud",
     "delivery",
     "sensor_line",
+    "parcels",
+    "credit_lines",
 )
 _SMALL = ("digits", "breast_cancer", "wine")
 _ONLY: Mapping[str, tuple[str, ...]] = {
@@ -30,8 +32,14 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
     "tokenizer_mismatch": _TEXT,
     "context_truncation": _TEXT,
     "embedding_mismatch": ("intent_embeddings",),
-    "time_shift": ("bike_sharing", "card_fraud", "delivery"),
-    "category_recode": ("adult", "synthetic_car_loan", "acs_employment_ma", "delivery", "sensor_line"),
+    "time_shift": ("bike_sharing", "card_fraud", "delivery", "parcels"),
+    "category_recode": (
+        "adult",
+        "synthetic_car_loan",
+        "acs_employment_ma",
+        "delivery",
+        "sensor_line",
+    ),
 }
 _ANYWHERE = frozenset(
     {
@@ -139,7 +147,7 @@ def draw_schedule(mode: str, base: Base, rng: np.random.Generator) -> Schedule:
     u = rng.random()
     late = float(rng.uniform(0.15, 0.6))
     if mode in _OWN_PLACE:
-        return Schedule() if u < 0.6 or mode in {"immature_labels"} else Schedule(onset=late)
+        return Schedule() if u < 0.6 or mode == "immature_labels" else Schedule(onset=late)
     if u < 0.45:
         return Schedule()
     if u < 0.75:

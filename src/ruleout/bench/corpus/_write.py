@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import yaml
+from numpy.typing import NDArray
 
 from ruleout.bench.corpus._metrics import LOWER_IS_BETTER
 from ruleout.prevention.inject import Answers, Event, Scene
@@ -57,8 +58,9 @@ class Written:
     metric: str
     noise: tuple[Event, ...] = ()
     telemetry: pl.DataFrame | None = None
-    extra_segments: tuple[str, ...] = ()
-    direction_only: bool = False
+    segments: tuple[str, ...] = ()
+    one_table: bool = False
+    """Write both windows into one table, told apart by their times."""
 
 
 def title(scene: Scene, metric: str, rng: np.random.Generator) -> str:
@@ -105,7 +107,9 @@ def current_table(scene: Scene, answers: Answers, kit: Kit) -> pl.DataFrame:
     if scene.unlogged is not None:
         lost = pl.Series(scene.unlogged)
         names = [c for c in frame.columns if c in {"prediction", "score"} or c.startswith("p_")]
-        frame = frame.with_columns([pl.when(lost).then(None).otherwise(pl.col(c)).alias(c) for c in names])
+        frame = frame.with_columns(
+            [pl.when(lost).then(None).otherwise(pl.col(c)).alias(c) for c in names]
+        )
     if scene.available is not None:
         stamps = pl.Series("label_final_at", (scene.available * 1e6).astype(np.int64))
         frame = frame.with_columns(stamps.cast(pl.Datetime("us", "UTC")))
@@ -138,20 +142,23 @@ def _stripped(scene: Scene, frame: pl.DataFrame, kit: Kit) -> pl.DataFrame:
     return frame
 
 
-def _golden_score(answers: Answers, reference: Answers) -> np.ndarray[Any, Any]:
+def _golden_score(answers: Answers, reference: Answers) -> NDArray[np.float64]:
     """One number a row (n,): P(positive), or P(the class expected), or the value."""
     if answers.chances is None or reference.chances is None:
         return answers.decision.astype(np.float64)
     if answers.chances.shape[1] == 2:
         return answers.chances[:, 1]
     rows = np.arange(len(reference.decision))
-    return answers.chances[rows, reference.decision]
+    picked: NDArray[np.float64] = answers.chances[rows, reference.decision]
+    return picked
 
 
 def golden_table(scene: Scene, rng: np.random.Generator, n: int = 400) -> pl.DataFrame:
     """Fixed inputs, the scores stored for them, and what the fleet answers now."""
     base = scene.base
-    rows = np.sort(rng.choice(scene.reference.height, size=min(n, scene.reference.height), replace=False))
+    rows = np.sort(
+        rng.choice(scene.reference.height, size=min(n, scene.reference.height), replace=False)
+    )
     inputs = scene.reference[rows]
     # Each golden row goes to a replica as a recent request did.
     recent = rng.integers(int(scene.seen.height * 0.8), scene.seen.height, size=len(rows))
@@ -193,6 +200,7 @@ def write_incident(
     answers: tuple[Answers, Answers],
     written: Written,
     kit: Kit,
+    *,
     folder: Path,
     rng: np.random.Generator,
 ) -> None:
@@ -204,8 +212,6 @@ def write_incident(
         current = current.with_columns(
             pl.lit(None, dtype=current[scene.base.target].dtype).alias(scene.base.target)
         )
-    reference.write_parquet(folder / "reference.parquet")
-    current.write_parquet(folder / "current.parquet")
     document: dict[str, Any] = {
         "version": 1,
         "title": title(scene, written.metric, rng),
@@ -216,12 +222,16 @@ def write_incident(
         },
         "data": _data(scene, current, written, kit),
     }
+    _tables(scene, reference, current, written=written, folder=folder, document=document)
     _models(scene, kit, folder, document)
     _probes(scene, kit, folder, document, rng)
     _changes(scene, written, kit, folder, document)
     if written.telemetry is not None:
         written.telemetry.write_parquet(folder / "metrics.parquet")
-        document["telemetry"] = {"metrics": "metrics.parquet", "kpis": [f"monitored_{written.metric}"]}
+        document["telemetry"] = {
+            "metrics": "metrics.parquet",
+            "kpis": [f"monitored_{written.metric}"],
+        }
     (folder / "incident.yaml").write_text(
         yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
@@ -248,8 +258,7 @@ def _data(scene: Scene, current: pl.DataFrame, written: Written, kit: Kit) -> di
     ]
     roles["categorical"] = [c for c in base.categorical if c in current.columns]
     roles.update({k: v for k, v in media.items() if v})
-    segments = [*base.segments, base.key, *written.extra_segments]
-    roles["segments"] = [c for c in (*segments, "arm", "exploration") if c in current.columns]
+    roles["segments"] = [c for c in written.segments if c in current.columns]
     if "label_final_at" in current.columns:
         roles["label_available_at"] = "label_final_at"
     empty = {k for k, v in roles.items() if v is None or v == []}
@@ -261,6 +270,34 @@ def _data(scene: Scene, current: pl.DataFrame, written: Written, kit: Kit) -> di
     if kit.lineage and base.sources:
         spec["sources"] = {k: list(v) for k, v in base.sources.items()}
     return spec
+
+
+def _tables(
+    scene: Scene,
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    *,
+    written: Written,
+    folder: Path,
+    document: dict[str, Any],
+) -> None:
+    if not written.one_table:
+        reference.write_parquet(folder / "reference.parquet")
+        current.write_parquet(folder / "current.parquet")
+        return
+    both = pl.concat([reference, current], how="diagonal_relaxed")
+    both.write_parquet(folder / "requests.parquet")
+    base = scene.base
+    marks = [
+        float(base.seconds(scene.reference).min()),
+        float(base.seconds(scene.seen).min()),
+        float(base.seconds(scene.seen).max()) + 1.0,
+    ]
+    document["windows"] = {
+        "reference": [_stamp(marks[0] - 1.0), _stamp(marks[1] - 1.0)],
+        "current": [_stamp(marks[1] - 1.0), _stamp(marks[2])],
+    }
+    document["data"].update(reference="requests.parquet", current="requests.parquet")
 
 
 def _models(scene: Scene, kit: Kit, folder: Path, document: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from ruleout.prevention.inject import (
     _categories,
+    _fleet,
     _freshness,
     _labels,
     _missing,
@@ -12,8 +13,8 @@ from ruleout.prevention.inject import (
     _world,
 )
 from ruleout.prevention.inject._registry import (
-    CannotInject,
     Dosage,
+    InjectionError,
     Injector,
     Registered,
     inject,
@@ -25,6 +26,7 @@ from ruleout.prevention.inject._schedule import Schedule
 
 FAMILIES = (
     _categories,
+    _fleet,
     _freshness,
     _labels,
     _missing,
@@ -40,9 +42,9 @@ __all__ = [
     "FAMILIES",
     "Answers",
     "Base",
-    "CannotInject",
     "Dosage",
     "Event",
+    "InjectionError",
     "Injector",
     "Model",
     "Registered",

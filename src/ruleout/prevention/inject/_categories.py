@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.prevention.inject._choose import blend, levels, pick_feature, start
-from ruleout.prevention.inject._registry import CannotInject, Dosage, injector
+from ruleout.prevention.inject._registry import Dosage, InjectionError, injector
 from ruleout.prevention.inject._scene import Scene, Truth
 from ruleout.prevention.inject._world import draw_labels
 
@@ -32,7 +32,7 @@ def category_recode(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> S
     new = text.replace(list(mapping), list(mapping.values()))
     new = new == "true" if old.dtype == pl.Boolean else new.cast(old.dtype)
     if bool((new == old).fill_null(value=True).all()):
-        raise CannotInject(f"{variant} leaves {name!r} as it is; choose another target")
+        raise InjectionError(f"{variant} leaves {name!r} as it is; choose another target")
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
     return scene.see({name: blend(old, new, mask)}).blame(
         Truth("category_recode", "feature", (name,), onset=start(scene, dosage), notes=variant)
@@ -88,7 +88,7 @@ def _new_class(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     del strange
     name = f"{scene.base.classes[0]}_new" if isinstance(scene.base.classes[0], str) else None
     if name is None:
-        raise CannotInject("classes are numbers; a new class needs a name")
+        raise InjectionError("classes are numbers; a new class needs a name")
     mask &= rng.random(len(mask)) < 0.1 + 0.3 * dosage.dose
     old = scene.world[scene.base.target]
     labels = blend(old, pl.Series(old.name, [name] * old.len()), mask)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout.prevention.inject._registry import CannotInject, Dosage
+from ruleout.prevention.inject._registry import Dosage, InjectionError
 from ruleout.prevention.inject._scene import Mask, Scene
 
 
@@ -19,13 +18,13 @@ def pick_feature(
     """Choose the target, or a feature that matters among `among`.
 
     Raises:
-        CannotInject: when the system has no such feature.
+        InjectionError: when the system has no such feature.
     """
     if dosage.target:
         return dosage.target[0]
     names = [n for n in among if n in scene.inputs]
     if not names:
-        raise CannotInject(f"{scene.base.name} has no {what} feature to hit; name a target")
+        raise InjectionError(f"{scene.base.name} has no {what} feature to hit; name a target")
     weight = np.array([max(scene.base.importance.get(n, 0.0), 0.0) for n in names])
     weight = weight**1.5 + 1e-4 * max(weight.max(), 1e-9)
     return str(names[int(rng.choice(len(names), p=weight / weight.sum()))])
@@ -65,11 +64,17 @@ def levels(frame: pl.DataFrame, name: str) -> list[str]:
     return [str(v) for v in counted["v"].to_list()]
 
 
+def grown_set(text: pl.Series, order: Iterable[str], share: float) -> Mask:
+    """Rows (n,) of the first values of `order` that together make up at least `share`."""
+    chosen: list[str] = []
+    for value in order:
+        chosen.append(value)
+        if text.is_in(chosen).sum() >= share * text.len():
+            break
+    found: Mask = text.is_in(chosen).fill_null(value=False).to_numpy()
+    return found
+
+
 def start(scene: Scene, dosage: Dosage) -> float | None:
     """Epoch seconds at which the fault begins."""
     return dosage.schedule.start(scene.base, scene.seen)
-
-
-def blank(series: pl.Series, rng_key: str = "") -> int:
-    """A stable small number from a column's name, to vary choices by column."""
-    return zlib.crc32((series.name + rng_key).encode()) % 997

@@ -55,9 +55,7 @@ def _old_rows(
         first = int(np.argmax(mask))
         return np.full(n, first, dtype=np.int64)
     keys = scene.seen[scene.base.key]
-    before = (
-        pl.DataFrame({"k": keys, "i": here}).select(pl.col("i").shift(1).over("k")).to_series()
-    )
+    before = pl.DataFrame({"k": keys, "i": here}).select(pl.col("i").shift(1).over("k")).to_series()
     # An entity without an earlier visit gets what the store holds for its neighbour in the cache.
     return before.fill_null(pl.Series(np.maximum(here - 50, 0))).to_numpy().astype(np.int64)
 
@@ -83,7 +81,12 @@ def join_fanout(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene
             "join_fanout",
             "pipeline",
             (),
-            accepted=(("feature", (scene.base.id,)), ("source", ()), ("segment", (column, *values[:20])), ("none", ())),
+            accepted=(
+                ("feature", (scene.base.id,)),
+                ("source", ()),
+                ("segment", (column, *values[:20])),
+                ("none", ()),
+            ),
             onset=start(scene, dosage),
             notes=f"{column} in {', '.join(values[:20])}",
         )

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout.prevention.inject._choose import blend, start
+from ruleout.prevention.inject._choose import blend, grown_set, start
 from ruleout.prevention.inject._registry import Dosage, injector
 from ruleout.prevention.inject._scene import Event, Mask, Scene, Truth
 
@@ -60,7 +60,6 @@ def corrupted_labels(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
     """Let one label pipeline write swapped classes (or labels in another unit)."""
     base, old = scene.base, scene.recorded
     mask = dosage.schedule.mask(base, scene.seen, rng)
-    names = [(base.target)]
     if dosage.variant == "slice" and base.segments:
         mask &= _some_values(scene, rng, dosage.dose)
     elif dosage.variant == "polarity":
@@ -88,7 +87,7 @@ def corrupted_labels(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
             Truth(
                 "corrupted_labels",
                 "label",
-                tuple(names),
+                (base.target,),
                 accepted=(("source", ("label-pipeline",)), ("segment", base.segments)),
                 without_audit=("concept_drift", "label_noise", "evaluation_bug"),
                 onset=at,
@@ -103,13 +102,7 @@ def _some_values(scene: Scene, rng: np.random.Generator, dose: float) -> Mask:
     text = scene.seen[column].cast(pl.String)
     values = sorted(v for v in text.unique().to_list() if v is not None)
     rng.shuffle(values)
-    chosen: list[str] = []
-    for value in values:
-        chosen.append(value)
-        if float(text.is_in(chosen).mean() or 0.0) >= 0.2 + 0.5 * dose:
-            break
-    found: Mask = text.is_in(chosen).fill_null(value=False).to_numpy()
-    return found
+    return grown_set(text, values, 0.2 + 0.5 * dose)
 
 
 @injector("evaluation_bug", variants=("lag", "batch"))

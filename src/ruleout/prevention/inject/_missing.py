@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.prevention.inject._choose import blend, pick_feature, start
-from ruleout.prevention.inject._registry import CannotInject, Dosage, injector
+from ruleout.prevention.inject._registry import Dosage, InjectionError, injector
 from ruleout.prevention.inject._scene import Event, Mask, Scene, Truth
 
 
@@ -41,9 +41,7 @@ def _columns_of_source(scene: Scene, rng: np.random.Generator, dosage: Dosage) -
         scene, rng, dosage, (*scene.base.numeric, *scene.base.categorical), "tabular"
     )
     together = [
-        n
-        for n in scene.base.source_of(first)[1]
-        if n in scene.inputs and n not in scene.base.hours
+        n for n in scene.base.source_of(first)[1] if n in scene.inputs and n not in scene.base.hours
     ]
     whole_source = rng.random() < 0.5
     return together if whole_source and first in together else [first]
@@ -71,8 +69,8 @@ def _sentinel(old: pl.Series, how: str) -> Any:
     if how == "mode" or (how == "median" and not old.dtype.is_numeric()):
         return common[0] if common.len() else None
     if how == "median":
-        middle = old.cast(pl.Float64).median()
-        return int(middle) if old.dtype.is_integer() and middle is not None else middle
+        middle = float(np.nanmedian(old.drop_nulls().cast(pl.Float64).to_numpy()))
+        return int(middle) if old.dtype.is_integer() else middle
     if old.dtype == pl.Boolean:
         return False
     if old.dtype == pl.String:
@@ -88,15 +86,20 @@ def join_loss(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     shapes = keys.str.extract(r"^([A-Za-z]+)", 1).fill_null("")
     kinds = sorted(shapes.unique().to_list())
     if len(kinds) < 2:
-        raise CannotInject(f"all keys in {scene.base.key!r} have one format; a join cannot lose some")
+        raise InjectionError(
+            f"all keys in {scene.base.key!r} have one format; a join cannot lose some"
+        )
     names = _columns_of_source(scene, rng, dosage)
     names = [n for n in scene.base.source_of(names[0])[1] if n in scene.inputs] or names
     lost = sorted(
-        kinds, key=lambda k: -float((shapes == k).mean() or 0.0)  # the commonest formats first
+        kinds,
+        key=lambda k: -float((shapes == k).mean() or 0.0),  # the commonest formats first
     )[: max(1, round(dosage.dose * (len(kinds) - 1)))]
     mask = dosage.schedule.mask(scene.base, scene.seen, rng) & shapes.is_in(lost).to_numpy()
     how = "null" if dosage.variant == "null" else "mode"
-    moved = {n: _filled(scene, n, mask, how if how == "null" else _default(scene, n)) for n in names}
+    moved = {
+        n: _filled(scene, n, mask, how if how == "null" else _default(scene, n)) for n in names
+    }
     source, columns = scene.base.source_of(names[0])
     return scene.see(moved).blame(
         Truth(
@@ -121,7 +124,7 @@ def schema_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sce
         scene, rng, dosage, (*scene.base.numeric, *scene.base.categorical), "tabular"
     )
     if name in scene.base.hours:
-        raise CannotInject(f"{name!r} is a clock column; choose another target")
+        raise InjectionError(f"{name!r} is a clock column; choose another target")
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
     old = scene.seen[name]
     moved = {name: _filled(scene, name, mask, "null")}
@@ -176,7 +179,7 @@ def fallback_overload(scene: Scene, rng: np.random.Generator, dosage: Dosage) ->
     if dosage.variant == "default_features":
         names = [n for n in scene.inputs if n in scene.base.numeric and n not in scene.base.hours]
         if not names:
-            raise CannotInject(f"{scene.base.name} has no numeric features to default")
+            raise InjectionError(f"{scene.base.name} has no numeric features to default")
         moved = {n: _filled(scene, n, mask, "median") for n in names}
         return scene.see(moved).log(event).blame(truth)
     answer = constant_answer(scene, rng, popular=dosage.variant == "popular")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ruleout._errors import need
 from ruleout.prevention.inject._choose import blend, start
-from ruleout.prevention.inject._registry import CannotInject, Dosage, injector
+from ruleout.prevention.inject._registry import Dosage, InjectionError, injector
 from ruleout.prevention.inject._scene import Answers, Event, Scene, Truth
 
 _Pixels = NDArray[np.float64]
@@ -52,7 +52,7 @@ def image_preprocessing(scene: Scene, rng: np.random.Generator, dosage: Dosage) 
     """Prepare pixels in another way than in training."""
     name = scene.base.image
     if name is None:
-        raise CannotInject(f"{scene.base.name} has no image column")
+        raise InjectionError(f"{scene.base.name} has no image column")
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
     change = _PREPROCESS[str(dosage.variant)]
     old = scene.seen[name].to_list()
@@ -93,7 +93,7 @@ def _encode(pixels: _Pixels) -> bytes:
 
 def _text(scene: Scene) -> str:
     if scene.base.text is None:
-        raise CannotInject(f"{scene.base.name} has no text column")
+        raise InjectionError(f"{scene.base.name} has no text column")
     return scene.base.text
 
 
@@ -192,7 +192,7 @@ def embedding_mismatch(scene: Scene, rng: np.random.Generator, dosage: Dosage) -
     """Encode with another encoder than the index and the model were built with."""
     name = scene.base.embedding
     if name is None:
-        raise CannotInject(f"{scene.base.name} has no embedding column")
+        raise InjectionError(f"{scene.base.name} has no embedding column")
     x = np.array(scene.seen[name].to_list(), dtype=np.float64)
     width = x.shape[1]
     if dosage.variant == "permuted":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ruleout.prevention.inject._scene import Base, Scene
 from ruleout.prevention.inject._schedule import Schedule
 
 
-class CannotInject(RuleoutError):
+class InjectionError(RuleoutError):
     """This system has nothing that the fault could hit, such as no clock for a time shift."""
 
 
@@ -93,7 +93,7 @@ def inject(
         variant: one of the injector's variants; default: drawn.
 
     Raises:
-        CannotInject: when the mode has no injector, the dose is outside [0, 1] or the system has
+        InjectionError: when the mode has no injector, the dose is outside [0, 1] or the system has
             nothing that the fault could hit.
     """
     scene = Scene.of(system) if isinstance(system, Base) else system
@@ -101,24 +101,12 @@ def inject(
     if known is None:
         near = difflib.get_close_matches(mode, _INJECTORS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise CannotInject(f"no injector for failure mode {mode!r}{hint}")
+        raise InjectionError(f"no injector for failure mode {mode!r}{hint}")
     if not 0.0 <= dose <= 1.0:
-        raise CannotInject(f"dose is {dose}; it must lie in [0, 1]")
+        raise InjectionError(f"dose is {dose}; it must lie in [0, 1]")
     if variant is not None and variant not in known.variants:
-        raise CannotInject(f"{mode} has no variant {variant!r}; choose from {known.variants}")
+        raise InjectionError(f"{mode} has no variant {variant!r}; choose from {known.variants}")
     if dose == 0.0:
         return scene
-    options = _options(known, rng, dose, target, schedule, variant)
-    return known.inject(scene, rng, options)
-
-
-def _options(
-    known: Registered,
-    rng: np.random.Generator,
-    dose: float,
-    target: tuple[str, ...],
-    schedule: Schedule | None,
-    variant: str | None,
-) -> Dosage:
-    chosen: Any = variant or known.variants[int(rng.integers(len(known.variants)))]
-    return Dosage(dose, target, schedule or Schedule(), str(chosen))
+    chosen = variant or known.variants[int(rng.integers(len(known.variants)))]
+    return known.inject(scene, rng, Dosage(dose, target, schedule or Schedule(), chosen))

@@ -144,7 +144,14 @@ class Truth:
     """... and modes that only an audit of labels would part from it."""
 
     without_parity: tuple[str, ...] = ()
+    """... or recomputed features."""
+
     without_golden: tuple[str, ...] = ()
+    """... or golden inputs."""
+
+    without_model: tuple[str, ...] = ()
+    """... or both artefacts, to be replayed against each other."""
+
     accepted: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Other subjects (kind, names) that name the same thing."""
 
@@ -208,9 +215,7 @@ class Scene:
 
     def see(self, columns: Mapping[str, pl.Series]) -> Scene:
         """Replace columns of what arrived at the model."""
-        return replace(
-            self, seen=self.seen.with_columns([s.alias(n) for n, s in columns.items()])
-        )
+        return replace(self, seen=self.seen.with_columns([s.alias(n) for n, s in columns.items()]))
 
     def take(self, rows: NDArray[np.int64]) -> Scene:
         """Keep (or repeat) current rows by index, in that order."""
@@ -235,9 +240,7 @@ class Scene:
             self, world=self.world.with_columns([s.alias(n) for n, s in columns.items()])
         )
 
-    def serve(
-        self, mask: Mask, answer: Callable[[pl.DataFrame, Answers], Answers]
-    ) -> Scene:
+    def serve(self, mask: Mask, answer: Callable[[pl.DataFrame, Answers], Answers]) -> Scene:
         """Let something else answer the rows of `mask` (n,)."""
         return replace(self, servings=(*self.servings, Serving(mask, answer)))
 

@@ -9,21 +9,24 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout.prevention.inject._choose import levels, pick_feature, start
-from ruleout.prevention.inject._registry import CannotInject, Dosage, injector
-from ruleout.prevention.inject._scene import Answers, Event, Mask, Model, Scene, Truth
+from ruleout.prevention.inject._choose import start
+from ruleout.prevention.inject._registry import Dosage, InjectionError, injector
+from ruleout.prevention.inject._scene import Answers, Event, Model, Scene, Truth
 
-_Chances = NDArray[np.float64]
+Chances = NDArray[np.float64]
+_VERSION_LIKE = ("wrong_version", "bad_retrain", "runtime_numerics", "change_regression")
+"""What all looks like another model where no artefact can be replayed."""
 
 
-def decide(chances: _Chances, threshold: float) -> NDArray[np.int64]:
+def decide(chances: Chances, threshold: float) -> NDArray[np.int64]:
     """Class codes (n,) from probabilities (n, K)."""
     if chances.shape[1] == 2:
         return (chances[:, 1] >= threshold).astype(np.int64)
-    return chances.argmax(axis=1).astype(np.int64)
+    first: NDArray[np.int64] = chances.argmax(axis=1).astype(np.int64)
+    return first
 
 
-def remap(model: Model, change: Callable[[_Chances], _Chances]) -> Callable[..., Answers]:
+def remap(model: Model, change: Callable[[Chances], Chances]) -> Callable[..., Answers]:
     """An answer with changed probabilities, decided by the model's own policy."""
 
     def answer(_seen: pl.DataFrame, given: Answers) -> Answers:
@@ -58,14 +61,14 @@ def constant_answer(
     return answer
 
 
-def _older(scene: Scene, rng: np.random.Generator, dose: float) -> Model:
+def older_model(scene: Scene, rng: np.random.Generator, dose: float) -> Model:
     """An earlier artefact, the weaker the larger the dose: fewer features, less training."""
     base = scene.base
     ranked = sorted(base.features, key=lambda n: (-base.importance.get(n, 0.0), n))
     dropped = max(1, round(dose * len(ranked) / 2))
     keep = [n for n in base.features if n not in ranked[:dropped]]
     if len(keep) < 2:
-        raise CannotInject(f"{base.name} has too few features for a weaker earlier model")
+        raise InjectionError(f"{base.name} has too few features for a weaker earlier model")
     del rng
     name = f"older-{round(dose * 100)}"
     return base.fit(base.train, name=name, version="6", features=tuple(keep), size=0.3)
@@ -74,7 +77,7 @@ def _older(scene: Scene, rng: np.random.Generator, dose: float) -> Model:
 @injector("wrong_version")
 def wrong_version(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Let another artefact answer than the registry says."""
-    other = _older(scene, rng, dosage.dose)
+    other = older_model(scene, rng, dosage.dose)
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
     at = start(scene, dosage) or 0.0
     event = Event(at - 30.0, "deploy", "scorer", "Restart scorer pods from image cache")
@@ -87,36 +90,7 @@ def wrong_version(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sce
                 "wrong_version",
                 "model",
                 (other.version, scene.model.version, "current", "previous"),
-                onset=at,
-            )
-        )
-    )
-
-
-@injector("mixed_versions")
-def mixed_versions(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
-    """Leave some hosts on another artefact than the rest."""
-    base = scene.base
-    other = _older(scene, rng, max(dosage.dose, 0.5))
-    hosts = levels(scene.seen, base.host)
-    if len(hosts) < 2:
-        raise CannotInject(f"{base.host!r} holds one host; a fleet needs two")
-    count = min(len(hosts) - 1, max(2, round(dosage.dose * len(hosts) * 0.7)))
-    picked = tuple(sorted(str(h) for h in rng.choice(hosts, size=count, replace=False)))
-    schedule = replace(dosage.schedule, column=base.host, values=picked)
-    mask = schedule.mask(base, scene.seen, rng)
-    at = start(scene, dosage) or 0.0
-    event = Event(at - 30.0, "deploy", "scorer", f"Roll out model {scene.model.version}")
-    return (
-        replace(scene, previous=other)
-        .serve(mask, lambda seen, _given: other.answer(seen))
-        .log(event)
-        .blame(
-            Truth(
-                "mixed_versions",
-                "host",
-                picked,
-                accepted=(("segment", (base.host,)), ("segment", picked), ("model", ())),
+                without_model=_VERSION_LIKE,
                 onset=at,
             )
         )
@@ -128,10 +102,15 @@ def runtime_numerics(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
     """Compute scores with too few bits: a coarse grid everywhere, or rare large errors."""
     rare = dosage.variant == "rare_large"
     seed = int(rng.integers(2**32))
-    scale = float(np.nanstd(scene.reference[scene.base.target].cast(pl.Float64, strict=False)
-                            .to_numpy())) if not scene.base.classes else 1.0
+    scale = (
+        float(
+            np.nanstd(scene.reference[scene.base.target].cast(pl.Float64, strict=False).to_numpy())
+        )
+        if not scene.base.classes
+        else 1.0
+    )
 
-    def change(chances: _Chances) -> _Chances:
+    def change(chances: Chances) -> Chances:
         noise = np.random.default_rng(seed)
         logits = chances if chances.shape[1] == 1 else np.log(np.clip(chances, 1e-6, 1.0))
         if rare:
@@ -145,7 +124,7 @@ def runtime_numerics(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
         if chances.shape[1] == 1:
             return logits
         grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares: _Chances = grown / grown.sum(axis=1, keepdims=True)
+        shares: Chances = grown / grown.sum(axis=1, keepdims=True)
         return shares
 
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
@@ -161,6 +140,7 @@ def runtime_numerics(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
                 (scene.model.version, "current"),
                 accepted=(("none", ()), ("pipeline", ())),
                 without_golden=("wrong_version",),
+                without_model=_VERSION_LIKE,
                 onset=at,
                 notes=str(dosage.variant),
             )
@@ -172,9 +152,13 @@ def runtime_numerics(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
 def threshold_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Decide at another threshold; scores stay as they were."""
     if scene.base.task != "binary":
-        raise CannotInject("only a binary decision has a threshold to change")
+        raise InjectionError("only a binary decision has a threshold to change")
     old = scene.model.threshold
-    new = old + (0.98 - old) * dosage.dose if dosage.variant == "up" else old * (1 - dosage.dose * 0.97)
+    new = (
+        old + (0.98 - old) * dosage.dose
+        if dosage.variant == "up"
+        else old * (1 - dosage.dose * 0.97)
+    )
 
     def answer(_seen: pl.DataFrame, given: Answers) -> Answers:
         if given.chances is None:
@@ -204,7 +188,7 @@ def threshold_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
 def calibration_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Put another monotone map behind the scores; decisions follow the new scores."""
     if not scene.base.classes:
-        raise CannotInject("a regression's answers have no calibration map")
+        raise InjectionError("a regression's answers have no calibration map")
     sharpen = 1.0 + 4.0 * dosage.dose if rng.random() < 0.5 else 1.0 / (1.0 + 5.0 * dosage.dose)
     shift = (-1.0 if rng.random() < 0.5 else 1.0) * (0.5 + 2.5 * dosage.dose)
     if dosage.variant == "temperature":
@@ -212,12 +196,12 @@ def calibration_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) -
     else:
         sharpen = 1.0
 
-    def change(chances: _Chances) -> _Chances:
+    def change(chances: Chances) -> Chances:
         logits = np.log(np.clip(chances, 1e-9, 1.0)) * sharpen
         if chances.shape[1] == 2:
             logits[:, 1] += shift
         grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares: _Chances = grown / grown.sum(axis=1, keepdims=True)
+        shares: Chances = grown / grown.sum(axis=1, keepdims=True)
         return shares
 
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
@@ -232,6 +216,7 @@ def calibration_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) -
                 "model",
                 (scene.model.version, "current"),
                 accepted=(("none", ()), ("pipeline", ())),
+                without_model=("class_weight_change",),
                 onset=at,
                 notes=f"slope {sharpen:.2f}, shift {shift:.2f}",
             )
@@ -244,7 +229,7 @@ def class_map_mismatch(scene: Scene, rng: np.random.Generator, dosage: Dosage) -
     """Name the output indices by another order of the classes."""
     k = len(scene.base.classes)
     if k < 2:
-        raise CannotInject("a regression has no class names to mix up")
+        raise InjectionError("a regression has no class names to mix up")
     table = np.arange(k)
     if k == 2:
         table = table[::-1]
@@ -283,152 +268,3 @@ def class_map_mismatch(scene: Scene, rng: np.random.Generator, dosage: Dosage) -
             )
         )
     )
-
-
-@injector("hardware_fault", variants=("noise", "stuck", "shuffle"))
-def hardware_fault(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
-    """Let one host answer garbage."""
-    base = scene.base
-    hosts = levels(scene.seen, base.host)
-    bad = str(hosts[int(rng.integers(len(hosts)))])
-    schedule = replace(dosage.schedule, column=base.host, values=(bad,))
-    mask = schedule.mask(base, scene.seen, rng)
-    seed = int(rng.integers(2**32))
-
-    def change(chances: _Chances) -> _Chances:
-        noise = np.random.default_rng(seed)
-        if dosage.variant == "shuffle":
-            return chances[noise.permutation(len(chances))]
-        if chances.shape[1] == 1:
-            wrong = noise.normal(0.0, 3.0 * float(chances.std() or 1.0), chances.shape)
-        else:
-            wrong = noise.dirichlet(np.full(chances.shape[1], 0.5), size=len(chances))
-        if dosage.variant == "stuck":
-            wrong = np.repeat(wrong[:1], len(chances), axis=0)
-        hit = noise.random(len(chances)) < 0.4 + 0.6 * dosage.dose
-        return np.where(hit[:, None], wrong, chances)
-
-    return scene.serve(mask, remap(scene.model, change)).blame(
-        Truth(
-            "hardware_fault",
-            "host",
-            (bad,),
-            accepted=(("segment", (base.host,)), ("segment", (bad,))),
-            without_golden=("mixed_versions",),
-            onset=start(scene, dosage),
-            notes=str(dosage.variant),
-        )
-    )
-
-
-@injector("change_regression")
-def change_regression(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
-    """Break the answers on the hosts that got one deploy, and only there, from the deploy on."""
-    base = scene.base
-    hosts = levels(scene.seen, base.host)
-    if len(hosts) < 3:
-        raise CannotInject(f"{base.host!r} needs three hosts, so that some were not changed")
-    picked = tuple(sorted(str(h) for h in rng.choice(hosts, size=len(hosts) // 2 + 1, replace=False)))
-    schedule = replace(
-        dosage.schedule, column=base.host, values=picked, onset=max(dosage.schedule.onset, 0.15)
-    )
-    mask = schedule.mask(base, scene.seen, rng)
-    at = schedule.start(base, scene.seen) or 0.0
-    seed = int(rng.integers(2**32))
-
-    def change(chances: _Chances) -> _Chances:
-        noise = np.random.default_rng(seed)
-        hit = noise.random(len(chances)) < 0.2 + 0.6 * dosage.dose
-        other = chances[noise.permutation(len(chances))]
-        return np.where(hit[:, None], other, chances)
-
-    event = Event(
-        at,
-        "deploy",
-        ",".join(picked),
-        "Deploy scorer 4.12: batch requests before scoring",
-        diff="+ answers = zip(batch, scores, strict=False)  # order of the batch",
-    )
-    return (
-        scene.serve(mask, remap(scene.model, change))
-        .log(event)
-        .blame(
-            Truth(
-                "change_regression",
-                "change",
-                ("scorer",),
-                also=("mixed_versions",),
-                accepted=(("host", picked), ("segment", (base.host,)), ("none", ()), ("model", ())),
-                onset=at,
-            )
-        )
-    )
-
-
-@injector("experiment_misassignment")
-def experiment_misassignment(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
-    """Send the wrong users to the challenger: shares off plan, arms unlike before exposure."""
-    base = scene.base
-    other = _older(scene, rng, max(dosage.dose, 0.5))
-    n = scene.seen.height
-    planned = pl.Series("arm", np.where(rng.random(scene.reference.height) < 0.5, "B", "A"))
-    name = pick_feature(scene, rng, dosage, (*base.numeric, *base.categorical), "tabular")
-    rank = scene.seen[name].rank("average").fill_null(0).to_numpy() / max(n, 1)
-    lean = 0.5 + 0.45 * dosage.dose + (rank - 0.5) * 0.5
-    mask = dosage.schedule.mask(base, scene.seen, rng)
-    in_b: Mask = np.where(mask, rng.random(n) < lean, rng.random(n) < 0.5)
-    arm = pl.Series("arm", np.where(in_b, "B", "A"))
-    at = start(scene, dosage) or 0.0
-    event = Event(at, "flag", "experiment-service", "Change bucketing salt of experiment")
-    moved = replace(scene, reference=scene.reference.with_columns(planned)).see({"arm": arm})
-    return (
-        replace(moved, world=moved.world.with_columns(arm), previous=other)
-        .serve(in_b & mask, lambda seen, _given: other.answer(seen))
-        .log(event)
-        .blame(
-            Truth(
-                "experiment_misassignment",
-                "segment",
-                ("arm",),
-                accepted=(("segment", ("B",)), ("segment", ("A",)), ("none", ()), ("change", ())),
-                onset=at,
-            )
-        )
-    )
-
-
-@injector("observability_failure", variants=("dropped", "defaulted"))
-def observability_failure(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
-    """Lose the logged answers of some hosts for stretches; users were answered all the same."""
-    base = scene.base
-    hosts = levels(scene.seen, base.host)
-    picked = [str(h) for h in rng.choice(hosts, size=max(1, len(hosts) // 2), replace=False)]
-    mask = dosage.schedule.mask(base, scene.seen, rng)
-    mask &= scene.seen[base.host].cast(pl.String).is_in(picked).to_numpy()
-    mask &= rng.random(len(mask)) < 0.3 + 0.7 * dosage.dose
-    event = Event(
-        (start(scene, dosage) or 0.0) - 10.0, "deploy", "telemetry-agent", "Roll out agent 1.9"
-    )
-    truth = Truth(
-        "observability_failure",
-        "host",
-        tuple(sorted(picked)),
-        also=("monitor_defect",),
-        accepted=(("segment", (base.host,)), ("none", ()), ("pipeline", ()), ("metric", ())),
-        onset=start(scene, dosage),
-        notes=str(dosage.variant),
-    )
-    scene = scene.log(event).blame(truth)
-    if dosage.variant == "dropped":
-        return replace(scene, unlogged=mask)
-    return scene.serve(mask, _zeros(scene))
-
-
-def _zeros(scene: Scene) -> Callable[[pl.DataFrame, Answers], Answers]:
-    def answer(seen: pl.DataFrame, given: Answers) -> Answers:
-        if given.chances is None:
-            return Answers(np.zeros(seen.height))
-        chances = np.zeros_like(given.chances)
-        return Answers(np.zeros(seen.height, dtype=np.int64), chances)
-
-    return answer

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout.prevention.inject._choose import levels, start
-from ruleout.prevention.inject._registry import CannotInject, Dosage, injector
+from ruleout.prevention.inject._registry import Dosage, InjectionError, injector
 from ruleout.prevention.inject._scene import Event, Model, Scene, Truth
 from ruleout.prevention.inject._world import draw_labels
 
@@ -30,7 +30,7 @@ def class_weight_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) 
     """Deploy a retrain with another weight of the positive class."""
     base = scene.base
     if base.task != "binary":
-        raise CannotInject("class weights are changed for a binary task here")
+        raise InjectionError("class weights are changed for a binary task here")
     factor = 1.0 + 30.0 * dosage.dose**2
     factor = factor if dosage.variant == "up" else 1.0 / factor
     positive = (base.train[base.target].cast(pl.String) == str(base.classes[1])).to_numpy()
@@ -44,6 +44,7 @@ def class_weight_change(scene: Scene, rng: np.random.Generator, dosage: Dosage) 
             (model.version, scene.model.version, "current"),
             accepted=(("none", ()),),
             also=("bad_retrain",),
+            without_model=("calibration_change", "wrong_version"),
             onset=start(scene, dosage),
             notes=f"positive class x{factor:.3g}",
         )
@@ -78,6 +79,7 @@ def bad_retrain(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene
             "model",
             (model.version, scene.model.version, "current", *where),
             accepted=(("segment", where), ("feature", where[:1]), ("none", ())),
+            without_model=("wrong_version", "runtime_numerics", "concept_drift"),
             onset=start(scene, dosage),
             notes=str(dosage.variant),
         )
@@ -92,7 +94,7 @@ def target_leakage(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sc
         int(rng.integers(4))
     ]
     if base.text or base.image or base.embedding:
-        raise CannotInject(f"{base.name} is not a table; a leak needs tabular features")
+        raise InjectionError(f"{base.name} is not a table; a leak needs tabular features")
     features = (*base.features, name)
     columns = {
         "train": _leak(scene, base.train, np.random.default_rng(len(name)), dosage.dose),

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout.prevention.inject._choose import as_series, blend, pick_feature, start, values
-from ruleout.prevention.inject._registry import CannotInject, Dosage, injector
+from ruleout.prevention.inject._registry import Dosage, InjectionError, injector
 from ruleout.prevention.inject._scene import Event, Scene, Truth
 
 _Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ def precision_loss(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sc
     low, high = np.nanquantile(x, [0.02, 0.98])
     coarse = _COARSEN[str(dosage.variant)](x, float(low), float(high), dosage.dose)
     if np.nanmax(np.abs(coarse - x)) == 0:
-        raise CannotInject(f"{dosage.variant} leaves {name!r} as it is; choose another target")
+        raise InjectionError(f"{dosage.variant} leaves {name!r} as it is; choose another target")
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
     moved = as_series(scene.seen[name], coarse)
     return scene.see({name: blend(scene.seen[name], moved, mask)}).blame(
@@ -130,6 +130,7 @@ def partial_batch(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sce
             "feature",
             tuple(names),
             accepted=(("source", (source,)), ("feature", columns)),
+            without_parity=("covariate_shift",),
             onset=start(scene, dosage),
         )
     )
@@ -149,7 +150,7 @@ def time_shift(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Shift clock columns by whole hours, as another time zone does."""
     hours = {n: how for n, how in scene.base.hours.items() if n in scene.inputs}
     if not hours:
-        raise CannotInject(f"{scene.base.name} has no clock column; name one in `hours`")
+        raise InjectionError(f"{scene.base.name} has no clock column; name one in `hours`")
     by = int(rng.choice([-8, -7, -6, -5, 5, 7, 8, 9] if dosage.dose > 0.5 else [-3, -2, 2, 3]))
     mask = dosage.schedule.mask(scene.base, scene.seen, rng)
     moved = {}
@@ -185,7 +186,7 @@ def _pair(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> tuple[str, 
         return dosage.target[0], dosage.target[1]
     among = [n for n in _measures(scene) if n not in scene.base.hours]
     if len(among) < 2:
-        raise CannotInject(f"{scene.base.name} has fewer than two numeric features to exchange")
+        raise InjectionError(f"{scene.base.name} has fewer than two numeric features to exchange")
     one = pick_feature(scene, rng, dosage, among, "numeric")
     rest = [n for n in among if n != one]
     if dosage.variant == "similar":

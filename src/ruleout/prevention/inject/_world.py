@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout.prevention.inject._choose import blend, levels, pick_feature, start, values
-from ruleout.prevention.inject._registry import CannotInject, Dosage, injector
+from ruleout.prevention.inject._choose import blend, grown_set, levels, pick_feature, start, values
+from ruleout.prevention.inject._registry import Dosage, InjectionError, injector
 from ruleout.prevention.inject._scene import Event, Mask, Scene, Truth
 
 _AMBIGUOUS_LABELS = ("concept_drift", "corrupted_labels", "label_noise", "evaluation_bug")
@@ -25,7 +25,11 @@ def draw_labels(
         y = old.cast(pl.Float64).to_numpy().copy()
         low, high = np.nanquantile(y, [0.05, 0.95])
         y[hit] = np.clip(low + high - y[hit], np.nanmin(y), np.nanmax(y))
-        return pl.Series(old.name, y).cast(old.dtype) if old.dtype.is_integer() else pl.Series(old.name, y)
+        return (
+            pl.Series(old.name, y).cast(old.dtype)
+            if old.dtype.is_integer()
+            else pl.Series(old.name, y)
+        )
     names = [str(c) for c in base.classes]
     following = dict(zip(names, names[1:] + names[:1], strict=True))
     text = old.cast(pl.String).replace(list(following), list(following.values()))
@@ -38,10 +42,12 @@ def row_loss(scene: Scene, frame: pl.DataFrame) -> NDArray[np.float64]:
     answers = scene.model.answer(frame)
     if answers.chances is None:
         truth = frame[scene.base.target].cast(pl.Float64).to_numpy()
-        return np.abs(answers.decision.astype(np.float64) - truth)
+        gap: NDArray[np.float64] = np.abs(answers.decision.astype(np.float64) - truth)
+        return gap
     codes = {str(c): k for k, c in enumerate(scene.base.classes)}
     truth = np.array([codes[v] for v in frame[scene.base.target].cast(pl.String).to_list()])
-    return 1.0 - answers.chances[np.arange(len(truth)), truth]
+    doubt: NDArray[np.float64] = 1.0 - answers.chances[np.arange(len(truth)), truth]
+    return doubt
 
 
 def _restock(scene: Scene, chosen: pl.DataFrame, mask: Mask) -> pl.DataFrame:
@@ -126,7 +132,7 @@ def _harmful_direction(
         score = _profile(pool, name, loss)
         scored.append((float(np.cov(score, loss)[0, 1]), name, score))
     if not scored:
-        raise CannotInject(f"{scene.base.name} has no features whose mix could move")
+        raise InjectionError(f"{scene.base.name} has no features whose mix could move")
     scored.sort(key=lambda s: (-s[0], s[1]))
     top = scored[: max(2, len(scored) // 4)]
     first = top[int(rng.integers(len(top)))] if not dosage.target else top[0]
@@ -155,12 +161,14 @@ def prior_shift(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene
     """Change how often each class occurs; rows of a class look as before."""
     base, pool = scene.base, scene.base.pool
     if not base.classes:
-        raise CannotInject("a regression has no class balance to change")
+        raise InjectionError("a regression has no class balance to change")
     codes = pool[base.target].cast(pl.String).to_list()
     loss = row_loss(scene, pool)
     names = [str(c) for c in base.classes]
     which = np.array([names.index(v) for v in codes])
-    bad = np.array([loss[which == k].mean() if (which == k).any() else 0.0 for k in range(len(names))])
+    bad = np.array(
+        [loss[which == k].mean() if (which == k).any() else 0.0 for k in range(len(names))]
+    )
     order = np.argsort(-bad, kind="stable")
     grown = int(order[0] if dosage.variant == "up" else order[min(1, len(order) - 2)])
     weight = np.where(which == grown, np.exp(3.5 * dosage.dose), 1.0)
@@ -215,19 +223,10 @@ def _region(frame: pl.DataFrame, name: str, share: float, rng: np.random.Generat
         upper: Mask = x >= np.nanquantile(x, 1 - share)
         lower: Mask = x <= np.nanquantile(x, share)
         return upper if rng.random() < 0.5 else lower
-    chosen: list[str] = []
-    text = frame[name].cast(pl.String)
-    for value in levels(frame, name):
-        chosen.append(value)
-        if float(text.is_in(chosen).mean() or 0.0) >= share:
-            break
-    found: Mask = text.is_in(chosen).fill_null(value=False).to_numpy()
-    return found
+    return grown_set(frame[name].cast(pl.String), levels(frame, name), share)
 
 
-def _reversed_labels(
-    scene: Scene, name: str, mask: Mask, rng: np.random.Generator
-) -> pl.Series:
+def _reversed_labels(scene: Scene, name: str, mask: Mask, rng: np.random.Generator) -> pl.Series:
     """Draw labels for rows of `mask` from nature's rule with one feature's effect turned round."""
     base, world = scene.base, scene.world
     old = world[base.target]
@@ -315,11 +314,11 @@ def adversarial_shift(scene: Scene, rng: np.random.Generator, dosage: Dosage) ->
     """Let a few actors send many positives that look like the negatives the model passes."""
     base = scene.base
     if base.task != "binary":
-        raise CannotInject("an adversary needs a binary decision to get past")
+        raise InjectionError("an adversary needs a binary decision to get past")
     pool = base.pool
     answers = base.model.answer(pool)
     if answers.chances is None:
-        raise CannotInject(f"model {base.model.version} gives no probabilities")
+        raise InjectionError(f"model {base.model.version} gives no probabilities")
     p = answers.chances[:, 1]
     near = np.exp(-(((p - base.model.threshold * 0.7) / 0.15) ** 2)) * (p < base.model.threshold)
     mask = dosage.schedule.mask(base, scene.world, rng)
@@ -379,6 +378,8 @@ def feedback_loop(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sce
                 "feature",
                 (name,),
                 accepted=(("none", ()), ("model", ())),
+                # Without traffic that the model does not steer, nothing tells it from the world.
+                also=() if "exploration" in columns else ("covariate_shift", "concept_drift"),
                 onset=start(scene, dosage),
             )
         )
