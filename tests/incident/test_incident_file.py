@@ -248,3 +248,10 @@ def test_names_keep_their_spelling(tmp_path: Path) -> None:
     )
     columns = loaded(tmp_path, text).data.columns
     assert (columns.target, columns.id, columns.features) == ("no", "007", ("2026-01-01", "on"))
+
+
+@pytest.mark.data
+def test_real_service_incidents_load(data_folder: Path) -> None:
+    """Every labelled service incident is loaded, odd windows and all."""
+    files = sorted(data_folder.glob("services/*/*/incident.yaml"))
+    assert len([load(file) for file in files]) >= 80

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -19,7 +18,6 @@ from ruleout.sources._files import readable
 from ruleout.sources._frames import as_polars
 from ruleout.sources._tables import TableSource
 
-_CHUNK_ROWS = 100_000
 _APART = ("folder", "file")
 """Fields of an incident that say where it was written, not what it is."""
 
@@ -93,10 +91,32 @@ def _add_files(digest: hashlib._Hash, uri: str, folder: Path) -> None:
 
 
 def _add_frame(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
-    """The content of a frame, in slices, whatever chunks and category codes it is kept in."""
-    plain = frame.with_columns(pl.selectors.categorical().cast(pl.String))
-    for start in range(0, max(plain.height, 1), _CHUNK_ROWS):
-        buffer = io.BytesIO()
-        part = plain.slice(start, _CHUNK_ROWS).rechunk()
-        part.write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
-        digest.update(buffer.getbuffer())
+    """The content of a frame, whatever chunks, buffers and category codes it is kept in."""
+    for column in frame.iter_columns():
+        digest.update(f"{column.name}\0{column.dtype}\0{len(column)}\0".encode())
+        _add_column(digest, column)
+
+
+def _add_column(digest: hashlib._Hash, column: pl.Series) -> None:
+    """Which values are null, then the values, by a layout of bytes that is the same for the same values."""
+    dtype = column.dtype
+    digest.update(column.is_null().to_numpy().tobytes())
+    if isinstance(dtype, pl.List | pl.Array):
+        lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
+        _add_column(digest, lists.list.len())
+        _add_column(digest, lists.drop_nulls().explode())
+    elif isinstance(dtype, pl.Struct):
+        for entry in column.struct.unnest().iter_columns():
+            _add_column(digest, entry)
+    elif dtype in (pl.Binary, pl.Object):
+        values = [value if isinstance(value, bytes) else repr(value).encode() for value in column]
+        digest.update(b"".join(len(value).to_bytes(8, "little") + value for value in values))
+    elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
+        text = column.cast(pl.String).fill_null("")
+        digest.update(text.str.len_bytes().to_numpy().tobytes())
+        digest.update((text.str.join("").item() or "").encode())
+    elif dtype != pl.Null:
+        numbers = column.cast(pl.Float64) if isinstance(dtype, pl.Decimal) else column.to_physical()
+        digest.update(
+            numbers.fill_null(value=numbers.dtype == pl.Boolean or 0).to_numpy().tobytes()
+        )
