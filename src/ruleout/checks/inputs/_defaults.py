@@ -18,7 +18,9 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 WORDS = frozenset(
-    "|unknown|none|null|nan|n/a|na|missing|undefined|default|other|-|?|unspecified|not available|unk|empty|<na>|nil|0|-1".split("|")
+    "|unknown|none|null|nan|n/a|na|missing|undefined|default|other|-|?|unspecified|not available|unk|empty|<na>|nil|0|-1".split(
+        "|"
+    )
 )
 """Texts that stand for "no value" in data of any trade."""
 
@@ -76,7 +78,12 @@ def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
     if found is None or clip(before[~lost_before], known) is not None:
         return None
     return Defaulted(
-        found.name, found.value, found.rows, found.before, found.after, found.p_value,
+        found.name,
+        found.value,
+        found.rows,
+        found.before,
+        found.after,
+        found.p_value,
         _number_kind(value, before[~lost_before]),
     )
 
@@ -112,7 +119,9 @@ def _in_categories(case: Case, name: str, scope: Mask) -> Defaulted | None:
     if word not in WORDS and (base[value] == 0 or share[value] < 0.9):
         return None
     kind = "sentinel" if word in WORDS else "frozen"
-    return _risen(case, name, vocabulary[value] or '""', before == value, after == value, scope, kind)
+    return _risen(
+        case, name, vocabulary[value] or '""', before == value, after == value, scope, kind
+    )
 
 
 def _risen(

@@ -107,12 +107,16 @@ def _binned(case: Case, name: str) -> tuple[Codes, Codes]:
             lookup = np.full(width, _TOP_CATEGORIES - 1)
             lookup[0], lookup[keep] = 0, np.arange(1, len(keep) + 1)
             # A value never seen before must stay apart from the merely rare.
-            lookup[(np.bincount(codes[0], minlength=width) == 0) & (lookup == _TOP_CATEGORIES - 1)] = _TOP_CATEGORIES
+            lookup[
+                (np.bincount(codes[0], minlength=width) == 0) & (lookup == _TOP_CATEGORIES - 1)
+            ] = _TOP_CATEGORIES
             codes = [lookup[c] for c in codes]
         return codes[0], codes[1]
     a, b = values(case, "reference", name), values(case, "current", name)
     known = a[np.isfinite(a)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1))) if len(known) else np.empty(0)
+    edges = (
+        np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1))) if len(known) else np.empty(0)
+    )
     return _bin(a, edges), _bin(b, edges)
 
 
@@ -140,7 +144,9 @@ def _usual(before: Codes, width: int, rows: int, *, ordered: bool) -> float:
     chance = math.sqrt((1 / n + 1 / rows)) * (0.9 if ordered else 0.4 * math.sqrt(min(width, 60)))
     stretches = int(np.clip(n // max(min(rows, n // 2), 1), 2, 7))
     index = contiguous_blocks(n, stretches)
-    table = np.bincount(index * width + before, minlength=stretches * width).reshape(stretches, width)
+    table = np.bincount(index * width + before, minlength=stretches * width).reshape(
+        stretches, width
+    )
     total = table.sum(axis=0)
     gaps = [_distance(total - row, row, ordered=ordered) for row in table]
     return max(chance, max(gaps) * math.sqrt(min(1.0, (n / stretches) / rows)))
@@ -150,7 +156,9 @@ def locate(
     case: Case, signal: Floats, level: float, reference_signal: Floats, *, skip: str | None = None
 ) -> tuple[Scope, NDArray[np.bool_]]:
     """The rows in which a per-row signal left its reference level: a stretch of time, a segment, or all."""
-    time_scope, rows = _in_time(case, signal, level, float(reference_signal.var() + signal.var()) / 2)
+    time_scope, rows = _in_time(
+        case, signal, level, float(reference_signal.var() + signal.var()) / 2
+    )
     segment = _in_segment(case, signal, reference_signal, rows, skip)
     if segment is None:
         return time_scope, rows
@@ -160,7 +168,9 @@ def locate(
     return scope, rows & np.isin(case.codes("current", name), hit)
 
 
-def _in_time(case: Case, signal: Floats, level: float, variance: float) -> tuple[Scope, NDArray[np.bool_]]:
+def _in_time(
+    case: Case, signal: Floats, level: float, variance: float
+) -> tuple[Scope, NDArray[np.bool_]]:
     everything = np.ones(len(signal), dtype=bool)
     time = case.current.time
     if time is None or len(signal) < 200 or not np.isfinite(time).all():

@@ -32,22 +32,30 @@ def _gamma(power: float) -> Callable[[Floats], Floats]:
 
 
 def zoom(x: Floats, keep: float = 0.5) -> Floats:
-    """The central part of (n, s, s, 3) thumbnails, enlarged to full size by repeating pixels."""
+    """The central part of (n, s, s, 3) thumbnails, enlarged to full size."""
     side = x.shape[1]
-    margin = round(side * (1.0 - keep) / 2.0)
-    place = margin + (np.arange(side) * (side - 2 * margin)) // side
-    return np.asarray(x[:, place][:, :, place])
+    edge = side * (1.0 - keep) / 2.0
+    table = _overlaps(np.linspace(edge, side - edge, side + 1), side)
+    return _resampled(x, table, table)
 
 
-def letterbox(x: Floats) -> Floats:
-    """Thumbnails squeezed to three quarters of their height between black bars."""
+def letterbox(x: Floats, band: float = 0.75) -> Floats:
+    """Thumbnails squeezed to a share of their height between black bars."""
     side = x.shape[1]
-    band = side * 3 // 4
-    place = (np.arange(band) * side) // band
-    out = np.zeros_like(x)
-    top = (side - band) // 2
-    out[:, top : top + band] = x[:, place]
-    return out
+    reach = (np.arange(side + 1) - side / 2.0) / band + side / 2.0
+    return _resampled(x, _overlaps(reach, side), np.eye(side))
+
+
+def _overlaps(edges: Floats, side: int) -> Floats:
+    """(n, side) share of each cell between two edges that lies in each old pixel."""
+    low = np.maximum(edges[:-1, None], np.arange(side))
+    high = np.minimum(edges[1:, None], np.arange(side) + 1)
+    return np.asarray(np.clip(high - low, 0.0, None) / np.diff(edges)[:, None])
+
+
+def _resampled(x: Floats, rows: Floats, columns: Floats) -> Floats:
+    tall = np.einsum("sh,nhwc->nswc", rows, x, optimize=True)
+    return np.asarray(np.einsum("sw,nhwc->nhsc", columns, tall, optimize=True))
 
 
 def shifted(x: Floats) -> Floats:
@@ -70,9 +78,6 @@ DAMAGES: dict[str, Callable[[Floats], Floats]] = {
     "shift": shifted,
 }
 """Damages that show on thumbnails of (n, 16, 16, 3) numbers in 0..255."""
-
-TONES = ("dark", "bright", "low_contrast", "high_contrast", "gamma_dark", "gamma_bright")
-FRAMING = ("crop", "letterbox", "shift")
 
 _TURNS = ("rotate_90", "rotate_270")
 
@@ -97,12 +102,16 @@ def own_features(sample: ImageSample) -> Floats:
 
 def damaged_views(sample: ImageSample) -> dict[str, Floats]:
     """Features of the reference's sound images under each damage, `AS_IS` first."""
-    thumbs = sample.thumbnails.astype(float)
-    edge = sample.statistics["edge_orientation"]
-    views = {AS_IS: features(thumbs, edge)}
-    for name, damage in DAMAGES.items():
-        views[name] = features(damage(thumbs), -edge if name in _TURNS else edge)
+    views = {AS_IS: own_features(sample)}
+    views.update({name: damaged_features(sample, name) for name in DAMAGES})
     return views
+
+
+def damaged_features(sample: ImageSample, name: str) -> Floats:
+    """Features of sound images under one damage of `DAMAGES`."""
+    edge = sample.statistics["edge_orientation"]
+    thumbs = DAMAGES[name](sample.thumbnails.astype(float))
+    return features(thumbs, -edge if name in _TURNS else edge)
 
 
 def undone_features(sample: ImageSample, name: str) -> Floats:

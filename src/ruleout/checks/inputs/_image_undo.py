@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from ruleout.checks.inputs._image_features import (
     DAMAGES,
+    damaged_features,
     features,
+    letterbox,
     own_features,
     undone_features,
     zoom,
 )
 from ruleout.profile._image import ImageSample
-from ruleout.stats._picture import EXACT, grayscale
+from ruleout.stats._picture import EXACT
 from ruleout.stats._tone import Tone, tones
 from ruleout.stats._views import Separation, separation
 
@@ -35,7 +37,6 @@ _WORDS = {
     "flip_horizontal": "mirrored left to right",
     "invert": "inverted (negative)",
     "grayscale": "without colour",
-    "letterbox": "squeezed between bars",
     "shift": "shifted",
 }
 
@@ -53,6 +54,9 @@ class Undoing(NamedTuple):
 
     after: Separation
     """... and with the damage undone."""
+
+    view: Floats
+    """Features of the reference's images under exactly this damage."""
 
     @property
     def restored(self) -> float:
@@ -80,12 +84,21 @@ class Pair(NamedTuple):
         )
 
 
+class _Attempt(NamedTuple):
+    transform: str
+    words: str
+    options: Mapping[str, Any]
+    before: Floats | None
+    now: Floats | None
+    view: Floats
+
+
 def undo(pair: Pair, transform: str) -> Undoing | None:
     """The best way of undoing one kind of damage, or None when there is none to try."""
     plain = pair.tell_apart()
     tried = [
-        Undoing(name, words, options, plain, pair.tell_apart(before, now))
-        for name, words, options, before, now in _attempts(pair, transform)
+        Undoing(a.transform, a.words, a.options, plain, pair.tell_apart(a.before, a.now), a.view)
+        for a in _attempts(pair, transform)
     ]
     # A richer relation must earn its parameters: each later attempt has to be clearly better.
     best: Undoing | None = None
@@ -95,20 +108,21 @@ def undo(pair: Pair, transform: str) -> Undoing | None:
     return best
 
 
-Attempt = tuple[str, str, Mapping[str, Any], Floats | None, Floats | None]
-
-
-def _attempts(pair: Pair, transform: str) -> Iterator[Attempt]:
+def _attempts(pair: Pair, transform: str) -> Iterator[_Attempt]:
     if transform in EXACT:
+        view = damaged_features(pair.before, transform)
+        options = {"transform": transform}
         undone = undone_features(pair.now, transform)
-        yield transform, _WORDS[transform], {"transform": transform}, None, undone
-    elif transform == "grayscale":
-        yield _replayed(pair, transform, "grayscale", {}, grayscale)
+        yield _Attempt(transform, _WORDS[transform], options, None, undone, view)
     elif transform == "crop":
-        for keep in (0.9, 0.75, 0.6, 0.5, 0.375):
+        for keep in (0.875, 0.75, 0.625, 0.5, 0.375):
             words = f"cropped to the central {keep:.0%}"
             yield _replayed(pair, transform, words, {"keep": keep}, _zoomed(keep))
-    elif transform in {"letterbox", "shift"}:
+    elif transform == "letterbox":
+        for band in (0.875, 0.75, 0.625, 0.5):
+            words = f"squeezed to {band:.0%} of their height between bars"
+            yield _replayed(pair, transform, words, {"band": band}, _banded(band))
+    elif transform in {"shift", "grayscale"}:
         yield _replayed(pair, transform, _WORDS[transform], {}, DAMAGES[transform])
     else:
         yield from _toned(pair)
@@ -118,35 +132,36 @@ def _zoomed(keep: float) -> Callable[[Floats], Floats]:
     return lambda x: zoom(x, keep)
 
 
+def _banded(band: float) -> Callable[[Floats], Floats]:
+    return lambda x: letterbox(x, band)
+
+
 def _replayed(
     pair: Pair,
     transform: str,
     words: str,
     options: Mapping[str, Any],
     damage: Callable[[Floats], Floats],
-) -> Attempt:
+) -> _Attempt:
     """What loses information is not undone in the current but done to the reference images."""
     thumbs = damage(pair.before.thumbnails.astype(float))
     before = features(thumbs, pair.before.statistics["edge_orientation"])
-    return (
-        transform,
-        _WORDS.get(transform, words),
-        {"transform": transform, **options},
-        before,
-        None,
-    )
+    options = {"transform": transform, **options}
+    return _Attempt(transform, words, options, before, None, before)
 
 
-def _toned(pair: Pair) -> Iterator[Attempt]:
+def _toned(pair: Pair) -> Iterator[_Attempt]:
     old = pair.before.thumbnails.astype(float)
     new = pair.now.thumbnails.astype(float)
+    edges = pair.before.statistics["edge_orientation"], pair.now.statistics["edge_orientation"]
     n, m = len(old), len(new)
     for tone in tones(old.reshape(n, -1, 3), new.reshape(m, -1, 3), pair.weight):
-        undone = features(tone.undo(new), pair.now.statistics["edge_orientation"])
+        changed = tone.apply(old)
         # What was clipped cannot be brought back, so the same values are clipped in the reference.
-        lossy = tone.undo(tone.apply(old))
-        before = features(lossy, pair.before.statistics["edge_orientation"])
-        yield "tone", tone.words, _tone_options(tone), before, undone
+        before = features(tone.undo(changed), edges[0])
+        undone = features(tone.undo(new), edges[1])
+        options = _tone_options(tone)
+        yield _Attempt("tone", tone.words, options, before, undone, features(changed, edges[0]))
 
 
 def _tone_options(tone: Tone) -> dict[str, Any]:

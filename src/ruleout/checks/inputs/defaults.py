@@ -16,7 +16,9 @@ from ruleout.profile import Case
 _MODES = ("silent_nulls", "join_loss")
 
 
-@check("missing_and_defaults", layer="data", rung="inputs", looks_for=(*_MODES, "fallback_overload"))
+@check(
+    "missing_and_defaults", layer="data", rung="inputs", looks_for=(*_MODES, "fallback_overload")
+)
 def missing_and_defaults(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Do inputs hold more nulls, or more of one default value, than their reference?
 
@@ -49,10 +51,21 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
     names = [d.name for d in group]
     subject = subject_of(case, names)
     moved = departures(case)[first.name]
-    listed = ", ".join(f"{d.name} ({d.value})" for d in group[:4]) + (", ..." if len(group) > 4 else "")
-    told = f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(case, moved)}"
+    listed = ", ".join(f"{d.name} ({d.value})" for d in group[:4]) + (
+        ", ..." if len(group) > 4 else ""
+    )
+    told = (
+        f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(case, moved)}"
+    )
     rise = first.after - first.before
-    plans = (RepairPlan("restore_defaults", Subject("feature", tuple(names)), moved.scope, {"values": tuple(d.value for d in group)}),)
+    plans = (
+        RepairPlan(
+            "restore_defaults",
+            Subject("feature", tuple(names)),
+            moved.scope,
+            {"values": tuple(d.value for d in group)},
+        ),
+    )
     key = key_pattern(case, first.rows, moved.rows)
     entity = moved.scope.column is not None
     chart = {
@@ -71,26 +84,56 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
     if len(group) >= max(3, 0.6 * len(case.features)):
         supports = (*supports, "fallback_overload")
     yield Finding(
-        signal, subject, told, rise, rise / 0.02, first.p_value, min(1.0, 0.5 + rise / 0.2),
-        supports, ("covariate_shift", "concept_drift", "unit_change", "precision_loss"),
-        moved.scope, moved.onset, plans, chart,
+        signal,
+        subject,
+        told,
+        rise,
+        rise / 0.02,
+        first.p_value,
+        min(1.0, 0.5 + rise / 0.2),
+        supports,
+        ("covariate_shift", "concept_drift", "unit_change", "precision_loss"),
+        moved.scope,
+        moved.onset,
+        plans,
+        chart,
     )
     if key is not None:
         column, pattern, inside, outside = key
         yield Finding(
-            "defaults.key_pattern", subject,
+            "defaults.key_pattern",
+            subject,
             f"{inside:.0%} of the rows whose {column} is spelt like {pattern!r} lost {listed}, {outside:.0%} of the others",
-            inside - outside, (inside - outside) / 0.1, None, 1.0, ("join_loss",), ("silent_nulls",),
-            moved.scope, moved.onset, plans,
+            inside - outside,
+            (inside - outside) / 0.1,
+            None,
+            1.0,
+            ("join_loss",),
+            ("silent_nulls",),
+            moved.scope,
+            moved.onset,
+            plans,
         )
     elif entity:
         yield Finding(
-            "defaults.entity", subject,
-            f"the lost values are confined to rows{scope_words(case, moved)}", rise, rise / 0.05, None,
-            0.8, ("join_loss", "silent_nulls"), (), moved.scope, moved.onset, plans,
+            "defaults.entity",
+            subject,
+            f"the lost values are confined to rows{scope_words(case, moved)}",
+            rise,
+            rise / 0.05,
+            None,
+            0.8,
+            ("join_loss", "silent_nulls"),
+            (),
+            moved.scope,
+            moved.onset,
+            plans,
         )
     else:
         yield Clear(
-            ("join_loss",), subject,
-            "no key's spelling and no segment tells the lost rows from the others", 0.5, "defaults.no_key",
+            ("join_loss",),
+            subject,
+            "no key's spelling and no segment tells the lost rows from the others",
+            0.5,
+            "defaults.no_key",
         )

@@ -19,7 +19,6 @@ from ruleout.checks.inputs._balance import balance
 from ruleout.checks.inputs._image_chart import images_chart
 from ruleout.checks.inputs._image_features import (
     MIRROR,
-    TONES,
     damaged_views,
     own_features,
     sound,
@@ -28,6 +27,7 @@ from ruleout.checks.inputs._image_undo import Pair, Undoing, undo
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case
 from ruleout.profile._unstructured import images
+from ruleout.stats._picture import EXACT
 from ruleout.stats._views import AS_IS, Recogniser, Shares, fit_recogniser
 
 Floats = NDArray[np.float64]
@@ -35,6 +35,7 @@ Floats = NDArray[np.float64]
 MODES = ("image_preprocessing",)
 _LEAST_IMAGES = 60
 _LEAST_SHARE = 0.08
+_LEAST_INSIDE = 20
 _RESTORED = 0.5
 
 
@@ -112,33 +113,30 @@ def _worth(found: tuple[Located, Undoing, float]) -> float:
 def _tried(
     case: Case, pair: Pair, views: dict[str, Floats], suspect: str
 ) -> tuple[Located, Undoing, float] | None:
-    member = membership(pair, views, suspect)
-    where = locate(case, pair.now.rows, member)
-    inside = Pair(pair.before, pair.now.only(where.rows), pair.weight, pair.seed)
-    if len(inside.now.rows) < 20:
-        return None
-    undone = undo(inside, suspect)
-    if undone is None or undone.before.auc - 0.5 < 3.0 * undone.before.error:
-        return None
-    if undone.restored < _RESTORED or where.inside < 0.4:
+    view, undone = views[suspect], None
+    # The first pass only knows the kind of damage; the second knows how strong it is.
+    for _ in range(2):
+        where = locate(case, pair.now.rows, membership(pair, views[AS_IS], view))
+        inside = Pair(pair.before, pair.now.only(where.rows), pair.weight, pair.seed)
+        if len(inside.now.rows) < _LEAST_INSIDE:
+            return None
+        undone = undo(inside, suspect)
+        if undone is None or undone.before.auc - 0.5 < 3.0 * undone.before.error:
+            return None
+        if suspect in EXACT:
+            break
+        view = undone.view
+    if undone is None or undone.restored < _RESTORED or where.inside < 0.4:
         return None
     return where, undone, float(np.clip(where.inside, 0.0, 1.0))
 
 
-def membership(pair: Pair, views: dict[str, Floats], suspect: str) -> Floats:
-    """(n,) how damaged each current image looks: mean 0 for sound images, 1 for damaged ones.
-
-    For tones the strength is unknown, so any of them counts by its distance from the sound.
-    """
+def membership(pair: Pair, plain: Floats, view: Floats) -> Floats:
+    """(n,) how damaged each current image looks: mean 0 for sound images, 1 for damaged ones."""
     rng = np.random.default_rng(pair.seed)
-    two = fit_recogniser({AS_IS: views[AS_IS], suspect: views[suspect]}, rng, pair.weight)
-    answers = two.answers(own_features(pair.now))[:, 1]
+    two = fit_recogniser({AS_IS: plain, "damaged": view}, rng, pair.weight)
     low, high = two.means[0, 1], two.means[1, 1]
-    member = (answers - low) / (high - low)
-    if suspect in TONES:
-        top = float(np.quantile(member, 0.8))
-        member = member / top if top > 0.3 else member
-    return np.asarray(member)
+    return np.asarray((two.answers(own_features(pair.now))[:, 1] - low) / (high - low))
 
 
 def _smallest(recogniser: Recogniser) -> float:

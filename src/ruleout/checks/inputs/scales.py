@@ -14,7 +14,16 @@ from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import Departure, departures, scope_words, values
 from ruleout.profile import Case
-from ruleout.stats._relation import Affine, affine, clip, distance_p, grid, nearest_round, noise_distance, on_grid
+from ruleout.stats._relation import (
+    Affine,
+    affine,
+    clip,
+    distance_p,
+    grid,
+    nearest_round,
+    noise_distance,
+    on_grid,
+)
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
@@ -40,7 +49,11 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
             yield _affine_finding(case, found, told, before, after)
     if not moved:
         yield Clear(
-            ("unit_change",), Subject(), "no numeric input's distribution moved", 0.05, "scales.none"
+            ("unit_change",),
+            Subject(),
+            "no numeric input's distribution moved",
+            0.05,
+            "scales.none",
         )
 
 
@@ -65,7 +78,11 @@ def best_map(before: Floats, after: Floats) -> Affine | None:
     simple = [m for m in near if m.offset == 0.0 or m.slope == 1.0]
     chosen = min(simple or near, key=lambda m: m.distance_after)
     factor = nearest_round(chosen.slope) if chosen.offset == 0.0 else None
-    return chosen._replace(slope=factor) if factor is not None and abs(factor / chosen.slope - 1) < 0.01 else chosen
+    return (
+        chosen._replace(slope=factor)
+        if factor is not None and abs(factor / chosen.slope - 1) < 0.01
+        else chosen
+    )
 
 
 def _moves(found: Affine, before: Floats) -> bool:
@@ -75,7 +92,9 @@ def _moves(found: Affine, before: Floats) -> bool:
     return abs(found.offset) > 0.1 * float(before.std())
 
 
-def _affine_finding(case: Case, found: Departure, told: Affine, before: Floats, after: Floats) -> Finding:
+def _affine_finding(
+    case: Case, found: Departure, told: Affine, before: Floats, after: Floats
+) -> Finding:
     name = found.name
     in_time = case.kind(name) == "datetime"
     unit = not in_time and (nearest_round(told.slope) is not None or _temperature(told))
@@ -94,10 +113,17 @@ def _affine_finding(case: Case, found: Departure, told: Affine, before: Floats, 
     options: Mapping[str, Any] = {"slope": told.slope, "offset": told.offset}
     strength = 1.0 - 0.5 * min(1.0, told.distance_after / max(0.12 * told.distance_before, 1e-9))
     return Finding(
-        f"quantile_relation.{kind}", Subject("feature", (name,)), sentence, told.slope,
-        told.distance_before / told.noise, distance_p(told.distance_before, len(before), len(after)),
-        strength, supports, ("covariate_shift", "concept_drift", "silent_nulls", "precision_loss"),
-        found.scope, found.onset,
+        f"quantile_relation.{kind}",
+        Subject("feature", (name,)),
+        sentence,
+        told.slope,
+        told.distance_before / told.noise,
+        distance_p(told.distance_before, len(before), len(after)),
+        strength,
+        supports,
+        ("covariate_shift", "concept_drift", "silent_nulls", "precision_loss"),
+        found.scope,
+        found.onset,
         (RepairPlan("rescale", Subject("feature", (name,)), found.scope, options),),
         quantile_chart(name, before, after, told),
     )
@@ -116,7 +142,10 @@ def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
 def _temperature(told: Affine) -> bool:
     """Fahrenheit for Celsius, Kelvin for Celsius, or back."""
     known = ((1.8, 32.0), (1 / 1.8, -32 / 1.8), (1.0, 273.15), (1.0, -273.15))
-    return any(abs(told.slope - a) < 0.05 * a and abs(told.offset - b) < 0.1 * abs(b) + 0.5 for a, b in known)
+    return any(
+        abs(told.slope - a) < 0.05 * a and abs(told.offset - b) < 0.1 * abs(b) + 0.5
+        for a, b in known
+    )
 
 
 def quantile_chart(name: str, before: Floats, after: Floats, told: Affine) -> Mapping[str, Any]:
@@ -151,7 +180,13 @@ def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             seen = True
             yield told
     if not seen:
-        yield Clear(("precision_loss",), Subject(), "no input was clipped or rounded", 0.01, "resolution.none")
+        yield Clear(
+            ("precision_loss",),
+            Subject(),
+            "no input was clipped or rounded",
+            0.01,
+            "resolution.none",
+        )
 
 
 def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Finding | None:
@@ -164,7 +199,14 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
             f"on it, {cut.share_beyond:.1%} lay beyond it before"
         )
         options = {"kind": "clip", "bound": cut.bound, "upper": cut.upper}
-        return _loss_finding(found, "resolution.clip", told, cut.share_at, min(1.0, 0.4 + cut.share_at / 0.1), options)
+        return _loss_finding(
+            found,
+            "resolution.clip",
+            told,
+            cut.share_at,
+            min(1.0, 0.4 + cut.share_at / 0.1),
+            options,
+        )
     rows = after
     step = grid(before, rows)
     if step is None:
@@ -172,15 +214,31 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
     was = on_grid(before, step)
     told = f"{name} now moves in steps of {step:g}{scope_words(case, found)}; before, {was:.0%} of values lay on that grid"
     harm = min(1.0, step / (float(before.std()) or 1.0))
-    return _loss_finding(found, "resolution.grid", told, step, 0.5 + 0.5 * harm, {"kind": "grid", "step": step})
+    return _loss_finding(
+        found, "resolution.grid", told, step, 0.5 + 0.5 * harm, {"kind": "grid", "step": step}
+    )
 
 
 def _loss_finding(
-    found: Departure, signal: str, told: str, size: float, strength: float, options: Mapping[str, Any]
+    found: Departure,
+    signal: str,
+    told: str,
+    size: float,
+    strength: float,
+    options: Mapping[str, Any],
 ) -> Finding:
     subject = Subject("feature", (found.name,))
     return Finding(
-        signal, subject, told, size, size / max(noise_distance(1000, 1000), 1e-9), None, strength,
-        ("precision_loss",), ("covariate_shift", "silent_nulls", "unit_change"), found.scope, found.onset,
+        signal,
+        subject,
+        told,
+        size,
+        size / max(noise_distance(1000, 1000), 1e-9),
+        None,
+        strength,
+        ("precision_loss",),
+        ("covariate_shift", "silent_nulls", "unit_change"),
+        found.scope,
+        found.onset,
         (RepairPlan("restore_resolution", subject, found.scope, options),),
     )

@@ -13,14 +13,20 @@ from ruleout.experiments.repairs.restore_defaults import impute
 from ruleout.profile import Case
 
 
-def replaced(case: Case, name: str, values: NDArray[np.float64], rows: NDArray[np.bool_]) -> pl.Series:
+def replaced(
+    case: Case, name: str, values: NDArray[np.float64], rows: NDArray[np.bool_]
+) -> pl.Series:
     """The numeric column `name` with `values` in the masked rows; its type is kept where it fits."""
     series = case.current.frame.get_column(name)
     merged = np.where(rows, values, case.current.numeric(name))
     if series.dtype.is_temporal():
         stamps = pl.Series(name, np.round(merged * 1e6), strict=False).cast(pl.Int64, strict=False)
-        return stamps.cast(pl.Datetime("us")).dt.replace_time_zone(getattr(series.dtype, "time_zone", None))
-    if series.dtype.is_integer() and np.allclose(merged[np.isfinite(merged)], np.round(merged[np.isfinite(merged)])):
+        return stamps.cast(pl.Datetime("us")).dt.replace_time_zone(
+            getattr(series.dtype, "time_zone", None)
+        )
+    if series.dtype.is_integer() and np.allclose(
+        merged[np.isfinite(merged)], np.round(merged[np.isfinite(merged)])
+    ):
         return pl.Series(name, merged).fill_nan(None).cast(series.dtype, strict=False)
     return pl.Series(name, merged).fill_nan(None)
 
@@ -49,7 +55,10 @@ def restore_resolution(case: Case, plan: RepairPlan) -> Undone:
     values are predicted from them and held to the side of the bound or the cell they came from.
     """
     name = plan.subject.names[0]
-    values, rows = case.current.numeric(name), case.scope_rows(plan.scope) & np.isfinite(case.current.numeric(name))
+    values, rows = (
+        case.current.numeric(name),
+        case.scope_rows(plan.scope) & np.isfinite(case.current.numeric(name)),
+    )
     if plan.options["kind"] == "clip":
         bound = float(plan.options["bound"])
         rows &= values == bound

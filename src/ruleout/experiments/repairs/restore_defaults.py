@@ -16,7 +16,10 @@ _ENOUGH = 0.25
 """Share of rows that must be left for the metric of the spared rows to speak for all."""
 
 
-@repair("restore_defaults", undoes=("silent_nulls", "join_loss", "fallback_overload", "stale_features", "schema_change"))
+@repair(
+    "restore_defaults",
+    undoes=("silent_nulls", "join_loss", "fallback_overload", "stale_features", "schema_change"),
+)
 def restore_defaults(case: Case, plan: RepairPlan) -> Undone:
     """Keep the rows that were spared, where there are enough; else impute from co-features.
 
@@ -66,7 +69,11 @@ def impute(case: Case, name: str, hit: NDArray[np.bool_]) -> pl.Series:
     if case.kind(name) == "categorical":
         return _impute_codes(case, name, series, hit, rng)
     fitted = boosting.fit(
-        x_before[rows][known][:, others], target[known], rng=rng, categorical=coded[others], trees=60
+        x_before[rows][known][:, others],
+        target[known],
+        rng=rng,
+        categorical=coded[others],
+        trees=60,
     )
     guess = fitted.raw(x_after[hit][:, others])[:, 0]
     values = case.current.numeric(name).copy()

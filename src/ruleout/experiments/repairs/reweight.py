@@ -15,7 +15,10 @@ from ruleout.stats._boosting import Floats
 from ruleout.stats._prior import balance_weights
 
 
-@repair("reweight", undoes=("covariate_shift", "prior_shift", "selection_bias", "benign_mix", "seasonality"))
+@repair(
+    "reweight",
+    undoes=("covariate_shift", "prior_shift", "selection_bias", "benign_mix", "seasonality"),
+)
 def reweight(case: Case, plan: RepairPlan) -> Undone:
     """Weights of the reference rows; what they reproduce of the change is explained by the mix.
 

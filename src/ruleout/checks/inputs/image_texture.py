@@ -1,0 +1,145 @@
+"""Images that lost or gained fine detail: blur, coarse resampling, noise, compression.
+
+Rule: first a two-sample test of sharpness, noise, flatness and block edges, balanced by class. Only
+if it fires, reference images are degraded in known ways, and the degradation whose statistics the
+current images have is named. Blur cannot be undone, so harm is measured by doing the same to the
+reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._balance import balance
+from ruleout.checks.inputs._image_chart import images_chart
+from ruleout.checks.inputs._image_features import sound
+from ruleout.checks.inputs._locate import locate
+from ruleout.profile import Case
+from ruleout.profile._image import ImageSample, image_sample
+from ruleout.profile._pixels import decode, encode_png
+from ruleout.profile._unstructured import images
+from ruleout.stats._degrade import LOSSES
+from ruleout.stats._views import AS_IS, Recogniser, Separation, fit_recogniser, separation
+
+Floats = NDArray[np.float64]
+
+MODES = ("image_preprocessing",)
+TEXTURES = ("sharpness", "noise", "flat", "blockiness", "edge_orientation")
+_LEAST_IMAGES = 60
+_DEGRADED = 120
+"""Reference images that are degraded; each costs a decoding and a dozen measurements."""
+
+_LEAST_SEPARATION = 0.08
+
+
+@check(
+    "image_texture",
+    layer="model",
+    rung="inputs",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.image"),
+)
+def image_texture(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
+    """Look for lost detail, noise and compression in each image column."""
+    for name in case.of_kind("image"):
+        if case.reference.has(name) and case.current.has(name):
+            yield from _column(case, name, rng)
+
+
+def textures(sample: ImageSample) -> Floats:
+    """(m, 5) texture statistics; scale-free ones, so that they do not see brightness."""
+    contrast = np.log(np.maximum(sample.statistics["contrast"], 1.0))
+    columns = [sample.statistics[name] for name in TEXTURES]
+    columns[0] = columns[0] - contrast
+    columns[1] = columns[1] - contrast
+    return np.nan_to_num(np.column_stack(columns))
+
+
+def _column(case: Case, name: str, rng: np.random.Generator) -> Iterator[Outcome]:
+    before, now = images(case, "reference", name), images(case, "current", name)
+    before, now = before.only(sound(before)), now.only(sound(now))
+    weights = balance(case, before.rows, now.rows)
+    before, now = before.only(weights.reference > 0), now.only(weights.current > 0)
+    weight = weights.reference[weights.reference > 0]
+    if min(len(before.rows), len(now.rows)) < _LEAST_IMAGES:
+        few = min(len(before.rows), len(now.rows))
+        reason = f"{few} comparable images in {name}; at least {_LEAST_IMAGES} a window are needed"
+        yield Abstained(MODES, reason, "data.columns.image")
+        return
+    apart = separation(textures(before), textures(now), rng, weight)
+    subject = Subject("feature", (name,))
+    if apart.auc - 0.5 < max(4.0 * apart.error, _LEAST_SEPARATION):
+        text = f"sharpness, noise and block edges of {name} are as in the reference (AUC {apart.auc:.2f})"
+        yield Clear((), subject, text, max(4.0 * apart.error, _LEAST_SEPARATION), "image.texture")
+        return
+    yield from _named(case, name, before, now, apart)
+
+
+def degraded(case: Case, name: str, sample: ImageSample) -> dict[str, Floats]:
+    """Textures of some reference images as they are and under each loss, re-encoded like them."""
+    rows = sample.rows[np.linspace(0, len(sample.rows) - 1, _DEGRADED).astype(int)]
+    encoded = case.reference.frame.get_column(name).gather(rows).to_list()
+    pictures = [p.pixels.astype(float) for p in map(decode, encoded) if p is not None]
+    plain = image_sample(pl.Series(name, encoded, dtype=pl.Binary), limit=len(encoded))
+    views = {AS_IS: textures(plain)}
+    for loss, (_, damage) in LOSSES.items():
+        changed = [encode_png(np.clip(damage(p) + 0.5, 0, 255), level=1) for p in pictures]
+        sampled = image_sample(pl.Series(name, changed, dtype=pl.Binary), limit=len(changed))
+        views[loss] = textures(sampled)
+    return views
+
+
+def _named(
+    case: Case, name: str, before: ImageSample, now: ImageSample, apart: Separation
+) -> Iterator[Outcome]:
+    views = degraded(case, name, before)
+    rng = case.rng(f"texture {name}")
+    recogniser = fit_recogniser(views, rng)
+    shares = recogniser.shares(textures(now), rng)
+    losses = [n for n in shares.names if n != AS_IS]
+    total = 1.0 - shares.of(AS_IS)[0]
+    top = max(losses, key=lambda n: shares.of(n)[0])
+    if total < 0.15 or shares.of(AS_IS)[1] > 0.7:
+        return
+    where = locate(case, now.rows, _member(recogniser, textures(now)))
+    inside = now.only(where.rows)
+    after = separation(views[top], textures(inside), case.rng(f"texture after {name}"))
+    restored = float(np.clip(1.0 - (after.auc - 0.5) / (apart.auc - 0.5), 0.0, 1.0))
+    subject = Subject("feature", (name,))
+    text = (
+        f"images in {name} are {LOSSES[top][0]} {where.words}: sharpness, noise and block edges "
+        f"tell them from the reference (AUC {apart.auc:.2f}); the reference treated the same way "
+        f"looks like them (AUC {after.auc:.2f})"
+    )
+    share = float(np.clip(max(where.inside, total), 0.0, 1.0))
+    yield Finding(
+        signal="image.texture",
+        subject=subject,
+        statement=text,
+        statistic=apart.auc,
+        effect=(apart.auc - 0.5) / apart.error,
+        p_value=None,
+        strength=float(np.clip((apart.auc - 0.55) / 0.3, 0.1, 1.0))
+        * (0.4 + 0.6 * restored)
+        * share,
+        supports=MODES,
+        against=("concept_drift",),
+        scope=where.scope,
+        onset=where.onset,
+        repairs=(RepairPlan("image_damage", subject, where.scope, {"loss": top}),),
+        chart=images_chart(case, name, inside.rows),
+    )
+
+
+def _member(recogniser: Recogniser, x: Floats) -> Floats:
+    """(n,) 0 on average for images as they are, 1 for degraded ones."""
+    at = recogniser.names.index(AS_IS)
+    sound_mean = recogniser.means[at, at]
+    other = np.delete(recogniser.means[:, at], at).mean()
+    return np.asarray((recogniser.answers(x)[:, at] - sound_mean) / (other - sound_mean))

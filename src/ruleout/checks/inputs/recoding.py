@@ -1,0 +1,279 @@
+"""Categories that changed their names or their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._context import Context, context
+from ruleout.checks.inputs._departure import departures, scope_words
+from ruleout.profile import Case
+from ruleout.stats._matching import assign
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_MOST_CODES = 60
+_LEAST_ROWS = 15
+_PERIODS = (24, 7, 12, 60, 52, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Current codes matched to the reference codes whose rows look like theirs."""
+
+    partner: Mapping[int, int]
+    """Current code -> reference code."""
+
+    gain: float
+    """Log likelihood of the matched profiles over the unchanged ones, in nats."""
+
+    rest: float
+    """Mismatch left after matching, as a share of the mismatch before."""
+
+    moved: float
+    """Share of current rows whose code changes."""
+
+
+@check("recoding", layer="data", rung="inputs", looks_for=("category_recode", "time_shift"))
+def recoding(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do the rows of one code now look like those of another code before?
+
+    Each code's profile (means of the other inputs and of the label, and its frequency) is compared
+    with every reference code's; the matching of least mismatch (Kuhn, 1955) is set against leaving
+    the codes alone. A permutation of codes leaves the marginal nearly as it was and is invisible to
+    drift scores; a cyclic one on hours or weekdays is a shift of time.
+    """
+    del rng
+    ctx = context(case)
+    found = 0
+    for name in ctx.names[:-1]:
+        finding = _one(case, ctx, name)
+        if finding is not None:
+            found += 1
+            yield finding
+    if not found:
+        told = "no coded input's rows look like those of other codes"
+        yield Clear(("category_recode",), Subject(), told, 0.1, "recode.none")
+
+
+def coded(
+    case: Case, name: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...]] | None:
+    """Codes of both windows and their names, for categories and for integers of few values."""
+    if case.kind(name) == "categorical":
+        words = case.vocabulary(name)
+        if not 2 <= len(words) <= 4 * _MOST_CODES:
+            return None
+        return (
+            case.codes("reference", name).astype(np.int64),
+            case.codes("current", name).astype(np.int64),
+            words,
+        )
+    if case.kind(name) != "numeric":
+        return None
+    a, b = case.reference.numeric(name), case.current.numeric(name)
+    points = np.unique(np.concatenate([a[np.isfinite(a)], b[np.isfinite(b)]]))
+    if not 2 <= len(points) <= _MOST_CODES or not np.array_equal(points, np.round(points)):
+        return None
+    made = [np.where(np.isfinite(x), np.searchsorted(points, np.nan_to_num(x)), -1) for x in (a, b)]
+    return made[0], made[1], tuple(f"{p:g}" for p in points)
+
+
+def _one(case: Case, ctx: Context, name: str) -> Finding | None:
+    codes = coded(case, name)
+    if codes is None:
+        return None
+    before, after, words = codes
+    moved = departures(case)[name]
+    respelt = _respelt(before, after, words)
+    if respelt is not None:
+        return _spelling_finding(case, name, respelt, words, after)
+    scope, rows = (
+        (moved.scope, moved.rows) if moved.departed else (Scope(), np.ones(len(after), dtype=bool))
+    )
+    told: tuple[str, Matching] | None = None
+    for kind, label in (("profile", False), ("label", True)):
+        matching = _match(ctx, name, before, after, rows, label=label)
+        if matching is not None:
+            told = kind, matching
+            break
+    if told is None:
+        return None
+    return _finding(case, name, told[0], told[1], words, scope)
+
+
+def _respelt(
+    before: NDArray[np.int64], after: NDArray[np.int64], words: tuple[str, ...]
+) -> dict[int, int] | None:
+    """New spellings of known categories (case, spaces, zeros, punctuation): current -> reference code."""
+    size = len(words)
+    n_before = np.bincount(before[before >= 0], minlength=size)
+    n_after = np.bincount(after[after >= 0], minlength=size)
+    new = np.flatnonzero((n_before == 0) & (n_after > 0))
+    known = {plain(words[i]): int(i) for i in np.flatnonzero(n_before > 0)}
+    pairs = {int(i): known[plain(words[i])] for i in new if plain(words[i]) in known}
+    share = sum(n_after[i] for i in pairs) / max(n_after.sum(), 1)
+    return (
+        pairs
+        if pairs and share > 0.02 and share > 0.5 * n_after[new].sum() / max(n_after.sum(), 1)
+        else None
+    )
+
+
+def plain(word: str) -> str:
+    """A category without case, spaces, punctuation and leading zeros."""
+    kept = "".join(c for c in word.casefold() if c.isalnum())
+    return kept.lstrip("0") or kept
+
+
+def _match(
+    ctx: Context,
+    name: str,
+    before: NDArray[np.int64],
+    after: NDArray[np.int64],
+    rows: Mask,
+    *,
+    label: bool,
+) -> Matching | None:
+    columns = ctx.without(name, label=label)
+    if not columns.any():
+        return None
+    a, b = before[ctx.rows_before], after[ctx.rows_after]
+    inside = rows[ctx.rows_after]
+    size = int(max(before.max(initial=0), after.max(initial=0))) + 1
+    profiles = (
+        _profiles(ctx.before[:, columns], a, size),
+        _profiles(ctx.after[inside][:, columns], b[inside], size),
+    )
+    (mean_a, n_a), (mean_b, n_b) = profiles
+    use_a, use_b = np.flatnonzero(n_a >= _LEAST_ROWS), np.flatnonzero(n_b >= _LEAST_ROWS)
+    if len(use_b) < 2 or len(use_a) < len(use_b) or len(use_a) > 2 * _MOST_CODES:
+        return None
+    spread = ctx.before[:, columns].var(axis=0) + 0.05
+    gap = ((mean_b[use_b][:, None, :] - mean_a[use_a][None, :, :]) ** 2 / spread).sum(axis=2)
+    weight = 1 / (1 / n_a[use_a][None, :] + 1 / n_b[use_b][:, None])
+    noise = columns.sum()
+    shares = n_a[use_a] / n_a.sum(), n_b[use_b] / n_b.sum()
+    rare = (np.sqrt(shares[1])[:, None] - np.sqrt(shares[0])[None, :]) ** 2 * 4 * weight.max()
+    cost = 0.5 * (gap * weight + np.minimum(rare, 50 * noise) * 0.2)
+    same = np.array(
+        [int(np.flatnonzero(use_a == i)[0]) if (use_a == i).any() else -1 for i in use_b]
+    )
+    # A code never seen before has no profile of its own to keep.
+    kept = np.where(same >= 0, cost[np.arange(len(use_b)), same], cost.max(axis=1))
+    best = assign(cost)
+    matched = cost[np.arange(len(use_b)), best]
+    gain = float((kept - matched).sum())
+    changed = best != same
+    moved = float(n_b[use_b][changed].sum() / max(n_b.sum(), 1))
+    rest = float(matched.sum() / max(kept.sum(), 1e-9))
+    if gain < 12 + 3 * len(use_b) or moved < 0.02 or rest > (0.5 if not label else 0.35):
+        return None
+    return Matching(
+        {int(i): int(use_a[j]) for i, j in zip(use_b, best, strict=True)}, gain, rest, moved
+    )
+
+
+def _profiles(x: Floats, codes: NDArray[np.int64], size: int) -> tuple[Floats, Floats]:
+    """Mean row (size, M) of each code, less the mean of all rows, and rows of each code."""
+    known = codes >= 0
+    n = np.bincount(codes[known], minlength=size).astype(float)
+    sums = np.zeros((size, x.shape[1]))
+    np.add.at(sums, codes[known], x[known])
+    return sums / np.maximum(n, 1)[:, None] - x.mean(axis=0), n
+
+
+def _cyclic(matching: Matching, words: tuple[str, ...]) -> int | None:
+    """The constant by which whole numbers were turned around a clock; None if they were not."""
+    try:
+        pairs = {int(words[i]): int(words[j]) for i, j in matching.partner.items()}
+    except ValueError:
+        return None
+    highest = max([*pairs, *pairs.values()])
+    for period in _PERIODS:
+        if highest > period or len(pairs) < min(5, period - 1):
+            continue
+        steps = [(now - was) % period for now, was in pairs.items()]
+        common = max(set(steps), key=steps.count)
+        if common and steps.count(common) >= 0.8 * len(steps):
+            return common if common <= period / 2 else common - period
+    return None
+
+
+def _finding(
+    case: Case, name: str, kind: str, matching: Matching, words: tuple[str, ...], scope: Scope
+) -> Finding:
+    subject = Subject("feature", (name,))
+    turned = _cyclic(matching, words)
+    shown = [f"{words[i]} looks like {words[j]} did" for i, j in matching.partner.items() if i != j]
+    told = f"{name}: {'; '.join(shown[:3])} ({matching.moved:.0%} of rows, {matching.gain:.0f} nats over unchanged codes)"
+    mapping = {words[i]: words[j] for i, j in matching.partner.items() if i != j}
+    strength = float(np.clip(0.5 + matching.gain / 200, 0.5, 1.0)) * (1.0 - 0.4 * matching.rest)
+    signal, mode = (
+        (f"recode.{kind}", "category_recode")
+        if turned is None
+        else (f"recode.cyclic_{kind}", "time_shift")
+    )
+    if turned is not None:
+        told = f"{name} is turned by {turned:+d}{scope_words(case, departures(case)[name])}: {told}"
+    return Finding(
+        signal,
+        subject,
+        told,
+        matching.gain,
+        matching.gain / 10,
+        None,
+        strength,
+        (mode,),
+        ("concept_drift", "covariate_shift", "new_category"),
+        scope,
+        None,
+        (RepairPlan("recode", subject, scope, {"mapping": mapping}),),
+        _chart(name, mapping),
+    )
+
+
+def _spelling_finding(
+    case: Case,
+    name: str,
+    pairs: Mapping[int, int],
+    words: tuple[str, ...],
+    after: NDArray[np.int64],
+) -> Finding:
+    subject = Subject("feature", (name,))
+    mapping = {words[i]: words[j] for i, j in pairs.items()}
+    share = float(np.isin(after, list(pairs)).mean())
+    first = next(iter(mapping.items()))
+    told = f"{name}: {share:.0%} of rows hold known categories spelt anew, such as {first[0]!r} for {first[1]!r}"
+    moved = departures(case)[name]
+    return Finding(
+        "recode.spelling",
+        subject,
+        told,
+        share,
+        share / 0.02,
+        None,
+        min(1.0, 0.6 + share),
+        ("category_recode",),
+        ("new_category", "concept_drift", "covariate_shift"),
+        Scope(),
+        moved.onset,
+        (RepairPlan("recode", subject, Scope(), {"mapping": mapping}),),
+        _chart(name, mapping),
+    )
+
+
+def _chart(name: str, mapping: Mapping[str, str]) -> Mapping[str, object]:
+    pairs = [[now, was, 1.0] for now, was in list(mapping.items())[:20]]
+    return {
+        "kind": "matching",
+        "name": name,
+        "pairs": pairs,
+        "title": f"{name}: codes now and what they were",
+    }

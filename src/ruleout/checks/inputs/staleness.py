@@ -1,0 +1,243 @@
+"""Values that are real but not of this row: old, repeated, or cut off from everything around them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._context import Context, context
+from ruleout.checks.inputs._defaults import defaulted
+from ruleout.checks.inputs._departure import departures, locate, scope_words
+from ruleout.profile import Case
+from ruleout.stats._lag import Lag, best_lag, longest_runs
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_LEAST_LINK = 0.12
+"""Below this correlation with its row, a value cannot be seen to have lost it."""
+
+
+class Link(NamedTuple):
+    """How well a value follows from the rest of its row, before and now."""
+
+    before: float
+    after: float
+    z: float
+    """Fall in standard errors (Fisher's transform)."""
+
+    expected: Floats
+    """What the rest of each current row says of the value (m,)."""
+
+    observed: Floats
+
+    label: bool
+    """Whether the label was needed to see it."""
+
+
+@check("freshness", layer="data", rung="inputs", looks_for=("stale_features",))
+def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do values repeat, follow from another row, or no longer follow from their own?
+
+    A regression of each input on the rest of its row is learned on the reference. Where the link is
+    gone now though the values as such are usual, the lag at which it returns is searched by
+    cross-correlation; runs of repeated values are compared with the reference's.
+    """
+    del rng
+    ctx = context(case)
+    lost = {d.name for d in defaulted(case)}
+    links = {n: _link(ctx, n, label=False) for n in ctx.names[:-1] if n not in lost}
+    with_label = (
+        {n: _link(ctx, n, label=True) for n in links} if ctx.after[:, ctx.label].any() else {}
+    )
+    seen = False
+    for name in links:
+        for finding in _of_one(case, ctx, name, links, with_label):
+            seen = True
+            yield finding
+    if not seen:
+        told = "values repeat no more than before and still follow from their rows"
+        yield Clear(("stale_features",), Subject(), told, 0.2, "freshness.none")
+
+
+def _of_one(
+    case: Case,
+    ctx: Context,
+    name: str,
+    links: dict[str, Link | None],
+    with_label: dict[str, Link | None],
+) -> Iterator[Finding]:
+    runs = _runs(case, name)
+    if runs is not None:
+        yield runs
+    link = links[name]
+    broken = link is not None and _broken(link) and _culprit(ctx, name, links)
+    if not broken:
+        link = with_label.get(name)
+        if link is None or not _broken(link):
+            return
+    assert link is not None
+    lag = best_lag(link.observed, link.expected, most=len(link.observed) // 3)
+    if lag is not None and lag.z > 5 and lag.r > max(0.4 * link.before, 1.5 * abs(link.after)):
+        yield _lag_finding(case, ctx, name, link, lag)
+    elif broken:
+        yield _broken_finding(case, ctx, name, link)
+
+
+def _link(ctx: Context, name: str, *, label: bool) -> Link | None:
+    """Ridge regression of an input's leading column on the rest of the row; None where it says nothing."""
+    own, rest = ctx.of(name), ctx.without(name, label=label)
+    if not own.any() or not rest.any():
+        return None
+    y, z = ctx.before[:, own][:, 0], ctx.after[:, own][:, 0]
+    x_before, x_after = _curved(ctx.before[:, rest]), _curved(ctx.after[:, rest])
+    if y.std() == 0 or z.std() == 0:
+        return None
+    gram = x_before.T @ x_before + 0.01 * len(y) * np.eye(x_before.shape[1])
+    beta = np.linalg.solve(gram, x_before.T @ (y - y.mean()))
+    before, after = _correlation(x_before @ beta, y), _correlation(x_after @ beta, z)
+    if not before > _LEAST_LINK:
+        return None
+    error = math.sqrt(1 / len(y) + 1 / len(z))
+    fall = (
+        math.atanh(min(before, 0.999)) - math.atanh(float(np.clip(after, -0.999, 0.999)))
+    ) / error
+    return Link(before, after, fall, x_after @ beta, z, label)
+
+
+def _curved(x: Floats) -> Floats:
+    """Columns with their squares, up to a bound on the width."""
+    return np.concatenate([x, x**2 - 1], axis=1) if x.shape[1] <= 60 else x
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
+
+
+def _broken(link: Link) -> bool:
+    return link.z > 8 and link.after < 0.7 * link.before and link.before - link.after > 0.06
+
+
+def _culprit(ctx: Context, name: str, links: dict[str, Link | None]) -> bool:
+    """Whether the link broke on this side: the inputs it hangs by still hang by the others."""
+    mine = links[name]
+    assert mine is not None
+    worse = [
+        o for o, k in links.items() if o != name and k is not None and _broken(k) and k.z > mine.z
+    ]
+    if not worse:
+        return True
+    # Look again without the inputs that broke harder; if the link is whole, they were at fault.
+    keep = ctx.without(name, *worse)
+    own = ctx.of(name)
+    x, y = _curved(ctx.before[:, keep]), ctx.before[:, own][:, 0]
+    if not keep.any():
+        return False
+    gram = x.T @ x + 0.01 * len(y) * np.eye(x.shape[1])
+    beta = np.linalg.solve(gram, x.T @ (y - y.mean()))
+    after = _curved(ctx.after[:, keep])
+    before_r, after_r = (
+        _correlation(x @ beta, y),
+        _correlation(after @ beta, ctx.after[:, own][:, 0]),
+    )
+    return before_r > _LEAST_LINK and after_r < 0.7 * before_r and before_r - after_r > 0.06
+
+
+def _runs(case: Case, name: str) -> Finding | None:
+    """Runs of equal neighbours, much longer than in the reference."""
+    if case.current.time is None or case.kind(name) not in ("numeric", "categorical"):
+        return None
+    moved = departures(case)[name]
+    numbers = [_as_numbers(case, w, name) for w in ("reference", "current")]
+    before, after = longest_runs(numbers[0]), longest_runs(numbers[1])
+    if after < 3 * before + 1 or after < 4:
+        return None
+    same = np.r_[False, numbers[1][1:] == numbers[1][:-1]]
+    signal = np.convolve(same.astype(float), np.ones(9) / 9, mode="same")
+    usual = float(np.mean(numbers[0][1:] == numbers[0][:-1]))
+    scope, rows = locate(case, signal, usual, np.full(2, usual), skip=name)
+    told = f"{name} repeats: runs of {after:.1f} equal values in a row, {before:.1f} before{scope_words(case, moved)}"
+    return _stale(name, "freshness.runs", told, after / before, 1.0, scope, rows, moved.distance)
+
+
+def _as_numbers(case: Case, which: str, name: str) -> Floats:
+    if case.kind(name) == "categorical":
+        return case.codes(which, name).astype(float)  # type: ignore[arg-type]
+    return case.table(which).numeric(name)  # type: ignore[arg-type]
+
+
+def _lag_finding(case: Case, ctx: Context, name: str, link: Link, lag: Lag) -> Finding:
+    step = max(1, round(case.current.rows / len(ctx.rows_after)))
+    told = (
+        f"{name} follows from the rows {lag.rows * step} earlier (r = {lag.r:.2f}) rather than from its own "
+        f"(r = {link.after:.2f}; {link.before:.2f} before)"
+    )
+    subject = Subject("feature", (name,))
+    plan = RepairPlan("shift_rows", subject, Scope(), {"rows": lag.rows * step})
+    return Finding(
+        "freshness.lag",
+        subject,
+        told,
+        float(lag.rows * step),
+        lag.z,
+        None,
+        1.0,
+        ("stale_features",),
+        ("concept_drift", "covariate_shift", "category_recode"),
+        Scope(),
+        None,
+        (plan,),
+    )
+
+
+def _broken_finding(case: Case, ctx: Context, name: str, link: Link) -> Finding:
+    moved = departures(case)[name]
+    mismatch = np.zeros(case.current.rows)
+    mismatch[ctx.rows_after] = (link.observed - link.expected) ** 2
+    level = float(1 - link.before**2)
+    usual = np.array([level, level])
+    scope, rows = (
+        locate(case, mismatch, level, usual, skip=name)
+        if len(ctx.rows_after) == case.current.rows
+        else (Scope(), np.ones(case.current.rows, dtype=bool))
+    )
+    told = (
+        f"{name} no longer follows from the rest of its row (r = {link.after:.2f}, {link.before:.2f} before), though its "
+        f"values {'moved' if moved.departed else 'as such are usual'}"
+    )
+    calm = 1.0 if not moved.departed else 0.5
+    strength = calm * float(np.clip(1.0 - link.after / max(link.before, 1e-9), 0.0, 1.0))
+    return _stale(name, "freshness.unlinked", told, link.z, strength, scope, rows, moved.distance)
+
+
+def _stale(
+    name: str,
+    signal: str,
+    told: str,
+    effect: float,
+    strength: float,
+    scope: Scope,
+    rows: Mask,
+    distance: float,
+) -> Finding:
+    subject = Subject("feature", (name,))
+    plans = (RepairPlan("reimpute", subject, scope),) if rows.any() else ()
+    return Finding(
+        signal,
+        subject,
+        told,
+        distance,
+        effect,
+        None,
+        strength,
+        ("stale_features",),
+        ("concept_drift", "covariate_shift"),
+        scope,
+        None,
+        plans,
+    )

@@ -1,0 +1,213 @@
+"""The table itself: its columns, their types, repeated rows, and how many rows there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._defaults import defaulted
+from ruleout.profile import Case
+from ruleout.stats._twosample import proportions
+
+Mask = NDArray[np.bool_]
+
+
+@check("schema", layer="integration", rung="inputs", looks_for=("schema_change",))
+def schema(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Did columns vanish, appear, or change their type between the windows?
+
+    A vanished or emptied input beside a new column is a changed contract, not a silent null.
+    """
+    del rng
+    before, after = set(case.reference.columns), set(case.current.columns)
+    gone = sorted((before - after) & set(case.features))
+    new = sorted(after - before)
+    empty = {d.name: d for d in defaulted(case) if d.value == "null"}
+    retyped = [n for n in case.features if n in before & after and _unreadable(case, n) > 0.02]
+    for name in sorted({*gone, *retyped, *(empty if new else ())}):
+        yield _finding(case, name, new, gone=name in gone, empty=name in empty)
+    if not gone and not retyped and not (new and empty):
+        yield Clear(
+            ("schema_change",),
+            Subject(),
+            "both windows have the same columns of the same types",
+            0.02,
+            "schema.none",
+        )
+
+
+def _finding(case: Case, name: str, new: list[str], *, gone: bool, empty: bool) -> Finding:
+    subject = Subject("feature", (name,))
+    partner = _nearest(case, name, new)
+    words = (
+        "is gone"
+        if gone
+        else "is empty"
+        if empty
+        else "holds values that do not read as numbers any more"
+    )
+    told = f"{name} {words}" + (f", and {partner} has appeared" if partner else "")
+    strength = 1.0 if partner or not empty else 0.5
+    options = {"values": ("null",)}
+    plans = (RepairPlan("rename_column", subject, Scope(), {"from": partner}),) if partner else ()
+    if not gone:
+        plans = (*plans, RepairPlan("restore_defaults", subject, Scope(), options))
+    return Finding(
+        "schema.changed",
+        subject,
+        told,
+        1.0,
+        10.0,
+        None,
+        strength,
+        ("schema_change",),
+        ("silent_nulls", "join_loss", "covariate_shift"),
+        Scope(),
+        None,
+        plans,
+    )
+
+
+def _nearest(case: Case, name: str, new: list[str]) -> str | None:
+    """The new column that most likely carries what `name` did: filled in where it is empty."""
+    if not new:
+        return None
+    frame = case.current.frame
+    lost = (
+        frame.get_column(name).is_null()
+        if name in frame.columns
+        else pl.Series([True] * frame.height)
+    )
+    overlap = {n: float((frame.get_column(n).is_not_null() & lost).mean() or 0.0) for n in new}  # type: ignore[arg-type]
+    likeness = {n: overlap[n] + 0.5 * _alike(name, n) for n in new}
+    best = max(sorted(new), key=lambda n: likeness[n])
+    return best if overlap[best] > 0.02 else None
+
+
+def _alike(a: str, b: str) -> float:
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, a.lower(), b.lower()).ratio()
+
+
+def _unreadable(case: Case, name: str) -> float:
+    """Share of current values that are there but no longer read as the numbers they were."""
+    was, now = case.reference.frame.schema[name], case.current.frame.schema[name]
+    if not was.is_numeric() or now.is_numeric() or now.is_temporal():
+        return 0.0
+    series = case.current.frame.get_column(name)
+    unread = series.is_not_null().to_numpy() & np.isnan(case.current.numeric(name))
+    return float(unread.mean()) if len(unread) else 0.0
+
+
+@check("repeated_rows", layer="data", rung="inputs", looks_for=("join_fanout",))
+def repeated_rows(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do keys (or whole rows) repeat more often than before?"""
+    del rng
+    repeats = {w: _repeats(case, w) for w in ("reference", "current")}
+    shares = {w: float(m.mean()) if len(m) else 0.0 for w, m in repeats.items()}
+    hits = tuple(float(m.sum()) for m in repeats.values())
+    test = proportions((hits[0], hits[1]), (len(repeats["reference"]), len(repeats["current"])))
+    key = case.incident.data.columns.id
+    what = f"keys in {key}" if key else "whole rows"
+    if test.effect < 0.01 or test.p_value > 1e-6:
+        told = f"{shares['current']:.1%} of rows repeat {what}, {shares['reference']:.1%} before"
+        yield Clear(("join_fanout",), Subject(), told, 0.01, "repeats.none")
+        return
+    told = f"{shares['current']:.1%} of rows repeat earlier ones ({what}); {shares['reference']:.1%} did before"
+    yield Finding(
+        "repeats.rows",
+        Subject("pipeline"),
+        told,
+        shares["current"],
+        test.effect / 0.01,
+        test.p_value,
+        min(1.0, 0.5 + test.effect / 0.1),
+        ("join_fanout",),
+        ("covariate_shift", "prior_shift", "selection_bias"),
+        Scope(),
+        None,
+        (RepairPlan("drop_repeats", Subject("pipeline")),),
+    )
+
+
+def _repeats(case: Case, which: str) -> Mask:
+    """Rows (n,) whose key, or all of whose values, already came earlier in the window."""
+    table = case.table(which)  # type: ignore[arg-type]
+    key = case.incident.data.columns.id
+    if not table.rows:
+        return np.zeros(0, dtype=bool)
+    if key is not None and table.has(key):
+        return np.asarray((~table.frame.get_column(key).is_first_distinct()).to_numpy())
+    names = [
+        n
+        for n in table.columns
+        if not table.frame.schema[n].is_nested() and table.frame.schema[n] != pl.Object
+    ]
+    if not names:
+        return np.zeros(table.rows, dtype=bool)
+    rows = table.frame.select(names)
+    return np.asarray(
+        (~rows.select(pl.struct(pl.all()).is_first_distinct().alias("first"))["first"]).to_numpy()
+    )
+
+
+@check(
+    "volume",
+    layer="data",
+    rung="inputs",
+    looks_for=("partial_batch",),
+    needs=("data.reference", "data.current", "data.columns.timestamp"),
+)
+def volume(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Did part of the window arrive with far fewer rows than such stretches usually have?"""
+    del rng
+    gap = _thin(case)
+    if gap is None:
+        yield Clear(
+            ("partial_batch",),
+            Subject(),
+            "rows keep arriving at the usual rate",
+            0.5,
+            "volume.usual",
+        )
+        return
+    share, p_value = gap
+    yield Finding(
+        "volume.thin",
+        Subject("pipeline"),
+        f"the last rows arrive at {share:.0%} of the usual rate",
+        share,
+        (1 - share) * 10,
+        p_value,
+        min(1.0, 1.4 - share),
+        ("partial_batch",),
+        (),
+    )
+
+
+def _thin(case: Case) -> tuple[float, float] | None:
+    before, after = case.reference.time, case.current.time
+    if before is None or after is None or len(before) < 200 or len(after) < 50:
+        return None
+    length = float(after[-1] - after[0])
+    if length <= 0 or not math.isfinite(length):
+        return None
+    rate = len(before) / max(float(before[-1] - before[0]), 1.0)
+    scale = (
+        case.current.total_rows
+        / max(case.current.rows, 1)
+        / (case.reference.total_rows / max(case.reference.rows, 1))
+    )
+    tail = after[-1] - 0.25 * length
+    got = float((after >= tail).sum()) * scale
+    usual = rate * 0.25 * length
+    if usual < 30 or got > 0.6 * usual:
+        return None
+    return got / usual, math.exp(-((usual - got) ** 2) / (2 * usual))

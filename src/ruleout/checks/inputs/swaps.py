@@ -1,0 +1,172 @@
+"""Two columns that arrive in each other's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._context import Context, context
+from ruleout.checks.inputs._departure import Departure, departures, scope_words
+from ruleout.profile import Case
+from ruleout.stats._relation import noise_distance
+from ruleout.stats._twosample import ks
+
+Floats = NDArray[np.float64]
+_MOST = 40
+
+
+@check("exchanged_columns", layer="integration", rung="inputs", looks_for=("feature_swap",))
+def exchanged_columns(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Does each of two inputs now look like the other did, in its values and its correlations?
+
+    Marginals are compared crosswise; where the two marginals are alike to begin with, the
+    correlations with all other inputs (and the label) decide.
+    """
+    del rng
+    ctx = context(case)
+    moved = departures(case)
+    ranked = sorted(moved, key=lambda n: -moved[n].distance / max(moved[n].usual, 1e-6))[:_MOST]
+    found = [
+        f
+        for a, b in combinations(sorted(ranked), 2)
+        if (f := _pair(case, ctx, moved[a], moved[b])) is not None
+    ]
+    if found:
+        yield max(found, key=lambda f: f.effect)
+    else:
+        told = "no two inputs look like each other did"
+        yield Clear(("feature_swap",), Subject(), told, 0.1, "swap.none")
+
+
+def _pair(case: Case, ctx: Context, first: Departure, second: Departure) -> Finding | None:
+    kinds = {case.kind(first.name), case.kind(second.name)}
+    if len(kinds) != 1 or "datetime" in kinds:
+        return None
+    if not (first.departed and second.departed):
+        return _by_correlation(case, ctx, first, second)
+    rows = first.rows & second.rows
+    if rows.sum() < 50:
+        return None
+    own, cross, noise = (_text_gaps if kinds == {"categorical"} else _number_gaps)(
+        case, first.name, second.name, rows
+    )
+    if min(own) < 3 * noise or max(cross) > max(1.6 * noise, 0.15 * min(own)):
+        return None
+    return _finding(case, first, second, own, cross, "swap.marginals", min(own) / noise)
+
+
+def _number_gaps(
+    case: Case, a: str, b: str, rows: NDArray[np.bool_]
+) -> tuple[tuple[float, float], tuple[float, float], float]:
+    was = case.reference.numeric(a), case.reference.numeric(b)
+    now = case.current.numeric(a)[rows], case.current.numeric(b)[rows]
+    own = ks(was[0], now[0]).effect, ks(was[1], now[1]).effect
+    cross = ks(was[1], now[0]).effect, ks(was[0], now[1]).effect
+    return own, cross, noise_distance(case.reference.rows, int(rows.sum()))
+
+
+def _text_gaps(
+    case: Case, a: str, b: str, rows: NDArray[np.bool_]
+) -> tuple[tuple[float, float], tuple[float, float], float]:
+    shares = [_shares(case, which, n, rows) for which in ("reference", "current") for n in (a, b)]
+    own = _variation(shares[0], shares[2]), _variation(shares[1], shares[3])
+    cross = _variation(shares[1], shares[2]), _variation(shares[0], shares[3])
+    width = max(len(s) for s in shares)
+    return (
+        own,
+        cross,
+        0.4 * float(np.sqrt(width * (1 / max(case.reference.rows, 1) + 1 / max(rows.sum(), 1)))),
+    )
+
+
+def _shares(case: Case, which: str, name: str, rows: NDArray[np.bool_]) -> dict[str, float]:
+    codes = case.codes(which, name)  # type: ignore[arg-type]
+    if which == "current":
+        codes = codes[rows]
+    words = case.vocabulary(name)
+    counts = np.bincount(codes[codes >= 0], minlength=len(words))
+    return {w: c / max(counts.sum(), 1) for w, c in zip(words, counts, strict=True) if c}
+
+
+def _variation(a: dict[str, float], b: dict[str, float]) -> float:
+    return 0.5 * sum(abs(a.get(k, 0.0) - b.get(k, 0.0)) for k in sorted({*a, *b}))
+
+
+def _by_correlation(
+    case: Case, ctx: Context, first: Departure, second: Departure
+) -> Finding | None:
+    """For two inputs of one shape: are their correlations with everything else exchanged?"""
+    if case.kind(first.name) != "numeric" or first.departed or second.departed:
+        return None
+    if first.name not in ctx.names or second.name not in ctx.names:
+        return None
+    if ks(case.reference.numeric(first.name), case.reference.numeric(second.name)).effect > 0.1:
+        return None
+    others = ctx.without(first.name, second.name, label=True)
+    a, b = ctx.of(first.name), ctx.of(second.name)
+    was = [_correlations(ctx.before, c, others) for c in (a, b)]
+    now = [_correlations(ctx.after, c, others) for c in (a, b)]
+    kept = float(((now[0] - was[0]) ** 2 + (now[1] - was[1]) ** 2).sum())
+    exchanged = float(((now[0] - was[1]) ** 2 + (now[1] - was[0]) ** 2).sum())
+    noise = 2 * others.sum() * (1 / len(ctx.before) + 1 / len(ctx.after))
+    if kept < 8 * noise or exchanged > max(2 * noise, 0.15 * kept):
+        return None
+    gaps = (kept, kept), (exchanged, exchanged)
+    return _finding(case, first, second, *gaps, "swap.correlations", kept / noise)
+
+
+def _correlations(x: Floats, column: NDArray[np.bool_], others: NDArray[np.bool_]) -> Floats:
+    own = x[:, column][:, 0]
+    rest = x[:, others]
+    scale = np.maximum(own.std() * rest.std(axis=0), 1e-9)
+    return np.asarray(
+        ((own - own.mean())[:, None] * (rest - rest.mean(axis=0))).mean(axis=0) / scale
+    )
+
+
+def _finding(
+    case: Case,
+    first: Departure,
+    second: Departure,
+    own: tuple[float, float],
+    cross: tuple[float, float],
+    signal: str,
+    effect: float,
+) -> Finding:
+    subject = Subject("feature", (first.name, second.name))
+    told = (
+        f"{first.name} looks like {second.name} did and the reverse{scope_words(case, first)} (distance to its own past "
+        f"{own[0]:.3g} and {own[1]:.3g}, to the other's {cross[0]:.3g} and {cross[1]:.3g})"
+    )
+    return Finding(
+        signal,
+        subject,
+        told,
+        max(cross),
+        effect,
+        None,
+        1.0,
+        ("feature_swap",),
+        (
+            "covariate_shift",
+            "unit_change",
+            "concept_drift",
+            "category_recode",
+            "silent_nulls",
+            "precision_loss",
+            "stale_features",
+        ),
+        first.scope,
+        first.onset,
+        (RepairPlan("exchange", subject, first.scope),),
+        {
+            "kind": "table",
+            "columns": ["input", "distance to its own past", "distance to the other's past"],
+            "rows": [[first.name, own[0], cross[0]], [second.name, own[1], cross[1]]],
+        },
+    )
