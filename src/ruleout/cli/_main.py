@@ -14,9 +14,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from enum import IntEnum
+from importlib import import_module
 
 from ruleout._errors import RuleoutError, SourceError, Untrusted
-from ruleout.cli._parser import parser
+from ruleout.cli._parser import PASSED_ON, parser
 
 
 class Exit(IntEnum):
@@ -40,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     _tolerate_narrow_encodings()
-    chosen = parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        chosen.run(chosen)
+        status = _run(words)
         sys.stdout.flush()
     except RuleoutError as error:
         print(f"ruleout: {error}", file=sys.stderr)
@@ -56,6 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: whatever arrives here is a bug, and is said to be one
         return _bug(error)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    """One command; those with a parser of their own get their words as they are."""
+    if words and words[0] in PASSED_ON:
+        status: int = import_module(PASSED_ON[words[0]]).main(words[1:])
+        return status
+    chosen = parser().parse_args(words)
+    chosen.run(chosen)
     return Exit.DONE
 
 

@@ -27,6 +27,9 @@ _ROLES = (
     ("scores", "CLASS=COLUMN,...", "probability column of each class"),
 )
 
+PASSED_ON = {"inject": "ruleout.prevention.inject._cli", "bench": "ruleout.bench._cli"}
+"""Commands whose module has a `main(words) -> exit status` of its own."""
+
 
 def parser() -> ArgumentParser:
     """The parser of the whole command line."""
@@ -42,7 +45,10 @@ def parser() -> ArgumentParser:
     _add_demo(commands)
     _add_modes(commands)
     _add_schema(commands)
-    _add_inject(commands)
+    commands.add_parser("inject", help="inject a fault into an incident's data", add_help=False)
+    commands.add_parser(
+        "bench", help="make incidents with known causes, and score answers", add_help=False
+    )
     return top
 
 
@@ -191,11 +197,3 @@ def _add_schema(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
         description="Print the JSON Schema of what `diagnose --json` writes.",
     )
     command.set_defaults(run=_lazily("_schema"))
-
-
-def _add_inject(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
-    command = commands.add_parser(
-        "inject", help="make an incident by injecting a fault", add_help=False
-    )
-    command.set_defaults(run=_lazily("_inject"))
-    command.add_argument("words", nargs=argparse.REMAINDER)
