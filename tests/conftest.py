@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -18,8 +19,9 @@ def data_folder() -> Path:
     return folder
 
 
-def pytest_unconfigure() -> None:
-    """Keep DuckDB's bindings from listing, at exit, what they leak after an error; pytest's summary comes last."""
+@atexit.register
+def _mute_the_bindings() -> None:
+    """Keep DuckDB from listing, at exit, what it leaks after an error; pytest's summary comes last."""
     if "duckdb" in sys.modules:
         sys.stderr.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
