@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout.checks.reproduction._gap import gap, known_answers
+from ruleout.checks.reproduction._gap import answer_vector, gap, known_answers
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._view import Replay, replay
 from ruleout.profile import Case, Outputs
@@ -84,7 +84,20 @@ def structure(case: Case, found: Hit, rng: np.random.Generator) -> float:
 
     A different model differs as a function of its inputs; noise does not.
     """
-    rest = difference(found)
+    return _predictable(case, found, difference(found), rng)
+
+
+def obedience(case: Case, found: Hit, rng: np.random.Generator) -> float:
+    """Share of the served answers themselves that the inputs predict, out of sample.
+
+    Any model's answers follow its inputs; garbage does not.
+    """
+    answers = answer_vector(found.served)
+    top = int(np.nan_to_num(answers).std(axis=0).argmax())
+    return _predictable(case, found, answers[:, top], rng)
+
+
+def _predictable(case: Case, found: Hit, rest: Floats, rng: np.random.Generator) -> float:
     frame = found.replay.current.frame.filter(found.rows)
     if case.representations:
         x, coded = case.encode(case.current.frame)

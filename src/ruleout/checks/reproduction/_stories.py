@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ruleout._errors import RuleoutError
 from ruleout.checks.reproduction._gap import class_codes, gap, has_scores
 from ruleout.checks.reproduction._hit import Hit, hit
-from ruleout.checks.reproduction._view import usable_models
+from ruleout.checks.reproduction._view import serves_now, usable_models
 from ruleout.profile import Case, Outputs, model_outputs
 from ruleout.stats._maps import affine, isotonic, logit, relabelling
 
@@ -55,6 +55,14 @@ def best(case: Case) -> Story | None:
     told = [stories(case)[name] for name in order if name in stories(case)]
     top = max((story.share for story in told), default=0.0)
     return next((story for story in told if story.share > top - 0.03), None) if top > 0.3 else None
+
+
+def known_model(case: Case) -> bool:
+    """Whether a model at hand gives the answers that do not follow."""
+    told = story(case, "version")
+    if told is not None and told.share > 0.5:
+        return True
+    return any(serves_now(case, name) is not None for name in usable_models(case))
 
 
 def _tell(case: Case, found: Hit) -> list[Story]:

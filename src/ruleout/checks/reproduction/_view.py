@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ruleout._errors import RuleoutError
 from ruleout._records import Subject
 from ruleout.checks.reproduction._gap import answer_spread, gap, known_answers
+from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.profile import Case, Outputs, Which, agreement, model_outputs, spread_rows
 from ruleout.profile._replayer import surrogate
 from ruleout.stats import _boosting as boosting
@@ -23,6 +24,10 @@ ROWS = 6_000
 """Rows of each window that are replayed by the checks of this rung."""
 
 LEAST = 100
+_SURE = 5.0
+_MORE = 0.12
+"""Share of current answers that a new model must give beyond those it happens to give before."""
+
 EXACT = 0.97
 """Share of reference answers a model must give to be the one that served them."""
 
@@ -76,7 +81,7 @@ class Replay:
     @property
     def departed(self) -> bool:
         """Whether the current answers are not those that the reference's answerer would give."""
-        return self.z > 5 and self.departure > (0.004 if self.exact else 0.06)
+        return self.z > _SURE and self.departure > (0.004 if self.exact else 0.06)
 
     @property
     def wrong(self) -> Mask:
@@ -132,6 +137,47 @@ def reference_model(case: Case) -> str | None:
     return max(fitting, key=lambda pair: (pair[0], pair[1] == "current"))[1] if fitting else None
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A model that gives the current answers, everywhere or in a place."""
+
+    name: str
+    place: Place
+    rows: NDArray[np.int64]
+    """Positions in the current sample that it answered."""
+
+
+def serves_now(case: Case, name: str) -> Serving | None:
+    """Where the model called `name` gives the current answers; None when nowhere in particular."""
+    key = f"serves now {name}"
+    if key not in case.cache:
+        case.cache[key] = _serves_now(case, name)
+    found: Serving | None = case.cache[key]
+    return found
+
+
+def _serves_now(case: Case, name: str) -> Serving | None:
+    rows = spread_rows(case.current.rows, ROWS)
+    served = case.outputs("current").take(rows)
+    answers = model_outputs(case, name, case.current.frame[rows])
+    spread = answer_spread(case.outputs("reference"))
+    distance = gap(served, answers, spread)
+    distance[~known_answers(served)] = np.nan
+    same = np.where(
+        np.isfinite(distance), (distance <= _tolerance(case, spread)).astype(float), np.nan
+    )
+    if not np.isfinite(same).any():
+        return None
+    if np.nanmean(same) < matches(case, name).get("reference", 0.0) + _MORE:
+        # As many answers agree by chance, or it answered both windows.
+        return None
+    return Serving(name, locate(case, rows, same), rows[np.nan_to_num(same) > 0])
+
+
+def _tolerance(case: Case, spread: float) -> float:
+    return 0.02 * (1.0 if case.task == "regression" else min(spread, 0.3)) + 1e-9
+
+
 def _both(
     case: Case, predict: Callable[[pl.DataFrame], Outputs]
 ) -> list[tuple[Which, NDArray[np.int64], Outputs]]:
@@ -170,7 +216,7 @@ def _exact(case: Case, name: str) -> Replay | None:
         which: _side(case, which, rows, said, spread) for which, rows, said in _both(case, predict)
     }
     reference, current = sides["reference"], sides["current"]
-    tolerance = 0.02 * (1.0 if case.task == "regression" else min(spread, 0.3)) + 1e-9
+    tolerance = _tolerance(case, spread)
     wrong = [float((s.gap[np.isfinite(s.gap)] > tolerance).mean()) for s in (reference, current)]
     n = [int(np.isfinite(s.gap).sum()) for s in (reference, current)]
     if min(n) < LEAST:
@@ -209,7 +255,8 @@ def _by_surrogate(case: Case) -> Replay | None:
     usual = reference.gap[np.isfinite(reference.gap)]
     if len(usual) < LEAST or np.isfinite(current.gap).sum() < LEAST:
         return None
-    departure, z = _map_moved(case)
+    tolerance = float(np.quantile(usual, 0.98))
+    departure, z = _departure(case, current, tolerance)
     return Replay(
         name="surrogate",
         exact=False,
@@ -218,46 +265,95 @@ def _by_surrogate(case: Case) -> Replay | None:
         current=current,
         spread=spread,
         usual=float(usual.mean()),
-        tolerance=float(np.quantile(usual, 0.98)),
+        tolerance=tolerance,
         departure=departure,
         z=z,
     )
+
+
+def _departure(case: Case, current: Side, tolerance: float) -> tuple[float, float]:
+    """The larger of the departures of all current rows and of the place where most are off."""
+    flag = np.where(np.isfinite(current.gap), (current.gap > tolerance).astype(float), np.nan)
+    place = locate(case, current.rows, flag)
+    tried = [_map_moved(case, None)]
+    if place.contrast or place.scope.since is not None:
+        tried.append(_map_moved(case, place))
+    told = [(moved.level, moved.z) for moved in tried]
+    # Noise twice as large as ever is a departure too, though nothing predicts it.
+    told += [(min(moved.noise / 4, 1.0), moved.noise_z) for moved in tried if moved.noise > 1.0]
+    sure = [pair for pair in told if pair[1] > _SURE]
+    return max(sure or told, key=lambda pair: pair[0])
 
 
 def _frame(case: Case, which: Which, rows: NDArray[np.int64]) -> pl.DataFrame:
     return case.table(which).frame[rows]
 
 
-def _map_moved(case: Case) -> tuple[float, float]:
-    """Whether inputs are turned into answers otherwise than before.
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """Whether some current rows get their answers otherwise than the reference's did."""
+
+    level: float
+    """Share of what inputs leave open that belonging to these rows explains."""
+
+    z: float
+    noise: float
+    """Their unexplained variance over the reference's, minus 1."""
+
+    noise_z: float
+
+
+def _map_moved(case: Case, place: Place | None) -> _Moved:
+    """Whether inputs are turned into answers otherwise than before, in all current rows or in a place.
 
     One booster learns the answers of both windows together, so that inputs that nobody has seen
-    before count for neither side. Then two more learn its errors, one of them knowing the window.
-    What the knowing one predicts better on rows that none was fitted to is the departure.
-
-    Returns:
-        Share of the remaining variance explained by the window, and its z.
+    before count for neither side. Then two more learn its errors, one of them knowing which rows are
+    in question. What the knowing one predicts better on rows that none was fitted to is the
+    departure in level; errors that grew beyond the reference's are a departure in noise.
     """
-    parts = [_encoded_answers(case, which) for which in ("reference", "current")]
-    size = min(len(part[0]) for part in parts)
-    if size < LEAST:
-        return 0.0, 0.0
-    coded = parts[0][2]
-    x = np.concatenate([part[0] for part in parts])
-    y = np.concatenate([part[1] for part in parts])
-    window = np.repeat([0.0, 1.0], [len(part[0]) for part in parts])
+    x, y, coded, current, rows = _pooled(case)
+    if min(current.sum(), (~current).sum()) < LEAST:
+        return _Moved(0.0, 0.0, 0.0, 0.0)
+    asked = current.copy()
+    if place is not None:
+        asked[current] = case.scope_rows(place.scope)[rows[current]]
     rng = case.rng("map moved")
     fit = rng.random(len(x)) < 0.5
     rest = y - _fitted(x[fit], y[fit], coded, rng, trees=60).raw(x)
-    blind = _fitted(x[fit], rest[fit], coded, rng, trees=25).raw(x[~fit])
-    aware_x = np.column_stack([x, window])
-    aware = _fitted(aware_x[fit], rest[fit], np.append(coded, False), rng, trees=25).raw(
-        aware_x[~fit]
+    blind = _fitted(x[fit], rest[fit], coded, rng, trees=25).raw(x)
+    aware_x = np.column_stack([x, asked.astype(float)])
+    aware = _fitted(aware_x[fit], rest[fit], np.append(coded, False), rng, trees=25).raw(aware_x)
+    loss = ((rest - blind) ** 2).sum(axis=1)
+    better = loss - ((rest - aware) ** 2).sum(axis=1)
+    here, there = asked & ~fit, ~current & ~fit
+    if min(here.sum(), there.sum()) < 20:
+        return _Moved(0.0, 0.0, 0.0, 0.0)
+    noise = float(better[here].std()) / np.sqrt(here.sum()) + 1e-12
+    usual, now = float(loss[there].mean()), float(loss[here].mean())
+    error = np.hypot(
+        loss[there].std() / np.sqrt(there.sum()), loss[here].std() / np.sqrt(here.sum())
     )
-    loss = ((rest[~fit] - blind) ** 2).sum(axis=1)
-    better = loss - ((rest[~fit] - aware) ** 2).sum(axis=1)
-    noise = float(better.std()) / np.sqrt(len(better)) + 1e-12
-    return float(better.mean() / max(loss.mean(), 1e-12)), float(better.mean() / noise)
+    return _Moved(
+        level=float(better[here].mean() / max(now, 1e-12)),
+        z=float(better[here].mean() / noise),
+        noise=now / max(usual, 1e-12) - 1,
+        noise_z=float((now - usual) / max(error, 1e-12)),
+    )
+
+
+def _pooled(case: Case) -> tuple[Floats, Floats, Mask, Mask, NDArray[np.int64]]:
+    """Encoded inputs, answers, coded columns, whether current, and positions, of both windows."""
+    if "pooled answers" not in case.cache:
+        parts = [_encoded_answers(case, which) for which in ("reference", "current")]
+        case.cache["pooled answers"] = (
+            np.concatenate([part[0] for part in parts]),
+            np.concatenate([part[1] for part in parts]),
+            parts[0][2],
+            np.repeat([False, True], [len(part[0]) for part in parts]),
+            np.concatenate([part[3] for part in parts]),
+        )
+    found: tuple[Floats, Floats, Mask, Mask, NDArray[np.int64]] = case.cache["pooled answers"]
+    return found
 
 
 def _fitted(
@@ -266,8 +362,8 @@ def _fitted(
     return boosting.fit(x, y, rng=rng, categorical=coded, trees=trees, rate=0.2)
 
 
-def _encoded_answers(case: Case, which: Which) -> tuple[Floats, Floats, Mask]:
-    """Encoded inputs and standardised answers of up to 4,000 rows of a window."""
+def _encoded_answers(case: Case, which: Which) -> tuple[Floats, Floats, Mask, NDArray[np.int64]]:
+    """Encoded inputs and standardised answers, with positions, of up to 4,000 rows of a window."""
     served = case.outputs(which)
     rows = spread_rows(case.table(which).rows, 4_000)
     answers = _few_columns(case, served.take(rows))
@@ -277,7 +373,7 @@ def _encoded_answers(case: Case, which: Which) -> tuple[Floats, Floats, Mask]:
         x = encoded[rows]
     else:
         x, coded = case.encode(case.table(which).frame[rows])
-    return x[known], answers[known], coded
+    return x[known], answers[known], coded, rows[known]
 
 
 def _few_columns(case: Case, outputs: Outputs) -> Floats:

@@ -12,6 +12,7 @@ from ruleout._registry import check
 from ruleout.checks.reproduction._gap import class_codes
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described
+from ruleout.checks.reproduction._stories import best
 from ruleout.checks.reproduction._view import SERVED, replay
 from ruleout.profile import Case, Outputs, Which, decision_threshold, spread_rows
 from ruleout.stats._maps import relabelling
@@ -59,6 +60,9 @@ def decision_policy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             ("threshold_change",), "no scores beside the decisions", "data.columns.score"
         )
         return
+    told = best(case)
+    if told is not None and told.name == "version" and told.share > 0.8:
+        return  # another model decided
     yield from _compare(case, pairs[0], pairs[1])
 
 
@@ -110,11 +114,36 @@ def _compare(case: Case, before: _Pair, after: _Pair) -> Iterator[Outcome]:
     )
     left = float((after.off(new) & place.inside).sum()) / float(max((off & place.inside).sum(), 1))
     share = float(np.clip(1 - left, 0.0, 1.0))
+    if share < 0.8:
+        band = _band(after, off, old)
+        new, share = max((new, share), band, key=lambda pair: pair[1])
     if share < 0.5:
         why = f"{off.mean():.1%} of decisions leave the old threshold {old:.3g}, but no new one gives them"
         yield Abstained(("threshold_change",), why)
         return
     yield _moved(place, (old, new), share, off)
+
+
+def _band(after: _Pair, off: Mask, old: float) -> tuple[float, float]:
+    """A new threshold for some rows only: all decisions that left lie between it and the old one.
+
+    Returns:
+        The threshold, and how surely it is one: all changed in one direction, and within the band
+        as many near the new threshold as near the old.
+    """
+    score = after.score[off]
+    up = score >= old
+    one_way = max(float(up.mean()), 1 - float(up.mean()))
+    if one_way < 0.98:
+        return old, 0.0
+    new = float(np.quantile(score, 0.995 if up.mean() > 0.5 else 0.005))
+    inside = (after.score >= min(old, new)) & (after.score <= max(old, new))
+    far = np.abs(after.score - old) > 0.5 * abs(new - old)
+    rates = [
+        float(off[inside & part].mean()) if (inside & part).any() else 0.0 for part in (far, ~far)
+    ]
+    even = min(rates) / max(*rates, 1e-9)
+    return new, 0.85 * float(np.clip(even / 0.6, 0.0, 1.0))
 
 
 def _moved(place: Place, cuts: tuple[float, float], share: float, flagged: Mask) -> Finding:

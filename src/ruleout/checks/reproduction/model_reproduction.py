@@ -11,7 +11,7 @@ from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, structure
 from ruleout.checks.reproduction._repairs import described, intended_answers
 from ruleout.checks.reproduction._stories import best
-from ruleout.checks.reproduction._view import SERVED, Replay, replay
+from ruleout.checks.reproduction._view import SERVED, Replay, replay, serves_now, usable_models
 from ruleout.profile import Case
 
 BETWEEN = (
@@ -127,7 +127,13 @@ def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Finding:
 
 def _unexplained(case: Case, found: Hit, rng: np.random.Generator) -> tuple[str, ...]:
     """Another artefact differs as a function of the inputs; garbage and noise do not."""
-    if found.place.contrast or disorder(found, rng) > 0.85 or structure(case, found, rng) < 0.1:
+    serving = [name for name in usable_models(case) if serves_now(case, name) is not None]
+    if (
+        serving
+        or found.place.contrast
+        or disorder(found, rng) > 0.85
+        or structure(case, found, rng) < 0.1
+    ):
         return ()
     if new_version(case):
         return ("bad_retrain", "class_weight_change", "wrong_version")

@@ -13,7 +13,13 @@ from ruleout.checks.reproduction._gap import has_scores, known_answers
 from ruleout.checks.reproduction._hit import Hit, difference, disorder, hit, structure
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described, intended_answers
-from ruleout.checks.reproduction._stories import best, common_answer, is_answer, stories
+from ruleout.checks.reproduction._stories import (
+    best,
+    common_answer,
+    is_answer,
+    known_model,
+    stories,
+)
 from ruleout.checks.reproduction._view import SERVED, replay
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
 from ruleout.profile import Case, Outputs, spread_rows
@@ -111,71 +117,6 @@ def _constant_decisions(case: Case) -> Iterator[Outcome]:
 
 
 @check(
-    "replicas",
-    layer="infrastructure",
-    rung="reproduction",
-    looks_for=("hardware_fault", "mixed_versions", "change_regression"),
-    needs=("data.columns.prediction", "data.columns.segments"),
-)
-def replicas(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
-    """Do answers fail to follow on some replicas alone, and is what they give garbage or another model's?"""
-    found = hit(case)
-    if found is None:
-        return
-    if not case.segments:
-        return
-    if not found.place.contrast:
-        told = "answers that do not follow are spread over all values of the segments"
-        yield Clear(("hardware_fault", "mixed_versions"), Subject(), told, 0.25, "replicas.even")
-        return
-    by_version = stories(case).get("version")
-    if by_version is not None and by_version.share > 0.5:
-        return
-    garbage = disorder(found, rng)
-    follows = structure(case, found, rng) if garbage < 0.9 else 0.0
-    yield _on_replicas(case, found, garbage, follows)
-
-
-def _on_replicas(case: Case, found: Hit, garbage: float, follows: float) -> Finding:
-    values = found.place.scope.values
-    simple = best(case)
-    changed = _changed_alone(case, values)
-    supports: tuple[str, ...]
-    lost = garbage > 0.7 or (simple is not None and simple.name == "constant")
-    if lost:
-        told = f"answers have nothing to do with their inputs (disorder {garbage:.2f})"
-        if changed is not None:
-            signal, supports = "replicas.changed", ("change_regression", "hardware_fault")
-        elif len(values) == 1:
-            signal, supports = "replicas.garbage", ("hardware_fault", "mixed_versions")
-        else:
-            signal, supports = (
-                "replicas.several",
-                ("hardware_fault", "mixed_versions", "change_regression"),
-            )
-    else:
-        told = f"answers differ as another model's would ({follows:.0%} of the difference follows the inputs)"
-        signal, supports = "replicas.other_model", ("mixed_versions",)
-        if changed is not None:
-            signal, supports = "replicas.other_changed", ("mixed_versions", "change_regression")
-    subject = Subject("host", values)
-    return Finding(
-        signal, subject, told + described(found.place.scope), garbage, found.place.contrast, None,
-        1.0 if found.replay.exact else 0.8, supports, against=ELSEWHERE,
-        scope=found.place.scope, onset=found.place.onset, repairs=(intended_answers(found, subject),),
-    )  # fmt: skip
-
-
-def _changed_alone(case: Case, values: tuple[str, ...]) -> str | None:
-    """A change that names the hit values and no other: its id."""
-    for change in case.changes:
-        named = {part.strip() for part in change.entity.replace(";", ",").split(",")}
-        if named and named <= set(values) and len(named) >= 0.6 * len(values):
-            return change.id
-    return None
-
-
-@check(
     "scattered_differences",
     layer="model",
     rung="reproduction",
@@ -185,7 +126,7 @@ def _changed_alone(case: Case, values: tuple[str, ...]) -> str | None:
 def scattered_differences(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Do answers differ as computing noise does: everywhere, in both directions, not following the inputs?"""
     found = hit(case)
-    if found is None or found.place.contrast:
+    if found is None or found.place.contrast or known_model(case):
         return
     simple = best(case)
     if simple is not None and simple.share > 0.6:
@@ -266,7 +207,7 @@ def unlogged_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     subject = Subject("host", place.scope.values) if place.contrast else PIPELINE
     yield Finding(
         "answers.unlogged", subject, told + described(place.scope), more, more * np.sqrt(len(after)) * 2,
-        None, min(1.0, 0.5 + more * 3), ("observability_failure",), scope=place.scope, onset=place.onset,
+        None, min(1.0, 0.5 + more * 3), ("observability_failure",), against=("random_fluctuation",), scope=place.scope, onset=place.onset,
         repairs=(intended_answers_for(case, place, subject),),
     )  # fmt: skip
 

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
-from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.reproduction._gap import gap
 from ruleout.checks.reproduction._hit import Hit, hit
+from ruleout.checks.reproduction._locate import Place
 from ruleout.checks.reproduction._repairs import described, intended_answers
-from ruleout.checks.reproduction._stories import Story, stories, story
-from ruleout.checks.reproduction._view import EXACT, SERVED, Replay, matches, replay, usable_models
+from ruleout.checks.reproduction._stories import Story, story
+from ruleout.checks.reproduction._view import (
+    LEAST,
+    ROWS,
+    SERVED,
+    Replay,
+    replay,
+    serves_now,
+    usable_models,
+)
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
-from ruleout.profile import Case, Outputs, model_outputs
+from ruleout.profile import Case, Outputs, model_outputs, spread_rows
 from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
-from ruleout.stats._maps import logit
+from ruleout.stats._maps import isotonic, logit
 from ruleout.stats._twosample import rank_auc
 
 Mask = NDArray[np.bool_]
@@ -106,119 +116,136 @@ def _kept(case: Case, found: Hit, name: str) -> float:
 
 def _new_version(case: Case, found: Hit, rng: np.random.Generator) -> Iterator[Outcome]:
     """A new version answers by design; is it worse than the old one on the same rows?"""
-    view, rows = found.replay, found.rows
-    positions = view.current.rows[rows]
-    harm, z = _harm(case, positions, found.intended, rng)
-    labelled = np.isfinite(harm)
-    statement = (
-        f"models.current serves{described(found.place.scope)} what models.{view.name} served in the "
-        "reference"
+    rows = found.replay.current.rows[found.rows]
+    new = model_outputs(case, "current", found.replay.current.frame.filter(found.rows))
+    pair = _Pair(case.truth("current")[rows], found.intended, new)
+    head = (
+        f"models.current serves{described(found.place.scope)} what models.{found.replay.name} served in "
+        "the reference"
     )
-    if labelled and z < 1.5:
-        told = f"{statement}; on the same rows it is no worse ({case.metric.name} {-harm:+.3f})"
-        yield Clear(_RETRAINED, Subject(), told, 0.01, "version_swap.harmless")
-        return
-    if labelled:
-        statement += (
-            f"; on the same rows the old version is better by {harm:.3f} in {case.metric.name}"
-        )
-    strength = min(1.0, z / 5) if labelled else 0.4
-    shape = _shape(case, found)
-    for mode, share in shape.items():
-        if share > 0.05:
-            yield Finding(
-                f"version_swap.{mode}", SERVED, statement, harm, z, None, strength * share, (mode,),
-                against=(*ELSEWHERE, "wrong_version", "mixed_versions"),
-                scope=found.place.scope, onset=found.place.onset,
-                repairs=(intended_answers(found),),
-            )  # fmt: skip
+    yield from _judged(case, pair, rng, head=head, place=found.place, old=found.replay.name)
 
 
 def _new_without_old(case: Case, view: Replay, rng: np.random.Generator) -> Iterator[Outcome]:
-    """The current model gives the current answers, and nobody has the one of the reference."""
-    serving = [n for n in usable_models(case) if matches(case, n).get("current", 0.0) >= EXACT]
-    if not serving:
+    """The current model gives current answers, and nobody has the one of the reference.
+
+    What the old one answered is on record for the reference's rows; the new one is asked the same.
+    """
+    found = [serving for name in usable_models(case) if (serving := serves_now(case, name))]
+    if not found:
         yield Abstained(
             ("wrong_version", "mixed_versions", *_RETRAINED),
             "no model at hand reproduces either window",
             "models.previous",
         )
         return
-    yield Clear(
-        ("wrong_version", "mixed_versions", "runtime_numerics", "hardware_fault"),
-        Subject(),
-        f"models.{serving[0]} gives the current answers",
-        0.01,
-        "reproduction.exact",
-    )
+    serving = found[0]
+    told = f"models.{serving.name} gives the current answers{described(serving.place.scope)}"
+    modes = ("wrong_version", "runtime_numerics", "hardware_fault")
+    yield Clear(modes, Subject(), told, 0.01, "reproduction.exact")
     if not view.departed:
         return
-    harm, z = _harm(case, view.current.rows, view.current.intended, rng)
-    told = f"models.{serving[0]} serves now and did not serve the reference"
-    if np.isfinite(harm):
-        told += (
-            f"; a surrogate of the earlier model would do {harm:+.3f} better in {case.metric.name}"
-        )
-    plan = RepairPlan("intended_answers", SERVED, Scope(), {"model": "surrogate"})
-    yield Finding(
-        "version_swap.unknown_old", SERVED, told, harm, view.z, None,
-        0.3 if not np.isfinite(harm) else float(np.clip(z / 6, 0.15, 1.0)),
-        ("bad_retrain", "class_weight_change") if case.task == "binary" else ("bad_retrain",),
-        repairs=(plan,),
-    )  # fmt: skip
+    rows = spread_rows(case.reference.rows, ROWS)
+    new = model_outputs(case, serving.name, case.reference.frame[rows])
+    pair = _Pair(case.truth("reference")[rows], case.outputs("reference").take(rows), new)
+    head = f"models.{serving.name} serves{described(serving.place.scope)} and did not serve the reference"
+    yield from _judged(case, pair, rng, head=head, place=serving.place, old="surrogate")
 
 
-def _harm(
-    case: Case, rows: NDArray[np.int64], answers: Outputs, rng: np.random.Generator
-) -> tuple[float, float]:
-    """How much better the metric is with `answers`, and its z by paired block bootstrap; NaN unlabelled."""
-    truth, served = case.truth("current")[rows], case.outputs("current").take(rows)
-    loss = case.metric.loss(truth, served)
-    if np.isfinite(loss).sum() < 100:
+class _Pair(NamedTuple):
+    """Two versions' answers to the same rows."""
+
+    truth: NDArray[np.generic]
+    old: Outputs
+    new: Outputs
+
+
+def _judged(
+    case: Case, pair: _Pair, rng: np.random.Generator, *, head: str, place: Place, old: str
+) -> Iterator[Outcome]:
+    harm, z = _harm(case, pair, rng)
+    labelled = np.isfinite(harm)
+    if labelled and z < 1.5:
+        told = f"{head}; on the same rows it is no worse ({case.metric.name} {-harm:+.3f})"
+        yield Clear(_RETRAINED, Subject(), told, 0.01, "version_swap.harmless")
+        return
+    if labelled:
+        head += f"; on the same rows the old version is better by {harm:.3g} in {case.metric.name}"
+    strength = min(1.0, z / 5) if labelled else 0.4
+    plan = RepairPlan("intended_answers", SERVED, place.scope, {"model": old})
+    for mode, share in _shape(case, pair).items():
+        if share > 0.05:
+            yield Finding(
+                f"version_swap.{mode}", SERVED, head, harm, z, None, strength * share, (mode,),
+                against=(*ELSEWHERE, "wrong_version", "mixed_versions"),
+                scope=place.scope, onset=place.onset, repairs=(plan,),
+            )  # fmt: skip
+
+
+def _harm(case: Case, pair: _Pair, rng: np.random.Generator) -> tuple[float, float]:
+    """How much better the old version's metric is, and its z by paired block bootstrap; NaN unlabelled."""
+    loss = case.metric.loss(pair.truth, pair.new)
+    if np.isfinite(loss).sum() < LEAST:
         return float("nan"), 0.0
     sign = 1.0 if case.metric.higher_is_better else -1.0
-    blocks = block_count(len(rows))
-    index = contiguous_blocks(len(rows), blocks)
-    sums = [case.metric.sums(truth, said, index, blocks) for said in (answers, served)]
+    rows = len(pair.truth)
+    blocks = block_count(rows)
+    index = contiguous_blocks(rows, blocks)
+    sums = [case.metric.sums(pair.truth, said, index, blocks) for said in (pair.old, pair.new)]
     width = sums[0].shape[1]
     drawn = resampled(np.concatenate(sums, axis=1), 200, rng)
     draws = sign * (case.metric.finish(drawn[:, :width]) - case.metric.finish(drawn[:, width:]))
-    better = sign * (case.metric.value(truth, answers) - case.metric.value(truth, served))
+    values = [float(case.metric.finish(s.sum(axis=0)[None])[0]) for s in sums]
+    better = sign * (np.nan_to_num(values[0]) - np.nan_to_num(values[1]))
     noise = float(np.nanstd(draws)) + 1e-9
     return float(better), float(better / noise)
 
 
-def _shape(case: Case, found: Hit) -> dict[str, float]:
+def _shape(case: Case, pair: _Pair) -> dict[str, float]:
     """How the new version differs: a pure map of the score, a shift of the odds, or otherwise."""
-    told = stories(case)
-    line = told.get("affine")
-    pure = max((told[name].share for name in ("affine", "monotone") if name in told), default=0.0)
-    if pure > 0.97 and case.task != "regression":
-        return {"calibration_change": 1.0, "class_weight_change": 0.2}
-    shifted = 0.0
-    if case.task == "binary" and line is not None and found.served.score is not None:
-        shifted = _shift_share(case, found)
+    old, new = pair.old.score, pair.new.score
+    if case.task != "binary" or old is None or new is None:
+        shifted = _one_way(pair) if case.task == "binary" else 0.0
+        return {"bad_retrain": 1.0 - 0.85 * shifted, "class_weight_change": shifted}
+    known = np.isfinite(old) & np.isfinite(new)
+    odd = np.arange(len(old)) % 2 == 1
+    fitted = isotonic(old[known & odd], new[known & odd])
+    left = np.abs(fitted(old[known & ~odd]) - new[known & ~odd]).mean()
+    whole = np.abs(new[known & ~odd] - old[known & ~odd]).mean()
+    if left < 0.02 * whole:
+        return {"calibration_change": 1.0, "class_weight_change": 0.3}
+    shifted = _shift_share(pair)
     return {"bad_retrain": 1.0 - 0.85 * shifted, "class_weight_change": shifted}
 
 
-def _shift_share(case: Case, found: Hit) -> float:
+def _one_way(pair: _Pair) -> float:
+    """Bare decisions: 1 if all changed ones changed toward one class and the errors trade places."""
+    old, new = pair.old.decision.astype(np.int64), pair.new.decision.astype(np.int64)
+    changed = (old >= 0) & (new >= 0) & (old != new)
+    if changed.sum() < 30:
+        return 0.0
+    up = float((new[changed] == 1).mean())
+    return float(np.clip((abs(2 * up - 1) - 0.8) / 0.15, 0.0, 1.0))
+
+
+def _shift_share(pair: _Pair) -> float:
     """How far the difference of the versions is a shift of the odds that leaves the ranking alone."""
-    before, after = found.intended.score, found.served.score
+    before, after = pair.old.score, pair.new.score
     if before is None or after is None:
         return 0.0
-    move = logit(after) - logit(before)
-    # Extreme scores of boosted trees are cut off; the middle tells the shift.
-    middle = (before > 0.02) & (before < 0.98)
-    move = move[middle] if middle.sum() >= 50 else move
-    centre, noise = float(np.median(move)), float(np.quantile(np.abs(move - np.median(move)), 0.7))
-    constant = centre**2 / (centre**2 + noise**2 + 1e-9)
-    rows = found.replay.current.rows[found.rows]
-    truth = case.truth("current")[rows].astype(np.int64)
-    known = truth >= 0
+    # Extreme scores of boosted trees are cut off; the middle of either tells the shift.
+    middle = ((before > 0.02) & (before < 0.98)) | ((after > 0.02) & (after < 0.98))
+    move = logit(np.clip(after, 1e-3, 1 - 1e-3)) - logit(np.clip(before, 1e-3, 1 - 1e-3))
+    move = move[middle & np.isfinite(move)]
+    if len(move) < 50:
+        return 0.0
+    centre = float(np.median(move))
+    one_way = float((np.sign(move) == np.sign(centre)).mean()) if abs(centre) > 0.2 else 0.5
+    truth = pair.truth.astype(np.int64)
+    known = (truth >= 0) & np.isfinite(before) & np.isfinite(after)
     ranking = 1.0
     if known.sum() >= 100 and 0 < (truth[known] == 1).sum() < known.sum():
         old = rank_auc(before[known], truth[known] == 1)
         new = rank_auc(after[known], truth[known] == 1)
-        lost = (old - new) / max(old - 0.5, 0.05)
-        ranking = float(np.clip(1 - lost / 0.15, 0.0, 1.0))
-    return float(np.clip((constant - 0.3) / 0.5, 0.0, 1.0)) * ranking
+        ranking = float(np.clip(1.2 - (old - new) / max(old - 0.5, 0.05) / 0.15, 0.0, 1.0))
+    return float(np.clip((one_way - 0.75) / 0.2, 0.0, 1.0)) * ranking
