@@ -35,24 +35,24 @@ def cross_fit(
     depth: int = 3,
     folds: int = 2,
 ) -> tuple[Floats, Floats]:
-    """Predict `y` (n,) at its own rows `x` (n, F) out of fold, and at `others` (m, F) by the folds' mean.
+    """Predict `y` (n,) or (n, K) at its own rows `x` (n, F) out of fold, and at `others` (m, F) by the folds' mean.
 
-    With the logistic loss the answers are probabilities.
+    The answers have the shape of `y`. With the logistic loss they are probabilities.
     """
     fold = row_folds(x, folds, rng)
-    own = np.zeros(len(x))
-    foreign = np.zeros(len(others))
+    own = np.zeros(y.shape)
+    foreign = np.zeros((len(others), *y.shape[1:]))
     for k in range(folds):
         train = fold != k
         model = fit(
             x[train], y[train], rng=rng, categorical=categorical, loss=loss, trees=trees,
-            depth=depth, weight=None if weight is None else weight[train],
+            depth=depth, rows=3_000, weight=None if weight is None else weight[train],
         )
-        own[~train] = _answer(model, x[~train], loss)
-        foreign += _answer(model, others, loss) / folds
+        own[~train] = _answer(model, x[~train], loss).reshape(-1, *y.shape[1:])
+        foreign += _answer(model, others, loss).reshape(foreign.shape) / folds
     return own, foreign
 
 
 def _answer(model: Booster, x: Floats, loss: Loss) -> Floats:
-    raw = model.raw(x)[:, 0]
+    raw = model.raw(x)
     return sigmoid(raw) if loss == "logistic" else raw

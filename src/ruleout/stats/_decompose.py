@@ -40,6 +40,12 @@ class Window(NamedTuple):
     classes: Codes | None = None
     """Class of each row (n,), or None where there are none."""
 
+    moments: Floats | None = None
+    """Known functions of the inputs (n, M) that the metric turns on, such as the score: weights meet their means."""
+
+    outcomes: Floats | None = None
+    """Further outcomes (n, K), such as the label, whose expectation given x the weights must meet."""
+
     block: NDArray[np.int64] | None = None
     """Time block of each row (n,) for the bootstrap; None draws rows."""
 
@@ -112,10 +118,18 @@ def decompose(
             reference.x, current.x, rng=rng, categorical=categorical, weight=prior, trees=trees
         )
     inside = _common_support(ratio)
+    if reference.moments is not None and current.moments is not None:
+        known = reference.moments, current.moments
+    else:
+        known = np.empty((n, 0)), np.empty((len(current.x), 0))
+    target = reference.loss[:, None]
+    if reference.outcomes is not None:
+        target = np.concatenate([target, reference.outcomes], axis=1)
     own, foreign = cross_fit(
-        reference.x, reference.loss, current.x, rng=rng, categorical=categorical,
+        reference.x, target, current.x, rng=rng, categorical=categorical,
         weight=prior, trees=trees,
     )
+    own, foreign = (np.concatenate(pair, axis=1) for pair in zip((own, foreign), known, strict=True))
     plan = _Plan(reference, current, prior, ratio.reference, own, foreign, inside)
     point = _parts(plan, np.ones(n), np.ones(len(current.x)))
     replicates = np.array([_parts(plan, *_resample(plan, rng)) for _ in range(draws)])
@@ -135,6 +149,8 @@ class _Plan(NamedTuple):
     prior: Floats
     ratio: Floats
     own: Floats
+    """What the weights must balance at the reference rows, (n, 1 + K + M)."""
+
     foreign: Floats
     inside: NDArray[np.bool_]
 
@@ -153,8 +169,7 @@ def _input_weight(plan: _Plan, ref: Floats, cur: Floats) -> Floats:
     """Weights of the reference rows that stand for the current inputs on common support."""
     weight = ref * plan.prior * plan.ratio
     here = cur * plan.inside
-    target = float(here @ plan.foreign / max(here.sum(), 1e-12))
-    return rake(weight, plan.own[:, None], np.array([target]), steps=12)
+    return rake(weight, plan.own, here @ plan.foreign / max(float(here.sum()), 1e-12), steps=12)
 
 
 def _parts(plan: _Plan, ref: Floats, cur: Floats) -> tuple[float, ...]:

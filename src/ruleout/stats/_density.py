@@ -80,7 +80,7 @@ def density_ratio(
         train, test = fold != k, fold == k
         model = fit(
             rows[train], label[train], rng=rng, categorical=categorical, loss="logistic",
-            trees=trees, depth=depth, weight=weights[train],
+            trees=trees, depth=depth, rows=3_000, weight=weights[train],
         )
         margin[test] = model.raw(rows[test])[:, 0]
         gain += model.gain

@@ -24,7 +24,7 @@ class EffectDrift(NamedTuple):
 
 def effect_drift(
     reference: tuple[Floats, Floats], current: tuple[Floats, Floats], *, rng: np.random.Generator,
-    categorical: NDArray[np.bool_], trees: int = 60, rows: int = 256,
+    categorical: NDArray[np.bool_], trees: int = 40, rows: int = 160,
 ) -> EffectDrift:
     """Fit the response on the inputs in both windows and compare what each input does to it.
 
@@ -38,7 +38,7 @@ def effect_drift(
     """
     x, y = reference
     half = rng.permutation(len(x)) % 2 == 0
-    kw = {"rng": rng, "categorical": categorical, "trees": trees, "depth": 3}
+    kw = {"rng": rng, "categorical": categorical, "trees": trees, "depth": 3, "rows": 3_000, "rate": 0.2}
     first, second = (fit(x[m], y[m], **kw) for m in (half, ~half))  # type: ignore[arg-type]
     now = fit(current[0], current[1], **kw)  # type: ignore[arg-type]
     both = np.concatenate([x, current[0]])

@@ -63,12 +63,12 @@ def class_probabilities(
         train = fold != k
         if classes == 2:
             model = fit(x[train], target[train, 1], rng=rng, categorical=categorical, loss="logistic",
-                        trees=trees, depth=depth,
+                        trees=trees, depth=depth, rows=3_000,
                         weight=None if weight is None else weight[train])
             own[~train] = _two(model.raw(x[~train])[:, 0])
             foreign += _two(model.raw(others)[:, 0]) / 2
         else:
-            model = fit(x[train], target[train], rng=rng, categorical=categorical, trees=trees, depth=depth,
+            model = fit(x[train], target[train], rng=rng, categorical=categorical, trees=trees, depth=depth, rows=3_000,
                         weight=None if weight is None else weight[train])
             own[~train] = model.raw(x[~train])
             foreign += model.raw(others) / 2
@@ -156,7 +156,7 @@ def heterogeneity(
     for k in (0, 1):
         train = fold != k
         model = fit(current.x[train], current.residual[train], rng=rng, categorical=categorical,
-                    trees=trees, depth=3)
+                    trees=trees, depth=3, rows=3_000)
         mean = current.residual[train].mean(axis=0)
         foretold[~train] = model.raw(current.x[~train]) - mean
         theirs += (model.raw(reference.x) - mean) / 2

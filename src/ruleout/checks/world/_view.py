@@ -111,9 +111,15 @@ def column_owners(case: Case, width: int) -> tuple[str, ...]:
 def window(case: Case, side: Side) -> Window:
     """One side in the form that the decomposition takes; the metric is the incident's own."""
     classes = None if side.truth.dtype.kind == "f" else side.truth.astype(np.int64)
+    outputs = side.outputs
+    said = outputs.decision.astype(float) if classes is None else (outputs.decision == 1).astype(float)
+    moments = [said] if outputs.score is None else [said, outputs.score, outputs.score**2]
+    label = side.truth.astype(float) if classes is None else (classes == 1).astype(float)
     return Window(
         x=side.x,
         loss=side.loss,
+        moments=np.nan_to_num(np.stack(moments, axis=1)),
+        outcomes=np.stack([label, label * moments[-1]], axis=1) if outputs.score is not None else label[:, None],
         metric=lambda weight: case.metric.value(side.truth, side.outputs, weight),
         classes=classes,
         block=side.block,

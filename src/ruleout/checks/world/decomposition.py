@@ -19,6 +19,7 @@ from ruleout.profile import Case
 from ruleout.stats._decompose import Share
 
 MODES = ("covariate_shift", "prior_shift")
+_FAR = 0.85
 _OVERLAP = 0.05  # fewer than one reference row in twenty speaks for the current window
 
 
@@ -41,8 +42,10 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
             ("covariate_shift",),
             f"too little overlap: the weighted reference is worth {parts.parts.overlap:.1%} of its rows",
         )]
-    return [*_prior(case, parts), *_inputs(case, seen, parts), *_unseen(case, seen, parts),
-            *_rest(parts)]
+    told = [*_inputs(case, seen, parts), *_unseen(case, seen, parts), *_rest(parts)]
+    if not any(isinstance(o, Finding) for o in told):
+        told += _apart(case, seen, parts)
+    return [*_prior(case, parts), *told]
 
 
 def fraction(part: Share, whole: Share) -> tuple[float, float, float]:
@@ -161,6 +164,22 @@ def _unseen(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         statement=(f"{1 - p.supported:.1%} of the rows lie where the reference has none; they carry "
                    f"{share:.0%} [{low:.0%}, {high:.0%}] of the change of {case.metric.name}"),
         statistic=1 - p.supported, effect=share, p_value=None, strength=float(np.clip(share, 0, 1)),
+        supports=("covariate_shift",), chart=waterfall(case, parts),
+    )
+
+
+def _apart(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
+    """Inputs so far apart that the change cannot be divided, while nothing says that it lies elsewhere."""
+    p = parts.parts
+    _, low, _ = fraction(p.conditional, p.change)
+    if p.ratio.auc < _FAR or low > 0.3:
+        return
+    names = blamed(seen, p.ratio.gain)
+    yield Finding(
+        signal="shift_decomposition.apart", subject=Subject("feature", names),
+        statement=(f"the inputs of the windows hardly overlap (told apart with AUC {p.ratio.auc:.2f}, most of all by "
+                   f"{', '.join(names)}); the change is compatible with the inputs alone"),
+        statistic=p.ratio.auc, effect=p.ratio.auc - 0.5, p_value=None, strength=1.0,
         supports=("covariate_shift",), chart=waterfall(case, parts),
     )
 

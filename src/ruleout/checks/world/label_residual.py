@@ -18,7 +18,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._residual import Residual, effect_blame, residual
-from ruleout.checks.world._view import View, view
+from ruleout.checks.world._view import View, split, view
 from ruleout.profile import Case
 from ruleout.stats._slices import Slice, find_slices
 from ruleout.stats._twosample import normal_sf
@@ -27,6 +27,7 @@ MODES = ("concept_drift", "corrupted_labels", "label_noise")
 _LEAST_RATE = 0.02
 _DEPENDS = 0.08
 _LEAST_GAIN = 12.0
+_APART = 0.8
 _POWER = 0.05
 
 
@@ -40,9 +41,11 @@ def label_residual(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     if seen is None or found is None:
         return [Abstained(MODES, "too few labelled rows, no inputs, or more than 20 classes",
                           "data.columns.target")]
-    excess = found.rate - found.usual
+    excess, parts = found.rate - found.usual, split(case)
     off = excess > _LEAST_RATE and found.z > 4 and found.gain > _LEAST_GAIN
-    tied = found.depends > _DEPENDS and found.depends_z > 5
+    hint = found.gain > _LEAST_GAIN if found.flips is not None else found.z > 3
+    apart = parts is not None and parts.parts.ratio.auc > _APART  # far apart, misfit does not cancel
+    tied = found.depends > _DEPENDS and found.depends_z > (4 if hint else np.inf if apart else 9)
     if not off and not tied:
         return [_clear(found)]
     return list(_findings(case, seen, found, rng, tied=tied))

@@ -23,6 +23,8 @@ from ruleout.stats._slices import Slice, find_slices
        needs=("data.reference", "data.current", "data.columns.target"))
 def worst_slices(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Name the slices whose loss rose more than that of the rest."""
+    if case.significant is False:
+        return [Clear((), Subject(), "the metric did not change", 0.0)]
     seen = view(case)
     if seen is None:
         return [Abstained((), "fewer than 200 labelled rows in a window, or no inputs", "data.columns.target")]
@@ -32,7 +34,7 @@ def worst_slices(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     found = find_slices((table.reference, seen.reference.loss), (table.current, seen.current.loss),
                         table.ordered, rng=rng)
     case.cache["world slices"] = tuple((table.describe(s.conditions), s) for s in found)
-    if not found or case.significant is False:
+    if not found:
         return [Clear((), Subject(), "no slice got worse than the rest of the rows", 0.1, "slices.none")]
     return [_finding(table, found)]
 
