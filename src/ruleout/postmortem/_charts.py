@@ -177,6 +177,9 @@ class Texts(Chart):
 class SliceRow(TypedDict):
     """A slice before and after; `low` and `high` bound `after - before`."""
 
+    hit: NotRequired[bool]
+    """Whether it lost clearly more than the rest; without this, slices are compared by size alone."""
+
     name: str
     n: int
     before: float

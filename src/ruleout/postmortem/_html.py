@@ -160,7 +160,11 @@ def _wanted(diagnosis: Diagnosis) -> list[tuple[Mapping[str, Any], str]]:
     cited = [i for h in diagnosis.hypotheses[:5] for i in (*h.evidence_for, *h.evidence_against)]
     place = {name: i for i, name in reversed(list(enumerate(cited)))}
     items = sorted(diagnosis.evidence, key=lambda e: place.get(e.id, len(cited)))
-    return [(chart, cite) for chart, cite in [*named, *((e.chart, e.id) for e in items)] if chart]
+    unique: list[tuple[Mapping[str, Any], str]] = []
+    for chart, cite in [*named, *((e.chart, e.id) for e in items)]:
+        if chart and not any(chart == seen for seen, _ in unique):
+            unique.append((chart, cite))
+    return unique
 
 
 def _metric(chart: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ _BRIEF: Final = 40
 _EVIDENCE: Final = 250
 _CHANGES: Final = 60
 _WEIGHED: Final = 3
+_BESIDE: Final = {"prior": "before any evidence", "undo": "undoing it, and how much went away"}
 _LAYERS: Final = ("data", "model", "infrastructure", "integration", "none", "unknown")
 
 
@@ -125,7 +126,7 @@ def _weights(hypothesis: Hypothesis, told: dict[str, Evidence]) -> str:
         return ""
     known.sort(key=lambda item: (item[0] != "prior", -abs(item[1])))
     body = "".join(
-        f"<tr><td class=id>{_say(k, 20)}</td><td class=say>{_say(told[k].statement, 160) if k in told else 'before any evidence'}</td>"
+        f"<tr><td class=id>{_say(k, 20)}</td><td class=say>{_say(told[k].statement, 160) if k in told else _BESIDE.get(k, '')}</td>"
         f'<td class="n {"pro" if w > 0 else "con"}">{w:+.2f}</td></tr>'
         for k, w in known[:12]
     )
@@ -225,7 +226,7 @@ def evidence(diagnosis: Diagnosis) -> str:
         '<p class="small">The last columns are weights of evidence in nats.</p>' if leading else ""
     )
     first = (
-        f'<div class="card"><h4>Seen</h4>{_table(named, _prior(leading) + seen)}{note}{more}</div>'
+        f'<div class="card"><h4>Seen</h4>{_table(named, _beside(leading) + seen)}{note}{more}</div>'
     )
     columns = ("", "statement", "check", "speaks against", "#would have seen")
     second = f'<div class="card"><h4>Looked for and not seen</h4>{_table(columns, quiet)}</div>'
@@ -265,10 +266,14 @@ def _weight(hypothesis: Hypothesis, key: str) -> str:
     return f'<td class="n {"pro" if weight > 0 else "con"}">{weight:+.2f}</td>'
 
 
-def _prior(leading: Sequence[Hypothesis]) -> str:
-    if not any("prior" in h.weights for h in leading):
-        return ""
-    return f"<tr><td></td><td class=say>before any evidence</td><td></td><td></td><td></td>{''.join(_weight(h, 'prior') for h in leading)}</tr>"
+def _beside(leading: Sequence[Hypothesis]) -> str:
+    """Weights that come from no single piece of evidence."""
+    return "".join(
+        f"<tr><td></td><td class=say>{told}</td><td></td><td></td><td></td>"
+        f"{''.join(_weight(h, key) for h in leading)}</tr>"
+        for key, told in _BESIDE.items()
+        if any(key in h.weights for h in leading)
+    )
 
 
 def _evidence_row(item: Evidence, leading: Sequence[Hypothesis]) -> str:

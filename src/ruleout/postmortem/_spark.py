@@ -25,8 +25,8 @@ def sparkline(
     if len(points) < _FEWEST:
         return []
     start, stop = points[0][0], points[-1][0]
-    columns = max(_FEWEST, min(len(points), width - _ENDS, 72))
-    cells = _binned(points, columns, start, stop)
+    cells = _cells(points, max(_FEWEST, min(len(points), width - _ENDS, 72)))
+    columns = len(cells)
     known = [v for v in cells if not math.isnan(v)]
     low, high = min(known), max(known)
     ends = f" {words.figure(low, high - low or None)} to {words.figure(high, high - low or None)}"
@@ -51,6 +51,13 @@ def _points(chart: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 def _column(at: float, columns: int, start: float, stop: float) -> int:
     return min(columns - 1, int((at - start) / ((stop - start) or 1.0) * columns))
+
+
+def _cells(points: Sequence[tuple[float, float]], most: int) -> list[float]:
+    """As many cells as leave none empty, if at least half of `most` do; else `most` with gaps."""
+    start, stop = points[0][0], points[-1][0]
+    tries = [_binned(points, n, start, stop) for n in range(most, most // 2, -1)]
+    return next((cells for cells in tries if not any(map(math.isnan, cells))), tries[0])
 
 
 def _binned(

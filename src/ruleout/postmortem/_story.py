@@ -227,27 +227,22 @@ def who(diagnosis: Diagnosis) -> str:
 
 
 def _worst_slices(diagnosis: Diagnosis) -> list[str]:
-    chart = diagnosis.charts.get("slices")
-    rows = chart.get("rows") if isinstance(chart, Mapping) else None
+    rows = chart(diagnosis, "slices").get("rows")
     change = diagnosis.symptom.change
     if not isinstance(rows, Sequence) or not change:
         return []
     moved: list[tuple[float, str]] = []
     for row in rows:
-        before, after = (
-            words.finite(row.get(k)) if isinstance(row, Mapping) else None
-            for k in ("before", "after")
-        )
-        # A slice is hit when it lost clearly more than the whole did.
-        if before is None or after is None or (after - before) / change < 1.25:
+        if not isinstance(row, Mapping):
             continue
-        label = words.clean(row.get("name", "?"), 40)
-        moved.append(
-            (
-                (after - before) / change,
-                f"{label} {words.figure(before, change)} → {words.figure(after, change)}",
-            )
-        )
+        before, after = words.finite(row.get("before")), words.finite(row.get("after"))
+        if before is None or after is None:
+            continue
+        ratio = (after - before) / change
+        # By size alone, a slice is hit when it lost clearly more than the whole did.
+        if row.get("hit", ratio >= 1.25) and ratio > 1:
+            told = f"{words.figure(before, change)} → {words.figure(after, change)}"
+            moved.append((ratio, f"{words.clean(row.get('name', '?'), 40)} {told}"))
     return [text for _, text in sorted(moved, key=lambda item: -item[0])]
 
 

@@ -22,9 +22,20 @@ def _axis(x: Scale, top: float, bottom: float, form: object = "number") -> str:
     return svg.x_axis(x, top, bottom, form=form, most=4)
 
 
-def _name(text: str, middle: float, style: str = "") -> str:
-    return svg.label(
-        NAMES - 8, middle + 4, svg.cut(text, NAMES - 12), style, anchor="end", tip=text
+def _name(text: str, middle: float, style: str = "", tip: str = "") -> str:
+    """The words of a row, on two lines when one is too short for them."""
+    lines = svg.folded(text, NAMES - 14)
+    x, first = NAMES - 8, middle + 4 - 6 * (len(lines) - 1)
+    return "".join(
+        svg.label(
+            x,
+            first + 12 * i,
+            line,
+            style or ("tick" if len(lines) > 1 else ""),
+            anchor="end",
+            tip=tip or text,
+        )
+        for i, line in enumerate(lines)
     )
 
 
@@ -199,7 +210,7 @@ def slices(chart: read.Chart) -> Drawing | None:
         rows = "" if n is None else f", {n:,.0f} rows"
         tip = f"{text}: {words.figure(before, scale)} to {words.figure(after, scale)}{rows}"
         body += [
-            svg.label(NAMES - 8, middle + 4, svg.cut(text, NAMES - 12), "", anchor="end", tip=tip),
+            _name(text, middle, tip=tip),
             svg.line(x(before), middle, x(after), middle, "dumbbell"),
             svg.dot(x(before), middle, "ref point hollow", tip, 5),
             svg.dot(x(after), middle, "cur point solid", tip, 5),

@@ -15,6 +15,7 @@ _CLASSES: Final = 20
 _ALL: Final = 200
 _NAMES: Final = 92
 _UPRIGHT: Final = 44
+_PANEL: Final = 460.0
 _ROWS, _COLUMNS = 24, 48
 _MOVED: Final = 0.1
 """Cells whose share of the row moved by more than this are framed."""
@@ -42,7 +43,7 @@ def confusion(chart: read.Chart) -> Drawing | None:
     }
     cell = min(64.0, (svg.WIDTH - _NAMES) / len(names))
     head = 48 if cell >= _UPRIGHT else 82
-    panel, height = _NAMES + cell * len(names) + 34, head + cell * len(names) + 4
+    panel, height = max(_PANEL, _NAMES + cell * len(names) + 34), head + cell * len(names) + 4
     body = [
         *_matrix("reference", before, names, left=_NAMES, top=head, cell=cell, moved=()),
         *_matrix("current", after, names, left=_NAMES + panel, top=head, cell=cell, moved=moved),

@@ -74,22 +74,25 @@ def _onset(chart: read.Chart, x: Scale, height: float) -> str:
 
 
 def _marks(chart: read.Chart, x: Scale, height: float) -> str:
-    out = []
+    found = []
     for change in read.rows(chart.get("changes"), 40):
         at = words.instant(change.get("at"))
-        if at is None or not x.low <= at <= x.high:
-            continue
-        name, told = (
-            words.clean(change.get("id") or "", 8),
-            words.clean(change.get("label") or "", 120),
-        )
-        tip = f"{name} {words.moment(at)} {told}".strip()
-        bottom = height - BOTTOM
-        out.append(svg.tag(
-            "path", svg.tag("title", escape(tip)), class_="change",
-            d=f"M{x(at):.1f} {bottom - 9:.1f}l5 9h-10z",
-        ))  # fmt: skip
-        out.append(svg.label(x(at), bottom - 12, name, "hint", anchor="middle", tip=tip))
+        if at is not None and x.low <= at <= x.high:
+            name, told = (
+                words.clean(change.get("id") or "", 8),
+                words.clean(change.get("label") or "", 120),
+            )
+            found.append((x(at), name, f"{name} {words.moment(at)} {told}".strip()))
+    out, levels = [], [-math.inf] * 4
+    bottom = height - BOTTOM
+    for place, name, tip in sorted(found):
+        # A name that would touch its neighbour is set one line higher.
+        level = next((i for i, taken in enumerate(levels) if place - taken > 22), len(levels) - 1)
+        levels[level] = place
+        shape = f"M{place:.1f} {bottom - 9:.1f}l5 9h-10z"
+        out.append(svg.tag("path", svg.tag("title", escape(tip)), class_="change", d=shape))
+        y = bottom - 12 - 12 * level
+        out.append(svg.label(place, y, name, "hint", anchor="middle", tip=tip))
     return "".join(out)
 
 

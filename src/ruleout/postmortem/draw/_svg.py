@@ -252,6 +252,16 @@ def x_axis(
     )
 
 
+def folded(text: str, width: float, size: float = 6.2) -> list[str]:
+    """The text on one line or, where that is too short, on two; what still does not fit is cut."""
+    most = max(2, int(width / size))
+    if len(text) <= most:
+        return [text]
+    space = text.rfind(" ", most // 2, most + 1)
+    at = space if space > 0 else most
+    return [text[:at].rstrip(), cut(text[at:].lstrip(), width, size)]
+
+
 def cut(text: str, width: float, size: float = 6.4) -> str:
     """The text cut to about `width` units at the usual font size."""
     most = max(2, int(width / size))
