@@ -23,7 +23,7 @@ _BLOCKS = 20
     layer="data",
     rung="measurement",
     looks_for=_MODES,
-    needs=("data.columns.target", "data.columns.label_available_at"),
+    needs=("data.columns.target",),
 )
 def label_maturity(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """By the column that says when each label is final; without it, by what only the newest rows lack."""

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ruleout.checks.reproduction._gap import answer_vector, gap, known_answers
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._view import Replay, replay
-from ruleout.profile import Case, Outputs
+from ruleout.profile import Case, Outputs, text_series
 from ruleout.stats import _boosting as boosting
+from ruleout.stats._twosample import proportions
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -127,3 +128,21 @@ def difference(found: Hit) -> Floats:
         rows = np.arange(len(top))
         return np.asarray(served.scores[rows, top] - intended.scores[rows, top])
     return np.asarray(served.decision != intended.decision, dtype=np.float64)
+
+
+def misassigned(case: Case, found: Hit) -> tuple[float, float, float] | None:
+    """Share of the hit values before and after with its p-value, if the sample ratio is off."""
+    column, values = found.place.scope.column, list(found.place.scope.values)
+    if column is None:
+        return None
+    shares, counts = [], []
+    for frame in (case.reference.frame, case.current.frame):
+        text = text_series(frame, column)
+        counts.append(len(text) - text.null_count())
+        shares.append(int(text.is_in(values).sum()) / max(counts[-1], 1))
+    if not 0.02 < shares[0] < 0.98:
+        return None
+    test = proportions((shares[0] * counts[0], shares[1] * counts[1]), (counts[0], counts[1]))
+    if test.p_value > 1e-6 or abs(test.effect) < 0.04:
+        return None
+    return shares[0], shares[1], test.p_value

@@ -328,6 +328,9 @@ def _map_moved(case: Case, place: Place | None) -> _Moved:
     here, there = asked & ~fit, ~current & ~fit
     if min(here.sum(), there.sum()) < 20:
         return _Moved(0.0, 0.0, 0.0, 0.0)
+    # Both windows' rows gain from knowing; judged together they tell more surely.
+    told = better[~fit]
+    sure = float(told.mean() / (told.std() / np.sqrt(len(told)) + 1e-12))
     noise = float(better[here].std()) / np.sqrt(here.sum()) + 1e-12
     usual, now = float(loss[there].mean()), float(loss[here].mean())
     error = np.hypot(
@@ -335,7 +338,7 @@ def _map_moved(case: Case, place: Place | None) -> _Moved:
     )
     return _Moved(
         level=float(better[here].mean() / max(now, 1e-12)),
-        z=float(better[here].mean() / noise),
+        z=max(float(better[here].mean() / noise), sure),
         noise=now / max(usual, 1e-12) - 1,
         noise_z=float((now - usual) / max(error, 1e-12)),
     )

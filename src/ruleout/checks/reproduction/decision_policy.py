@@ -38,7 +38,7 @@ _AGAINST = (
     layer="model",
     rung="reproduction",
     looks_for=("threshold_change", "class_map_mismatch"),
-    needs=("data.columns.prediction", "data.columns.score"),
+    needs=("data.reference", "data.current"),
 )
 def decision_policy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Compare logged decisions with those that the reference's rule makes of the logged scores."""

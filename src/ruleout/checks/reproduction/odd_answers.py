@@ -121,7 +121,7 @@ def _constant_decisions(case: Case) -> Iterator[Outcome]:
     layer="model",
     rung="reproduction",
     looks_for=("runtime_numerics",),
-    needs=("data.columns.prediction", "models.current"),
+    needs=("data.columns.prediction",),
 )
 def scattered_differences(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Do answers differ as computing noise does: everywhere, in both directions, not following the inputs?"""

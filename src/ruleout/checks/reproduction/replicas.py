@@ -8,12 +8,11 @@ import numpy as np
 
 from ruleout._records import Clear, Finding, Outcome, Subject
 from ruleout._registry import check
-from ruleout.checks.reproduction._hit import Hit, disorder, hit, obedience
+from ruleout.checks.reproduction._hit import Hit, disorder, hit, misassigned, obedience
 from ruleout.checks.reproduction._repairs import described, intended_answers
 from ruleout.checks.reproduction._stories import best, known_model
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
-from ruleout.profile import Case, text_series
-from ruleout.stats._twosample import proportions
+from ruleout.profile import Case
 
 
 @check(
@@ -101,24 +100,6 @@ def assignment(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         p_value, 1.0, ("experiment_misassignment",), against=("mixed_versions", "hardware_fault", "wrong_version"),
         scope=found.place.scope, onset=found.place.onset, repairs=(intended_answers(found, subject),),
     )  # fmt: skip
-
-
-def misassigned(case: Case, found: Hit) -> tuple[float, float, float] | None:
-    """Share of the hit values before and after with its p-value, if the sample ratio is off."""
-    column, values = found.place.scope.column, list(found.place.scope.values)
-    if column is None:
-        return None
-    shares, counts = [], []
-    for frame in (case.reference.frame, case.current.frame):
-        text = text_series(frame, column)
-        counts.append(len(text) - text.null_count())
-        shares.append(int(text.is_in(values).sum()) / max(counts[-1], 1))
-    if not 0.02 < shares[0] < 0.98:
-        return None
-    test = proportions((shares[0] * counts[0], shares[1] * counts[1]), (counts[0], counts[1]))
-    if test.p_value > 1e-6 or abs(test.effect) < 0.04:
-        return None
-    return shares[0], shares[1], test.p_value
 
 
 def _changed_alone(case: Case, values: tuple[str, ...]) -> str | None:

@@ -12,7 +12,7 @@ from ruleout._errors import RuleoutError
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.reproduction._gap import gap
-from ruleout.checks.reproduction._hit import Hit, hit
+from ruleout.checks.reproduction._hit import Hit, hit, misassigned
 from ruleout.checks.reproduction._locate import Place
 from ruleout.checks.reproduction._repairs import described, intended_answers
 from ruleout.checks.reproduction._stories import Story, story
@@ -42,7 +42,7 @@ _SEVERAL = 0.04
     layer="model",
     rung="reproduction",
     looks_for=("wrong_version", "mixed_versions", *_RETRAINED),
-    needs=("models.current", "models.previous", "data.columns.prediction"),
+    needs=("data.reference", "data.current", "data.columns.prediction"),
 )
 def version_swap(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Replay logged inputs through every version at hand (the 2x2 of window and version)."""
@@ -66,7 +66,7 @@ def version_swap(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     if told.options["model"] == "current":
         yield from _new_version(case, found, rng)
-    else:
+    elif misassigned(case, found) is None:
         yield _other_version(case, found, told)
 
 
