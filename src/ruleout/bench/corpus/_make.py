@@ -19,7 +19,7 @@ from ruleout.bench.corpus._dataset import DataSet, data_folder, loaders
 from ruleout.bench.corpus._metrics import LOWER_IS_BETTER, error, score, worsening
 from ruleout.bench.corpus._plan import Recipe, draw_kit, draw_schedule, manifest, places
 from ruleout.bench.corpus._write import Kit, Written, write_incident
-from ruleout.prevention.inject import Answers, Event, InjectionError, Scene, inject, injectors
+from ruleout.prevention.inject import Answers, Event, InjectionError, Scene, Truth, inject, injectors
 
 LOADED = (_generated, _media, _tables)
 """The modules whose import registers the data sets."""
@@ -321,7 +321,7 @@ def _monitored(
 
 
 def _truth(recipe: Recipe, scene: Scene, system: System, kit: Kit, metric: str) -> dict[str, Any]:
-    records = [_record(t, kit) for t in scene.truths]
+    records = [_record(t, kit, logged=bool(scene.events)) for t in scene.truths]
     main, *rest = records
     tags = [*recipe.tags, *(["two_causes"] if rest else [])]
     tags += [
@@ -344,7 +344,7 @@ def _truth(recipe: Recipe, scene: Scene, system: System, kit: Kit, metric: str) 
     }
 
 
-def _record(truth: Any, kit: Kit) -> dict[str, Any]:
+def _record(truth: Truth, kit: Kit, *, logged: bool) -> dict[str, Any]:
     also = [*truth.also]
     if not (kit.audit and kit.ids):
         also += truth.without_audit
@@ -354,6 +354,8 @@ def _record(truth: Any, kit: Kit) -> dict[str, Any]:
         also += truth.without_golden
     if not (kit.model and kit.previous):
         also += truth.without_model
+    if not (kit.changes and logged):
+        also += truth.without_changes
     accepted: Iterable[tuple[str, tuple[str, ...]]] = truth.accepted
     return {
         "mode": truth.mode,

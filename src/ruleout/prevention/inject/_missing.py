@@ -175,6 +175,7 @@ def fallback_overload(scene: Scene, rng: np.random.Generator, dosage: Dosage) ->
         (),
         onset=at,
         notes=str(dosage.variant),
+        without_changes=("silent_nulls",) if dosage.variant == "default_features" else (),
     )
     if dosage.variant == "default_features":
         names = [n for n in scene.inputs if n in scene.base.numeric and n not in scene.base.hours]

@@ -149,6 +149,9 @@ class Truth:
     without_golden: tuple[str, ...] = ()
     """... or golden inputs."""
 
+    without_changes: tuple[str, ...] = ()
+    """... or the change log."""
+
     without_model: tuple[str, ...] = ()
     """... or both artefacts, to be replayed against each other."""
 

@@ -62,7 +62,10 @@ def _measures(scene: Scene) -> list[str]:
 @injector("precision_loss", variants=("round", "clip_high", "clip_low", "saturate", "int_cast"))
 def precision_loss(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
     """Round, clip, cast or saturate one column; the dose sets how coarse or how low the bound."""
-    name = pick_feature(scene, rng, dosage, _measures(scene), "continuous")
+    among = _measures(scene)
+    if dosage.variant == "int_cast":
+        among = [n for n in among if scene.seen[n].dtype.is_float()]
+    name = pick_feature(scene, rng, dosage, among, "continuous")
     x = values(scene.seen, name)
     low, high = np.nanquantile(x, [0.02, 0.98])
     coarse = _COARSEN[str(dosage.variant)](x, float(low), float(high), dosage.dose)

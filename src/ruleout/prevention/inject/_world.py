@@ -61,18 +61,24 @@ def _restock(scene: Scene, chosen: pl.DataFrame, mask: Mask) -> pl.DataFrame:
     world = scene.world.with_columns(
         [blend(scene.world[c], fresh[c].cast(scene.world[c].dtype), mask) for c in columns]
     )
-    return _retimed(scene, world)
+    return _retimed(scene, world, mask)
 
 
-def _retimed(scene: Scene, world: pl.DataFrame) -> pl.DataFrame:
-    """Make the time of day agree with the clock columns again, and sort."""
+def _retimed(scene: Scene, world: pl.DataFrame, mask: Mask) -> pl.DataFrame:
+    """Make the time of day agree with the clock columns again, and sort.
+
+    A row that would move to before the fault's beginning comes a day later; one that would leave the window stays.
+    """
     base = scene.base
+    first, last = world[base.timestamp].filter(pl.Series(mask)).min(), world[base.timestamp].max()
     for name, how in base.hours.items():
         hour = pl.col(name) if how == "hour" else pl.col(name).dt.hour()
         ts = pl.col(base.timestamp)
         back = ts.dt.truncate("1d") + pl.duration(
             hours=hour.cast(pl.Int64), minutes=ts.dt.minute(), seconds=ts.dt.second()
         )
+        back = pl.when(back < first).then(back + pl.duration(days=1)).otherwise(back)
+        back = pl.when(pl.Series(mask) & (back <= last)).then(back).otherwise(ts)
         world = world.with_columns(back.cast(world[base.timestamp].dtype).alias(base.timestamp))
         if how == "datetime":
             world = world.with_columns(pl.col(base.timestamp).cast(world[name].dtype).alias(name))
