@@ -1,6 +1,6 @@
 """`ruleout demo`: a product-image classifier loses fifteen points in two days.
 
-A new build of the Android app uploads photographs with red and blue exchanged. Ten hours before, the
+A new build of the Android app uploads photographs with red and blue exchanged. Four hours before, the
 classifier's version 7 went live, and everybody looks there.
 """
 
@@ -31,7 +31,7 @@ from ruleout.bench.demos._scene import (
 from ruleout.profile._pixels import encode_png
 
 _RELEASE = "2026-11-18T02:40:00"
-_PROMOTED = "2026-11-17T16:20:00"
+_PROMOTED = "2026-11-17T22:10:00"
 _REFERENCE_ROWS, _CURRENT_ROWS, _HIDDEN = 2700, 1100, 800
 _TRAINING_ROWS = {"v6": 2600, "v7": 3000}
 _USUAL = {"shirt": 26, "sneaker": 20, "mug": 15, "handbag": 15, "lamp": 13, "watch": 11}
@@ -138,7 +138,7 @@ _CHANGES = """
     2026-11-12T09:02:00Z,deploy,search-service,Ranker config bump,search@4.18.2
     2026-11-13T13:47:00Z,config,cdn,Raise the cache lifetime of thumbnails to 24 h,cdn#2210
     2026-11-16T10:31:00Z,deploy,catalogue-api,Add paging to /products,catalogue@2.9.0
-    2026-11-17T16:20:00Z,model,category-classifier,Promote version 7 to production,classifier@v7
+    2026-11-17T22:10:00Z,model,category-classifier,Promote version 7 to production,classifier@v7
     2026-11-18T00:00:00Z,calendar,shop,Winter sale starts,
     2026-11-18T02:40:00Z,deploy,android-app,Release 5.2.0: faster photo upload without a second conversion,android@5.2.0
     2026-11-18T15:12:00Z,scale,vision,Add a fourth replica before the evening peak,vision#881
@@ -174,7 +174,7 @@ _INCIDENT = """
         segments: [client, region, served_by]
 
     models:                       # Python code: replayed only with --trust-model
-      current: {uri: "python:photo_classifier:v7", version: "7", deployed_at: 2026-11-17T16:20:00Z}
+      current: {uri: "python:photo_classifier:v7", version: "7", deployed_at: 2026-11-17T22:10:00Z}
       previous: {uri: "python:photo_classifier:v6", version: "6"}
 
     changes: changes.csv
