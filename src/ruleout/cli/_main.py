@@ -55,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.BROKEN_PIPE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last resort: whatever arrives here is a bug, and is said to be one
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever arrives here is a bug and is said to be one; a panic in polars is no Exception
         return _bug(error)
     return status
 
@@ -70,7 +72,7 @@ def _run(words: list[str]) -> int:
     return Exit.DONE
 
 
-def _bug(error: Exception) -> int:
+def _bug(error: BaseException) -> int:
     if os.environ.get("RULEOUT_DEBUG"):
         traceback.print_exception(error)
     print(

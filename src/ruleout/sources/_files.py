@@ -65,10 +65,13 @@ def find_files(uri: str, folder: Path, name: str) -> tuple[Path, ...]:
 
 @contextmanager
 def readable(where: str) -> Iterator[None]:
-    """What polars raises about damaged data inside becomes a `SourceError` that names `where`."""
+    """What polars raises about damaged data inside becomes a `SourceError` that names `where`.
+
+    A panic is how polars' readers meet damage that they did not foresee; it is not an `Exception`.
+    """
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SourceError(f"{where}: cannot be read: {reason}") from error
 
