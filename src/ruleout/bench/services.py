@@ -30,6 +30,12 @@ class Score(NamedTuple):
     """Probability given to the first entity."""
 
     mode_right: bool | None
+    change_right: bool | None
+    """Whether the first hypothesis names the right change, or rightly none."""
+
+    decoy: float
+    """Probability given to changes that were planted to mislead."""
+
     entities: int
     seconds: float
 
@@ -44,6 +50,12 @@ def score_case(folder: Path, truth: dict[str, Any], name: str) -> Score:
     right = [i for i, one in enumerate(names, 1) if one in truth["services"]]
     modes = truth.get("failure_modes")
     top = result.hypotheses[0] if result.hypotheses else None
+    refs = {one.id: one.ref for one in result.changes}
+    blamed = refs.get(top.change or "", "none") if top else "none"
+    decoy = {
+        ref: sum(one.probability for one in result.hypotheses if refs.get(one.change or "") == ref)
+        for ref in truth.get("decoys", [])
+    }
     return Score(
         case=name,
         system=system_of(name),
@@ -51,6 +63,8 @@ def score_case(folder: Path, truth: dict[str, Any], name: str) -> Score:
         rank=right[0] if right else 99,
         probability=result.ranking[0][1] if result.ranking else 0.0,
         mode_right=None if modes is None else bool(top and top.failure_mode in modes),
+        change_right=blamed == truth["change"] if "change" in truth else None,
+        decoy=max(decoy.values(), default=0.0),
         entities=len(names),
         seconds=seconds,
     )
@@ -80,15 +94,20 @@ def table(scores: Sequence[Score]) -> str:
         groups[one.system, one.fault].append(one)
         groups[one.system, "all"].append(one)
         groups["all", "all"].append(one)
-    lines = ["| system | fault | n | AC@1 | AC@3 | mode | s |", "|---|---|--:|--:|--:|--:|--:|"]
+    lines = [
+        "| system | fault | n | AC@1 | AC@3 | mode | change | s |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for (system, fault), part in sorted(groups.items()):
         top = np.mean([one.rank == 1 for one in part])
         three = np.mean([one.rank <= 3 for one in part])
         modes = [one.mode_right for one in part if one.mode_right is not None]
         mode = f"{np.mean(modes):.2f}" if modes else "-"
+        changes = [one.change_right for one in part if one.change_right is not None]
+        change = f"{np.mean(changes):.2f}" if changes else "-"
         seconds = np.mean([one.seconds for one in part])
         lines.append(
-            f"| {system} | {fault} | {len(part)} | {top:.2f} | {three:.2f} | {mode} | {seconds:.2f} |"
+            f"| {system} | {fault} | {len(part)} | {top:.2f} | {three:.2f} | {mode} | {change} | {seconds:.2f} |"
         )
     return "\n".join(lines)
 
@@ -111,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             scores.append(one)
             if options.cases:
                 print(
-                    f"{one.rank:3d} p={one.probability:.2f} {one.mode_right} {one.fault:14s} {name}"
+                    f"{one.rank:3d} p={one.probability:.2f} {one.mode_right} {one.change_right} {one.decoy:.2f} {one.fault:14s} {name}"
                 )  # noqa: T201
     print(table(scores))  # noqa: T201
     return 0

@@ -6,24 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ruleout._records import Subject, Symptom
-from ruleout.attribution.services._behaviour import behaviour
-from ruleout.attribution.services._calls import calls
-from ruleout.attribution.services._flow import follow
-from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._latency import lags
-from ruleout.attribution.services._metrics import departures
-from ruleout.attribution.services._periods import periods
-from ruleout.attribution.services._rank import entity_scores, mode_shares, probabilities
-from ruleout.attribution.services._records import ServiceHypothesis, ServicesResult, Signal
-from ruleout.attribution.services._signals import (
-    from_behaviour,
-    from_departures,
-    from_flow,
-    from_lags,
-)
-from ruleout.attribution.services._windows import Windows, settle_windows
+from ruleout._errors import RuleoutError
+from ruleout._records import Abstained, Checked, Finding, SourceStatus, Subject
+from ruleout.attribution.services._blame import Verdict, blame, error_lines
+from ruleout.attribution.services._detect import detect
+from ruleout.attribution.services._elsewhere import Elsewhere, elsewhere
+from ruleout.attribution.services._hypothesise import aligned, hypotheses
+from ruleout.attribution.services._rank import entity_scores, probabilities
+from ruleout.attribution.services._records import ServicesResult
+from ruleout.attribution.services._scene import Observed, observe
+from ruleout.attribution.services._symptom import symptom
+from ruleout.attribution.services._windows import settle_windows
 from ruleout.incident._model import Incident
+from ruleout.sources._changes import Change, load_changes
 from ruleout.sources.telemetry import Telemetry, read_telemetry
 
 Progress = Callable[[str], None]
@@ -32,73 +27,127 @@ Progress = Callable[[str], None]
 def analyse(
     incident: Incident, rng: np.random.Generator, progress: Progress | None = None
 ) -> ServicesResult:
-    """Root causes among the entities that the incident's telemetry speaks of."""
-    _ = rng
+    """Root causes among the entities that the incident's telemetry speaks of.
+
+    Works with any subset of metrics, traces, logs, topology and changes. What cannot be read is a
+    source with a reason, what cannot be looked for an abstention; nothing is raised for bad data.
+
+    Args:
+        incident: validated, with `telemetry`.
+        rng: for the interval of the symptom's change.
+        progress: told what is going on.
+    """
     say = progress or (lambda _text: None)
     say("reading telemetry")
     telemetry = read_telemetry(incident)
+    changes, status = _changes(incident)
+    sources = (*telemetry.sources, *status)
     windows = settle_windows(incident, telemetry)
     if windows is None:
-        return _nothing(incident, telemetry)
+        return _nothing(incident, telemetry, sources, rng)
     say("ranking services")
-    signals = _signals(incident, telemetry, windows)
-    ranking, unknown = probabilities(entity_scores(signals))
+    seen = observe(incident, telemetry, windows, changes)
+    found = detect(seen)
+    ranking, _ = probabilities(entity_scores(found.signals))
+    verdict, others = _who_changed(seen, dict(ranking[:5]))
+    named = hypotheses(seen, ranking, found.signals, verdict, others)
     return ServicesResult(
-        symptom=_symptom(incident),
-        checked=(),
-        hypotheses=_hypotheses(ranking, signals),
-        unknown=unknown,
+        symptom=symptom(incident, telemetry, windows, seen.start, rng),
+        checked=(*found.checked, _changes_checked(verdict, others)),
+        hypotheses=named,
+        unknown=max(1 - sum(one.probability for one in named), 0.0),
         no_incident=0.0,
-        sources=telemetry.sources,
+        changes=aligned(verdict),
+        sources=sources,
         ranking=tuple(ranking),
     )
 
 
-def _signals(incident: Incident, telemetry: Telemetry, windows: Windows) -> list[Signal]:
-    signals: list[Signal] = []
-    spec = incident.symptom
-    flows = {}
-    if spec.entity and spec.metric and telemetry.metrics.height:
-        flows = follow(telemetry.metrics, windows, (spec.entity, spec.metric), telemetry.topology)
-        signals += from_flow(flows, kind_of(spec.metric))
-    if telemetry.spans.height:
-        tree = calls(telemetry.spans)
-        period = periods(tree.time, windows)
-        signals += from_lags(lags(tree, period))
-        signals += from_behaviour(behaviour(tree, telemetry.logs, period))
-    if telemetry.metrics.height:
-        alone = not (flows or telemetry.spans.height)
-        table = departures(telemetry.metrics, windows)
-        signals += from_departures(table, telemetry.kpis, alone=alone)
-    return signals
+def _changes(incident: Incident) -> tuple[tuple[Change, ...], tuple[SourceStatus, ...]]:
+    if incident.changes is None:
+        return (), ()
+    try:
+        changes = load_changes(incident)
+    except RuleoutError as error:
+        return (), (SourceStatus("changes", "failed", None, str(error)[:300]),)
+    status = "ok" if changes else "empty"
+    return changes, (SourceStatus("changes", status, len(changes)),)
 
 
-def _hypotheses(
-    ranking: list[tuple[str, float]], signals: list[Signal]
-) -> tuple[ServiceHypothesis, ...]:
-    found = [
-        ServiceHypothesis(
-            failure_mode=mode,
-            subject=Subject("service", (entity,)),
-            probability=probability * share,
-            signals=tuple(sorted({one.name for one in signals if one.entity == entity})),
+def _who_changed(
+    seen: Observed, culprits: dict[str, float]
+) -> tuple[Verdict | None, list[Elsewhere]]:
+    """Which change, or none; and what speaks for causes that are no change."""
+    hosts = frozenset(
+        name for name, kind in seen.telemetry.kinds.items() if kind in {"host", "node", "machine"}
+    )
+    errors = error_lines(seen.telemetry, seen.windows)
+    others = elsewhere(seen.departed, errors, seen.incident.symptom.entity, hosts)
+    if not seen.changes:
+        return None, others
+    return blame(seen, culprits, others), others
+
+
+def _changes_checked(verdict: Verdict | None, others: list[Elsewhere]) -> Checked:
+    """The evidence about changes, and about causes that are none."""
+    modes = ("change_regression",)
+    findings = [
+        Finding(
+            "no_change",
+            Subject("service", (one.entity,)) if one.entity else Subject(),
+            one.statement,
+            one.weight,
+            one.weight,
+            None,
+            min(one.weight / 4, 1.0),
+            (one.mode,),
         )
-        for entity, probability in ranking[:10]
-        for mode, share in mode_shares(signals, entity)
+        for one in others
     ]
-    return tuple(sorted(found, key=lambda one: -one.probability))
+    if verdict is None:
+        reason = "no change events were given"
+        return Checked(
+            "change_alignment",
+            "integration",
+            "path",
+            (*findings, Abstained(modes, reason, "changes")),
+        )
+    for suspect, share in list(zip(verdict.suspects, verdict.probabilities, strict=True))[:4]:
+        findings.append(
+            _change_finding(suspect.change, share, (*suspect.risk.reasons, *suspect.shared))
+        )
+    return Checked("change_alignment", "integration", "path", tuple(findings))
 
 
-def _symptom(incident: Incident) -> Symptom:
-    return Symptom(incident.symptom.metric, None, None, None, None, None, None, None, "none")
+def _change_finding(change: Change, share: float, reasons: tuple[str, ...]) -> Finding:
+    why = "; ".join(reasons) or "nothing in its diff speaks for it"
+    return Finding(
+        "change_alignment",
+        Subject("change", (change.ref or change.id,)),
+        f"{change.kind} of {change.entity} ({change.id}): {why}"[:400],
+        share,
+        share,
+        None,
+        share,
+        ("change_regression",),
+    )
 
 
-def _nothing(incident: Incident, telemetry: Telemetry) -> ServicesResult:
+def _nothing(
+    incident: Incident,
+    telemetry: Telemetry,
+    sources: tuple[SourceStatus, ...],
+    rng: np.random.Generator,
+) -> ServicesResult:
+    """No telemetry at all, and nothing to say when the incident was."""
+    reason = "; ".join(s.reason or s.status for s in sources) or "no telemetry was given"
+    modes = ("cpu_saturation", "memory_leak", "network_fault", "slow_dependency")
+    outcome = Abstained(modes, reason, "telemetry")
     return ServicesResult(
-        symptom=_symptom(incident),
-        checked=(),
+        symptom=symptom(incident, telemetry, None, None, rng),
+        checked=(Checked("telemetry", "infrastructure", "path", (outcome,)),),
         hypotheses=(),
         unknown=1.0,
         no_incident=0.0,
-        sources=telemetry.sources,
+        sources=sources,
     )

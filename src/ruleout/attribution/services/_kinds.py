@@ -75,6 +75,11 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
         ),
     ),
 )
+_UNITS_OF_WORK = frozenset(
+    "request req call op operation query transaction txn message record".split()
+)
+"""A count per one of these is a ratio, and no traffic."""
+
 _BAD_DOWN = frozenset({"availability", "cache"})
 _TWO_SIDED = frozenset({"traffic", "other"})
 _HOST = frozenset("node host machine vm instance hypervisor".split())
@@ -89,7 +94,10 @@ def words(name: str) -> list[str]:
 
 def kind_of(metric: str) -> Kind:
     """The kind of a metric by its name's generic words; `other` when none is known."""
-    found = set(words(metric))
+    parts = words(metric)
+    if "per" in parts and set(parts[parts.index("per") + 1 :]) & _UNITS_OF_WORK:
+        return "other"
+    found = set(parts)
     for kind, known in _WORDS:
         if found & known:
             return kind

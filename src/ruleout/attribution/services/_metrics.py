@@ -33,6 +33,8 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     if blocks.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
     summary = _summary(blocks)
+    if summary.is_empty():
+        return pl.DataFrame(schema=_SCHEMA)
     names = summary["metric"].to_list()
     kinds = [kind_of(name) for name in names]
     level = summary["level"].to_numpy()

@@ -39,8 +39,11 @@ def settle_windows(incident: Incident, telemetry: Telemetry) -> Windows | None:
         return Windows((reference,), current, noticed, declared=True)
     if extent is not None and extent[0] < current[0]:
         return Windows(((extent[0], current[0]),), current, noticed, declared=False)
-    cut = current[0] + 0.3 * ((noticed or current[1]) - current[0])
-    return Windows(((current[0], cut),), (cut, current[1]), noticed, declared=False)
+    # Nothing lies before the incident's window: its own beginning has to stand for the usual.
+    begin = max(current[0], extent[0]) if extent is not None else current[0]
+    until = noticed if noticed is not None and begin < noticed <= current[1] else current[1]
+    cut = begin + 0.3 * (until - begin)
+    return Windows(((begin, cut),), (cut, current[1]), noticed, declared=False)
 
 
 def _proper(window: Window | None) -> tuple[float, float] | None:

@@ -1,0 +1,92 @@
+"""Probabilities that one change did it, or none of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ruleout.attribution.services._elsewhere import Elsewhere
+from ruleout.attribution.services._onset import onset
+from ruleout.attribution.services._scene import Observed
+from ruleout.attribution.services._suspects import Scene, Suspect, suspects, text_words
+from ruleout.attribution.services._windows import Windows
+from ruleout.sources.telemetry import Telemetry
+
+NONE = 2.8
+"""Score that stands for no change at all."""
+
+_HEAT = 1.25
+"""Divides scores before they become odds: a handful of labelled incidents cannot earn certainty."""
+
+
+class Verdict(NamedTuple):
+    """Who among the changes, and how sure."""
+
+    suspects: tuple[Suspect, ...]
+    probabilities: tuple[float, ...]
+    none: float
+
+
+def blame(seen: Observed, culprits: Mapping[str, float], others: Sequence[Elsewhere]) -> Verdict:
+    """Weigh every change against each other and against causes that are no change.
+
+    Args:
+        seen: the incident.
+        culprits: entities with the probability of being the cause.
+        others: what speaks for causes that nobody rolled out.
+    """
+    ranked = suspects(seen.changes, _scene(seen, culprits))
+    none = NONE + sum(sorted((one.weight for one in others), reverse=True)[:2])
+    scores = np.array([none, *(one.score for one in ranked)]) / _HEAT
+    odds = np.exp(scores - scores.max())
+    shares = odds / odds.sum()
+    return Verdict(tuple(ranked), tuple(float(p) for p in shares[1:]), float(shares[0]))
+
+
+def _scene(seen: Observed, culprits: Mapping[str, float]) -> Scene:
+    spec = seen.incident.symptom
+    own = seen.start.at if seen.start else spec.noticed_at or seen.windows.current[0]
+    early = _forerunners(seen.telemetry, seen.windows, culprits, own)
+    errors = error_lines(seen.telemetry, seen.windows)
+    words: Counter[str] = Counter()
+    for line in [seen.incident.title, spec.metric or "", *errors["message"].to_list()]:
+        words.update(text_words(line or ""))
+    path = set(seen.departed.filter(pl.col("score") > 0.5)["entity"].to_list())
+    path |= {spec.entity} if spec.entity else set()
+    return Scene(
+        (own, *early),
+        bool(seen.start and seen.start.ramp > 0),
+        culprits,
+        frozenset(path),
+        words,
+    )
+
+
+def _forerunners(
+    telemetry: Telemetry, windows: Windows, culprits: Mapping[str, float], own: float
+) -> list[float]:
+    """Onsets of other series of the likeliest entities that lead the symptom's."""
+    found = []
+    for entity, probability in culprits.items():
+        if probability < 0.3:
+            continue
+        rows = telemetry.metrics.filter(pl.col("entity") == entity)
+        for (_,), part in rows.group_by("metric", maintain_order=True):
+            start = onset(part, windows)
+            if start is not None and start.at < own:
+                found.append(start.at)
+    return found
+
+
+def error_lines(telemetry: Telemetry, windows: Windows) -> pl.DataFrame:
+    """Log lines of the incident that warn or fail, and were not usual before."""
+    if telemetry.logs.is_empty():
+        return telemetry.logs
+    severity = pl.col("severity").fill_null("").str.to_uppercase()
+    loud = telemetry.logs.filter(severity.str.contains("WARN|ERR|FATAL|CRIT|SEVERE|PANIC"))
+    start, end = windows.current
+    return loud.filter((pl.col("time") >= start) & (pl.col("time") <= end + 600))

@@ -1,0 +1,177 @@
+"""The detectors, each with what it needs and what it looks for, and their outcomes as records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
+from ruleout.attribution.services._behaviour import behaviour
+from ruleout.attribution.services._flow import follow
+from ruleout.attribution.services._kinds import kind_of
+from ruleout.attribution.services._latency import lags
+from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._scene import Observed
+from ruleout.attribution.services._signals import (
+    from_behaviour,
+    from_departures,
+    from_flow,
+    from_lags,
+)
+
+_SHOWN = 8
+"""So many findings a detector shows, strongest first."""
+
+_RESOURCES = {
+    "cpu": "cpu_saturation",
+    "memory": "memory_leak",
+    "disk": "storage_fault",
+    "accelerator": "accelerator_memory",
+    "cache": "cache_storm",
+}
+
+
+class Detector(NamedTuple):
+    """A way of finding the entity at fault."""
+
+    name: str
+    layer: Layer
+    looks_for: tuple[str, ...]
+    needs: str
+    ready: Callable[[Observed], bool]
+    find: Callable[[Observed], list[Signal]]
+
+
+class Detection(NamedTuple):
+    """What all detectors have found."""
+
+    signals: list[Signal]
+    checked: list[Checked]
+
+
+def detect(seen: Observed) -> Detection:
+    """Run every detector; one that fails is an abstention with its reason, never silence."""
+    signals: list[Signal] = []
+    checked = []
+    for one in DETECTORS:
+        started = time.perf_counter()
+        found, outcomes = _run(one, seen)
+        signals += found
+        seconds = time.perf_counter() - started
+        checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
+    checked.append(Checked("resources", "infrastructure", "path", tuple(_cleared(seen))))
+    return Detection(signals, checked)
+
+
+def _run(one: Detector, seen: Observed) -> tuple[list[Signal], list[Outcome]]:
+    if not one.ready(seen):
+        return [], [Abstained(one.looks_for, f"{one.name} has nothing to look at", one.needs)]
+    try:
+        found = one.find(seen)
+    except Exception as error:  # noqa: BLE001 a detector that breaks must not take the others along
+        reason = f"{one.name} failed: {type(error).__name__}: {error}"[:300]
+        return [], [Abstained(one.looks_for, reason, one.needs)]
+    if not found:
+        return [], [Abstained(one.looks_for, f"{one.name} saw no departure", one.needs)]
+    strongest = sorted(found, key=lambda signal: (-signal.weight, signal.entity))
+    return found, [as_finding(signal) for signal in strongest[:_SHOWN]]
+
+
+def as_finding(signal: Signal) -> Finding:
+    """A signal in the words of the engine."""
+    return Finding(
+        signal=signal.name,
+        subject=Subject("service", (signal.entity,)),
+        statement=signal.statement,
+        statistic=signal.statistic,
+        effect=signal.effect,
+        p_value=None,
+        strength=min(signal.weight / 7.0, 1.0),
+        supports=tuple(mode for mode, share in signal.modes.items() if share >= 0.1),
+    )
+
+
+def _cleared(seen: Observed) -> list[Outcome]:
+    """Resources that were measured and did not depart anywhere."""
+    cleared: list[Outcome] = []
+    for kind, mode in _RESOURCES.items():
+        rows = seen.departed.filter(seen.departed["kind"] == kind)
+        if rows.is_empty():
+            cleared.append(
+                Abstained((mode,), f"no {kind} metric was recorded", "telemetry.metrics")
+            )
+        elif float(rows["score"].max() or 0.0) < 0.3:  # type: ignore[arg-type]
+            statement = f"none of {rows.height} {kind} series left its range"
+            cleared.append(Clear((mode,), Subject(), statement, 3.0, f"metric.{kind}"))
+    return cleared
+
+
+def _flow(seen: Observed) -> list[Signal]:
+    spec = seen.incident.symptom
+    if spec.entity is None or spec.metric is None:
+        return []
+    flows = follow(
+        seen.telemetry.metrics, seen.windows, (spec.entity, spec.metric), sorted(seen.edges)
+    )
+    return from_flow(flows, kind_of(spec.metric))
+
+
+def _behaviour(seen: Observed) -> list[Signal]:
+    if seen.tree is None:
+        return []
+    return from_behaviour(behaviour(seen.tree, seen.telemetry.logs, seen.period))
+
+
+def _lags(seen: Observed) -> list[Signal]:
+    return [] if seen.tree is None else from_lags(lags(seen.tree, seen.period))
+
+
+def _departures(seen: Observed) -> list[Signal]:
+    spec = seen.incident.symptom
+    alone = seen.tree is None and (spec.entity is None or spec.metric is None)
+    return from_departures(seen.departed, seen.telemetry.kpis, alone=alone)
+
+
+def _spans(seen: Observed) -> bool:
+    return seen.tree is not None
+
+
+DETECTORS: Sequence[Detector] = (
+    Detector(
+        "symptom_flow",
+        "integration",
+        ("slow_dependency",),
+        "telemetry.metrics with the symptom's own",
+        lambda seen: bool(
+            seen.telemetry.metrics.height
+            and seen.incident.symptom.entity
+            and seen.incident.symptom.metric
+        ),
+        _flow,
+    ),
+    Detector(
+        "added_time",
+        "infrastructure",
+        ("cpu_saturation", "network_fault", "slow_dependency"),
+        "telemetry.traces",
+        _spans,
+        _lags,
+    ),
+    Detector(
+        "behaviour",
+        "integration",
+        ("change_regression", "malformed_artifact"),
+        "telemetry.traces",
+        _spans,
+        _behaviour,
+    ),
+    Detector(
+        "metric_departure",
+        "infrastructure",
+        tuple(_RESOURCES.values()),
+        "telemetry.metrics",
+        lambda seen: seen.telemetry.metrics.height > 0,
+        _departures,
+    ),
+)

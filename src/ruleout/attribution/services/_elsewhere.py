@@ -1,0 +1,174 @@
+"""Causes that are no change of ours: load, the machine, bad data, names, certificates, providers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ruleout.attribution.services._kinds import words
+
+_OFFERED = frozenset(
+    "request requests req reqs rps qps traffic users sessions visits calls orders".split()
+)
+_PATTERNS: tuple[tuple[str, str, str], ...] = (
+    (
+        "network_fault",
+        r"no such host|nxdomain|servfail|name resolution|could not resolve|\bdns\b|no route to host"
+        r"|network is unreachable|packet loss|partition",
+        "names or networks fail",
+    ),
+    (
+        "network_fault",
+        r"certificate|x509|tls handshake|ssl(v3|_error)|handshake failure",
+        "certificates or handshakes fail",
+    ),
+    (
+        "rate_limited",
+        r"\b429\b|too many requests|rate.?limit|quota",
+        "a quota or a rate limit is hit",
+    ),
+    (
+        "slow_dependency",
+        r"third.?party|\bprovider\b|external (api|service)|vendor|\b[a-z0-9-]+\.(com|io|net|org)\b",
+        "an outside provider fails",
+    ),
+    (
+        "noisy_neighbour",
+        r"co-?tenant|neighbou?r|evict|preempt|memorypressure|diskpressure|throttling container|runqueue"
+        r"|oom.?kill",
+        "the machine is contended",
+    ),
+    (
+        "traffic_surge",
+        r"shedding load|overload|elevated request volume|worker pool saturated|load shed",
+        "more is asked than can be served",
+    ),
+)
+
+_RECORD = re.compile(r"\b(?=(?:[A-Za-z_-]*\d){5})[A-Za-z0-9_-]{6,}\b")
+"""An identifier of one record: at least five digits in it."""
+
+
+class Elsewhere(NamedTuple):
+    """A cause that is no change, with its weight of evidence in nats."""
+
+    mode: str
+    entity: str
+    weight: float
+    statement: str
+
+
+def elsewhere(
+    departed: pl.DataFrame, errors: pl.DataFrame, symptom: str | None, hosts: frozenset[str]
+) -> list[Elsewhere]:
+    """What speaks for a cause that nobody rolled out.
+
+    Args:
+        departed: series that departed, as `departures` returns them.
+        errors: log lines of the incident that warn or fail.
+        symptom: the entity that raised the alarm.
+        hosts: entities that are machines, as far as they were declared.
+    """
+    found = [
+        *_load(departed, symptom),
+        *_machine(departed, symptom, hosts),
+        *_poison(errors, symptom),
+        *_said(errors, symptom),
+    ]
+    return sorted(found, key=lambda one: (-one.weight, one.mode))
+
+
+def _load(departed: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
+    rows = [
+        row
+        for row in departed.iter_rows(named=True)
+        if row["kind"] == "traffic"
+        and row["sign"] > 0
+        and row["level"] > 0
+        and row["score"] > 0.5
+        and set(words(row["metric"])) & _OFFERED
+    ]
+    ratios = {row["entity"]: float(row["now"] / row["level"]) for row in rows}
+    at_symptom = ratios.get(symptom or "", 0.0)
+    wide = sum(ratio > 1.5 for ratio in ratios.values()) >= 3
+    ratio = (
+        at_symptom if at_symptom > 1.5 else float(np.median(list(ratios.values()))) if wide else 0
+    )
+    if ratio <= 1.5:
+        return []
+    entity = symptom if symptom in ratios else max(ratios, key=lambda name: (ratios[name], name))
+    weight = min(1.6 * float(np.log2(ratio)), 4.0)
+    return [
+        Elsewhere(
+            "traffic_surge", str(entity), weight, f"{entity} is asked {ratio:.1f} times as much"
+        )
+    ]
+
+
+def _machine(departed: pl.DataFrame, symptom: str | None, hosts: frozenset[str]) -> list[Elsewhere]:
+    rows = [
+        row
+        for row in departed.iter_rows(named=True)
+        if (row["host"] or row["entity"] in hosts)
+        and row["kind"] in {"cpu", "memory", "disk", "network"}
+        and row["sign"] > 0
+        and row["score"] > 0.8
+    ]
+    if not rows:
+        return []
+    worst = max(rows, key=lambda row: (row["score"], row["metric"]))
+    return [
+        Elsewhere(
+            "noisy_neighbour",
+            symptom or worst["entity"],
+            3.0,
+            f"the machine {worst['entity']} shows {worst['metric']} at {worst['now']:.3g} after {worst['level']:.3g}",
+        )
+    ]
+
+
+def _poison(errors: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
+    """The same record failing again and again."""
+    if errors.height < 5:
+        return []
+    seen: Counter[str] = Counter()
+    lines = [text for text in errors["message"].to_list() if text]
+    for text in lines:
+        seen.update(set(_RECORD.findall(text)))
+    if not seen:
+        return []
+    name, count = min(seen.items(), key=lambda item: (-item[1], item[0]))
+    if count < 5 or count < 0.5 * len(lines):
+        return []
+    return [
+        Elsewhere(
+            "queue_backlog",
+            symptom or "",
+            3.5,
+            f"{count} of {len(lines)} error lines name the same record, {name}",
+        )
+    ]
+
+
+def _said(errors: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
+    lines: Sequence[str] = [text.lower() for text in errors["message"].to_list() if text]
+    if not lines:
+        return []
+    found = []
+    for mode, pattern, meaning in _PATTERNS:
+        share = sum(bool(re.search(pattern, text)) for text in lines) / len(lines)
+        if share >= 0.2:
+            found.append(
+                Elsewhere(
+                    mode,
+                    symptom or "",
+                    2.5 * share,
+                    f"{meaning}, say {share:.0%} of the error lines",
+                )
+            )
+    return found

@@ -1,0 +1,137 @@
+"""From ranked entities, modes and changes to hypotheses whose probabilities sum to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from ruleout._records import AlignedChange, Onset, Subject, SubjectKind
+from ruleout.attribution.services._blame import Verdict
+from ruleout.attribution.services._elsewhere import Elsewhere
+from ruleout.attribution.services._graph import chain
+from ruleout.attribution.services._onset import onset
+from ruleout.attribution.services._rank import mode_shares
+from ruleout.attribution.services._records import ServiceHypothesis, Signal
+from ruleout.attribution.services._scene import Observed
+from ruleout.attribution.services._symptom import as_onset, iso
+
+_ENTITIES = 10
+_LEAST = 0.004
+"""Hypotheses below this probability are left to the unknown."""
+
+
+def hypotheses(
+    seen: Observed,
+    ranking: Sequence[tuple[str, float]],
+    signals: Sequence[Signal],
+    verdict: Verdict | None,
+    others: Sequence[Elsewhere],
+) -> tuple[ServiceHypothesis, ...]:
+    """Every (mode, entity, change) that is worth naming, likeliest first."""
+    found = []
+    none = 1.0 if verdict is None else verdict.none
+    for entity, probability in ranking[:_ENTITIES]:
+        found += _without_change(seen, entity, probability * none, signals, others, verdict)
+    if verdict is not None:
+        found += _with_change(seen, ranking, signals, verdict)
+    kept = [one for one in found if one.probability >= _LEAST]
+    return tuple(
+        sorted(kept, key=lambda one: (-one.probability, one.failure_mode, one.subject.names))
+    )
+
+
+def _without_change(
+    seen: Observed,
+    entity: str,
+    probability: float,
+    signals: Sequence[Signal],
+    others: Sequence[Elsewhere],
+    verdict: Verdict | None,
+) -> list[ServiceHypothesis]:
+    shares = dict(mode_shares(signals, entity))
+    told = [one for one in others if one.entity in {entity, ""}] if verdict is not None else []
+    if told:
+        strong = sum(one.weight for one in told[:2])
+        rest = 1 / (1 + strong)
+        shares = {mode: share * rest for mode, share in shares.items()}
+        for one in told[:2]:
+            shares[one.mode] = shares.get(one.mode, 0.0) + (1 - rest) * one.weight / strong
+    if verdict is not None:
+        # With the changes cleared, code that changed is no longer the likeliest reading.
+        shares["change_regression"] = 0.3 * shares.get("change_regression", 0.0)
+    total = sum(shares.values()) or 1.0
+    return [
+        _one(seen, mode, entity, probability * share / total, signals)
+        for mode, share in shares.items()
+        if share > 0
+    ]
+
+
+def _with_change(
+    seen: Observed,
+    ranking: Sequence[tuple[str, float]],
+    signals: Sequence[Signal],
+    verdict: Verdict,
+) -> list[ServiceHypothesis]:
+    found = []
+    entities = ranking[:3]
+    for suspect, share in zip(verdict.suspects, verdict.probabilities, strict=True):
+        if share < 0.01:
+            continue
+        for entity, probability in entities:
+            made = _one(seen, "change_regression", entity, share * probability, signals)
+            told = (*made.signals, "change_alignment")
+            found.append(replace(made, change=suspect.change.id, signals=told))
+    return found
+
+
+def _one(
+    seen: Observed, mode: str, entity: str, probability: float, signals: Sequence[Signal]
+) -> ServiceHypothesis:
+    spec = seen.incident.symptom
+    way = chain(entity, spec.entity, seen.edges)
+    return ServiceHypothesis(
+        failure_mode=mode,
+        subject=Subject(_kind(seen, entity), (entity,)),
+        probability=probability,
+        chain=(*way, spec.metric) if spec.metric else way,
+        onset=_onset(seen, entity),
+        signals=tuple(sorted({s.name for s in signals if s.entity == entity})),
+    )
+
+
+def _kind(seen: Observed, entity: str) -> SubjectKind:
+    declared = seen.telemetry.kinds.get(entity, "service").lower()
+    return "host" if declared in {"host", "node", "machine", "vm"} else "service"
+
+
+def _onset(seen: Observed, entity: str) -> Onset | None:
+    """When the entity's strongest metric departed."""
+    rows = seen.departed.filter((pl.col("entity") == entity) & (pl.col("score") > 0.5))
+    if rows.is_empty():
+        return as_onset(seen.start) if entity == seen.incident.symptom.entity else None
+    best = rows.sort("score", "metric", descending=[True, False])["metric"][0]
+    series = seen.telemetry.metrics.filter(
+        (pl.col("entity") == entity) & (pl.col("metric") == best)
+    )
+    return as_onset(onset(series, seen.windows))
+
+
+def aligned(verdict: Verdict | None) -> tuple[AlignedChange, ...]:
+    """Every event of every change that could have done it, in order of time."""
+    if verdict is None:
+        return ()
+    rows = {}
+    for suspect in verdict.suspects:
+        rows[suspect.change.id] = AlignedChange(
+            suspect.change.id,
+            iso(suspect.change.at),
+            suspect.change.kind,
+            suspect.change.entity,
+            suspect.change.description,
+            suspect.change.ref,
+            round(suspect.alignment if suspect.timing > -5 else 0.0, 3),
+        )
+    return tuple(sorted(rows.values(), key=lambda one: (one.at, one.id)))

@@ -1,0 +1,66 @@
+"""Everything the detectors look at, gathered once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ruleout.attribution.services._calls import Calls, calls
+from ruleout.attribution.services._graph import Edge, traced_edges
+from ruleout.attribution.services._metrics import departures
+from ruleout.attribution.services._onset import Start
+from ruleout.attribution.services._periods import periods
+from ruleout.attribution.services._symptom import symptom_onset
+from ruleout.attribution.services._windows import Windows
+from ruleout.incident._model import Incident
+from ruleout.sources._changes import Change
+from ruleout.sources.telemetry import Telemetry
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One incident's telemetry, aligned and compared with its reference."""
+
+    incident: Incident
+    telemetry: Telemetry
+    windows: Windows
+    departed: pl.DataFrame
+    """As `departures` returns it; without rows where there are no metrics."""
+
+    tree: Calls | None
+    period: np.ndarray
+    """Of every span, as `periods` returns it."""
+
+    edges: frozenset[Edge]
+    start: Start | None
+    """Onset of the symptom's own metric."""
+
+    changes: tuple[Change, ...]
+
+
+def observe(
+    incident: Incident,
+    telemetry: Telemetry,
+    windows: Windows,
+    changes: tuple[Change, ...],
+) -> Observed:
+    """Gather what the detectors share."""
+    tree = calls(telemetry.spans) if telemetry.spans.height else None
+    edges = set(telemetry.topology)
+    period = np.zeros(0, dtype=np.int64)
+    if tree is not None:
+        edges |= traced_edges(tree)
+        period = periods(tree.time, windows)
+    return Observed(
+        incident=incident,
+        telemetry=telemetry,
+        windows=windows,
+        departed=departures(telemetry.metrics, windows),
+        tree=tree,
+        period=period,
+        edges=frozenset(edges),
+        start=symptom_onset(incident, telemetry, windows),
+        changes=changes,
+    )

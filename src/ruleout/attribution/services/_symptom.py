@@ -1,0 +1,104 @@
+"""The symptom's own metric before and during the incident, with an interval that respects autocorrelation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from ruleout._records import Onset, Symptom
+from ruleout.attribution.services._kinds import bad_direction, kind_of
+from ruleout.attribution.services._onset import Start, onset
+from ruleout.attribution.services._windows import Windows
+from ruleout.incident._model import Incident
+from ruleout.sources.telemetry import Telemetry
+
+_RESAMPLES = 400
+
+
+def symptom(
+    incident: Incident,
+    telemetry: Telemetry,
+    windows: Windows | None,
+    start: Start | None,
+    rng: np.random.Generator,
+) -> Symptom:
+    """Level before, level while the symptom is there, and a 95% block-bootstrap interval of the change."""
+    spec = incident.symptom
+    found = (
+        None if windows is None else _samples(telemetry, spec.entity, spec.metric, windows, start)
+    )
+    when = as_onset(start)
+    if found is None:
+        return Symptom(spec.metric, None, None, None, None, None, None, when, "none")
+    before, after = found
+    change = float(np.mean(after) - np.mean(before))
+    drawn = np.sort(_resampled(after, rng) - _resampled(before, rng))
+    low, high = float(drawn[int(0.025 * _RESAMPLES)]), float(drawn[int(0.975 * _RESAMPLES)])
+    return Symptom(
+        spec.metric,
+        float(np.mean(before)),
+        float(np.mean(after)),
+        change,
+        low,
+        high,
+        not low <= 0 <= high,
+        when,
+        "none",
+    )
+
+
+def symptom_onset(incident: Incident, telemetry: Telemetry, windows: Windows) -> Start | None:
+    """Onset of the symptom's own metric; None where it was not recorded or does not depart."""
+    spec = incident.symptom
+    if spec.metric is None or spec.entity is None:
+        return None
+    series = telemetry.metrics.filter(
+        (pl.col("entity") == spec.entity) & (pl.col("metric") == spec.metric)
+    )
+    sign = {"up": 1, "down": -1}.get(spec.direction or "", bad_direction(kind_of(spec.metric)))
+    return onset(series, windows, sign)
+
+
+def _samples(
+    telemetry: Telemetry,
+    entity: str | None,
+    metric: str | None,
+    windows: Windows,
+    start: Start | None,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if entity is None or metric is None:
+        return None
+    rows = telemetry.metrics.filter(
+        (pl.col("entity") == entity) & (pl.col("metric") == metric)
+    ).sort("time")
+    time, value = rows["time"].to_numpy(), rows["value"].to_numpy()
+    since = max(windows.current[0], start.at) if start else windows.current[0]
+    after = value[(time >= since) & (time <= windows.current[1])]
+    usual = np.zeros(len(time), dtype=bool)
+    for low, high in windows.reference:
+        usual |= (time >= low) & (time < high) & ((time < since) | (time > windows.current[1]))
+    before = value[usual]
+    return (before, after) if len(before) >= 3 and len(after) >= 2 else None
+
+
+def _resampled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Means of moving-block bootstrap samples (Künsch, 1989), blocks of the cube root of the length."""
+    n = len(values)
+    size = max(int(round(n ** (1 / 3))), 1)
+    starts = rng.integers(0, n - size + 1, size=(_RESAMPLES, -(-n // size)))
+    index = (starts[:, :, None] + np.arange(size)).reshape(_RESAMPLES, -1)[:, :n]
+    return np.asarray(values[index].mean(axis=1))
+
+
+def as_onset(start: Start | None) -> Onset | None:
+    """An onset in the words of the contract."""
+    if start is None:
+        return None
+    return Onset(iso(start.at), iso(start.low), iso(start.at + start.ramp))
+
+
+def iso(at: float) -> str:
+    """An instant as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
