@@ -27,7 +27,7 @@ def card_fraud(n: int = 60_000, seed: int = 5) -> DataSet:
     count = rng.poisson(np.exp(rng.normal(0.7, 0.6, n)))
     spend = (count * np.exp(rng.normal(3.4, 0.6, n))).round(2)
     age = rng.gamma(1.6, 350, n).round(0).astype(np.int64)
-    distance = np.exp(rng.normal(1.6, 1.5, n)).round(1)
+    distance = np.maximum(np.exp(rng.normal(1.6, 1.5, n)).round(1), 0.1)
     device = _pick(rng, ["mobile", "desktop", "tablet", "pos"], [5, 3, 1, 3], n)
     merchant = _pick(
         rng,

@@ -19,7 +19,15 @@ from ruleout.bench.corpus._dataset import DataSet, data_folder, loaders
 from ruleout.bench.corpus._metrics import LOWER_IS_BETTER, error, score, worsening
 from ruleout.bench.corpus._plan import Recipe, draw_kit, draw_schedule, manifest, places
 from ruleout.bench.corpus._write import Kit, Written, write_incident
-from ruleout.prevention.inject import Answers, Event, InjectionError, Scene, Truth, inject, injectors
+from ruleout.prevention.inject import (
+    Answers,
+    Event,
+    InjectionError,
+    Scene,
+    Truth,
+    inject,
+    injectors,
+)
 
 LOADED = (_generated, _media, _tables)
 """The modules whose import registers the data sets."""
