@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import diagnoses
 import pytest
@@ -123,3 +124,12 @@ def test_png_for_chat() -> None:
     """With the extra installed, a chart becomes a PNG."""
     pytest.importorskip("vl_convert", reason="needs ruleout[charts]")
     assert png(diagnoses.unit_change().charts["undo"]).startswith(b"\x89PNG")
+
+
+def test_contract_is_documented() -> None:
+    """Every kind stands in the user's page with every part that it can have."""
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for kind, parts in KINDS.items():
+        named = set(parts.__annotations__) - {"kind", "title", "name", "note"}
+        assert not {part for part in named if part not in rows[kind]}, kind
