@@ -72,8 +72,13 @@ def decode(data: bytes | None, *, reduce: bool = True) -> Picture | None:
     return None
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """(h, w, 3) uint8 -> PNG bytes, by the standard library alone."""
+def encode_png(pixels: np.ndarray, *, level: int = 6) -> bytes:
+    """(h, w, 3) numbers in 0..255 -> PNG bytes, by the standard library alone.
+
+    Args:
+        pixels: are cut to whole numbers.
+        level: of compression, 1 (fast) to 9 (small).
+    """
     height, width = pixels.shape[:2]
     body = np.ascontiguousarray(pixels, dtype=np.uint8).reshape(height, width * 3)
     above = np.vstack([np.zeros((1, body.shape[1]), np.uint8), body[:-1]])
@@ -81,7 +86,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = [
         _chunk(b"IHDR", header),
-        _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)),
+        _chunk(b"IDAT", zlib.compress(filtered.tobytes(), level)),
         _chunk(b"IEND", b""),
     ]
     return PNG_SIGNATURE + b"".join(parts)

@@ -79,7 +79,7 @@ def tones(before: Floats, now: Floats, weight: Floats) -> list[Tone]:
     scale = float((x * y).sum() / (x * x).sum())
     gain, offset = _line(x, y)
     power = float(np.clip((np.log(x) * np.log(y)).sum() / (np.log(x) ** 2).sum(), 0.2, 5.0))
-    found = [_same(scale, 0.0), _same(gain, offset), Tone((1.0,) * 3, (0.0,) * 3, power)]
+    found = [_same(scale, 0.0), Tone((1.0,) * 3, (0.0,) * 3, power), _same(gain, offset)]
     lines = [
         _line(old[keep, c], new[keep, c]) for c in range(3) if (keep := open_range[:, c]).sum() >= 3
     ]

@@ -133,7 +133,8 @@ def _sizes(sample: ImageSample) -> NDArray[np.int64]:
 
 def _repeated(before: ImageSample, now: ImageSample, blank: list[Mask]) -> Iterator[Fault]:
     """One picture in place of many: a placeholder or a cached image."""
-    usable = (now.statistics["decoded"] > 0) & ~blank[1]
+    plain = np.nan_to_num(now.statistics["bars"]) < 0.08
+    usable = (now.statistics["decoded"] > 0) & ~blank[1] & plain
     if not usable.any():
         return
     marks, counts = np.unique(now.marks[usable], return_counts=True)

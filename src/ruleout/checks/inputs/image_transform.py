@@ -9,6 +9,7 @@ products moves pixels too, but no single inverse takes all of it back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,15 @@ from ruleout.checks.inputs._image_features import (
 from ruleout.checks.inputs._image_undo import Pair, Undoing, undo
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case
+from ruleout.profile._image import ImageSample
 from ruleout.profile._unstructured import images
 from ruleout.stats._picture import EXACT
-from ruleout.stats._views import AS_IS, Recogniser, Shares, fit_recogniser
+from ruleout.stats._views import AS_IS, Recogniser, Separation, Shares, fit_recogniser
 
 Floats = NDArray[np.float64]
 
 MODES = ("image_preprocessing",)
-_LEAST_IMAGES = 60
+LEAST_IMAGES = 60
 _LEAST_SHARE = 0.08
 _LEAST_INSIDE = 20
 _RESTORED = 0.5
@@ -48,41 +50,74 @@ _RESTORED = 0.5
 )
 def image_transform(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Look for known damages in each image column and undo them."""
+    del rng
     for name in case.of_kind("image"):
         if case.reference.has(name) and case.current.has(name):
-            yield from _column(case, name, rng)
+            yield from _column(case, name)
 
 
-def _column(case: Case, name: str, rng: np.random.Generator) -> Iterator[Outcome]:
-    subject = Subject("feature", (name,))
+class Looked(NamedTuple):
+    """What looking for transforms in one image column brought."""
+
+    pair: Pair
+    apart: Separation
+    """Current against reference images as they came."""
+
+    smallest: float
+    """Share of damaged rows that would have shown."""
+
+    found: tuple[Located, Undoing, float] | None
+
+
+def look(case: Case, name: str) -> Looked | int:
+    """Compare the sound images of both windows, once per case; their number if they are too few."""
+    key = f"image transform {name}"
+    if key not in case.cache:
+        case.cache[key] = _look(case, name, case.rng(key))
+    looked: Looked | int = case.cache[key]
+    return looked
+
+
+def comparable(case: Case, name: str) -> tuple[ImageSample, ImageSample, Floats]:
+    """Sound images of the classes that both windows have, and the reference's weights."""
     before, now = images(case, "reference", name), images(case, "current", name)
     before, now = before.only(sound(before)), now.only(sound(now))
     weights = balance(case, before.rows, now.rows)
-    before = before.only(weights.reference > 0)
-    now = now.only(weights.current > 0)
-    if min(len(before.rows), len(now.rows)) < _LEAST_IMAGES:
-        few = min(len(before.rows), len(now.rows))
-        reason = f"{few} comparable images in {name}; at least {_LEAST_IMAGES} a window are needed"
-        yield Abstained(MODES, reason, "data.columns.image")
-        return
-    weight = weights.reference[weights.reference > 0]
+    used = weights.reference > 0
+    return before.only(used), now.only(weights.current > 0), weights.reference[used]
+
+
+def _look(case: Case, name: str, rng: np.random.Generator) -> Looked | int:
+    before, now, weight = comparable(case, name)
+    if min(len(before.rows), len(now.rows)) < LEAST_IMAGES:
+        return min(len(before.rows), len(now.rows))
     pair = Pair(before, now, weight, int(rng.integers(2**32)))
     views = damaged_views(before)
     recogniser = fit_recogniser(views, rng, weight)
     shares = recogniser.shares(own_features(now), rng)
     found = _found(case, pair, views, shares)
-    if found is not None:
-        case.cache[f"image damage {name}"] = found
-        yield _finding(case, name, pair, found)
-        return
-    apart = pair.tell_apart()
-    if apart.auc - 0.5 < 3.0 * apart.error:
-        least = _smallest(recogniser)
+    return Looked(pair, pair.tell_apart(), _smallest(recogniser), found)
+
+
+def _column(case: Case, name: str) -> Iterator[Outcome]:
+    looked = look(case, name)
+    if isinstance(looked, int):
+        yield too_few(name, looked)
+    elif looked.found is not None:
+        yield _finding(case, name, looked.pair, looked.found)
+    elif looked.apart.auc - 0.5 < 3.0 * looked.apart.error:
         text = (
             f"current images in {name} cannot be told from reference images of the same classes "
-            f"(AUC {apart.auc:.2f}), so nothing turned, recoloured, cropped or re-toned them"
+            f"(AUC {looked.apart.auc:.2f}), so nothing turned, recoloured, cropped or re-toned them"
         )
-        yield Clear(MODES, subject, text, least, "image.transform")
+        subject = Subject("feature", (name,))
+        yield Clear((), subject, text, looked.smallest, "image.transform")
+
+
+def too_few(name: str, images: int) -> Abstained:
+    """What to say when there is too little to compare."""
+    reason = f"{images} comparable images in {name}; at least {LEAST_IMAGES} a window are needed"
+    return Abstained(MODES, reason, "data.columns.image")
 
 
 def _found(
