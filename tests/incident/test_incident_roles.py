@@ -105,6 +105,7 @@ def test_the_time_that_parts_the_tables() -> None:
         pl.DataFrame({"y": [None, None], "prediction": [None, None]}),
         pl.DataFrame({"target": [1.0, float("nan")], "prediction": [float("inf"), 1.0], "score": [0.1, 0.2]}),
         pl.DataFrame({"label": [[1], [2]], "pred": [{"a": 1}, {"a": 2}], "id": [b"x", b"y"]}),
+        pl.DataFrame({"^a$": [0.5, 0.5], "*": ["a", "b"], "^label.*$": ["a", "a"], "prediction*": ["a", "b"]}),
         pl.DataFrame({"p_": [0.5, 0.5], "p_a": [0.5, 0.5], "target": ["a", ""]}),
     ],
 )  # fmt: skip

@@ -87,6 +87,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
 
 def test_hostile_column_names(tmp_path: Path) -> None:
     """Any name is only a name."""
+    frame = csv(tmp_path, "*,^n$,n\nNA,NA,NA\n1,2,3\n")
+    assert frame["*"].to_list() == [None, 1.0]
+    assert frame.columns == ["*", "^n$", "n"]
     frame = csv(tmp_path, '"""; DROP TABLE x","<script>","ü a"\n1,2,3\n')
     assert frame.columns == ['"; DROP TABLE x', "<script>", "ü a"]
 

@@ -76,6 +76,19 @@ def test_column_names_become_text() -> None:
     assert read(pd.DataFrame([[1, 2]])).columns == ["0", "1"]
 
 
+def test_names_that_look_like_patterns() -> None:
+    """A column called `^a$` or `*` is only a column, of every kind."""
+    frame = pd.DataFrame(
+        {
+            "a": [1],
+            "^a$": [ZONED[0]],
+            "*": pd.Categorical(["x"]),
+            "^.*$": pd.array([None], dtype="Int64"),
+        }
+    )
+    assert read(frame).row(0) == (1, INSTANT, "x", None)
+
+
 def test_repeated_columns_are_refused() -> None:
     """Two columns of one name are refused by that name."""
     with pytest.raises(SourceError, match="'a' occurs more than once"):

@@ -31,6 +31,15 @@ def test_one_table_is_split_by_the_windows(frames: tuple[Any, Any]) -> None:
     assert rows(*frames, timestamp="ts", windows=WINDOWS) == [[0], [1, 2]]
 
 
+@pytest.mark.parametrize("name", ["*", "^y$", "^.*$"])
+def test_the_timestamp_may_be_called_anything(name: str) -> None:
+    """A name that polars would take for a pattern is only a name."""
+    frame = BOTH.rename({"ts": name})
+    assert rows(frame, timestamp=name, windows=WINDOWS) == [[0], [1, 2]]
+    incident = from_frames(frame.rename({"y": "ts"}).rename({name: "^y$"}), None, target="^y$")
+    assert with_task(incident, *reference_and_current(incident)).task == "multiclass"
+
+
 def test_a_missing_window_is_the_rest() -> None:
     """The reference is what comes before the current window; the current is what follows the reference."""
     assert rows(BOTH, timestamp="ts", windows={"current": WINDOWS["current"]}) == [[0], [1, 2]]

@@ -86,10 +86,12 @@ def infer_task(target: pl.Series | None, prediction: pl.Series | None = None) ->
     Returns:
         The task; `none` when there are no values.
     """
-    series = target if target is not None and target.null_count() < len(target) else prediction
-    if series is None or series.null_count() == len(series):
+    given = target if target is not None and target.null_count() < len(target) else prediction
+    if given is None or given.null_count() == len(given):
         return "none"
-    values = series.drop_nulls().unique()
+    # Under another name: polars takes `^a$` for a pattern in some methods of a series.
+    values = given.alias("x").drop_nulls().unique()
+    prediction = None if prediction is None else prediction.alias("x")
     if not values.dtype.is_numeric():
         return "binary" if len(values) <= 2 else "multiclass"
     if not _whole(values) or (prediction is not None and not _whole(prediction)):

@@ -35,6 +35,8 @@ class Facts:
 
 def facts(name: str, reference: pl.Series, current: pl.Series) -> Facts:
     """Look at a column in both tables; a table that lacks it gives an empty series."""
+    # Under another name: polars takes `^a$` for a pattern in some methods of a series.
+    reference, current = reference.alias("x"), current.alias("x")
     both = [series.drop_nulls() for series in (reference, current)]
     kind = next((_kind(series) for series in both if len(series)), "other")
     usable = [series for series in both if _countable(series)]

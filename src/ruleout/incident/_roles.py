@@ -217,7 +217,8 @@ def _scores(board: _Board) -> Guess | None:
 
 
 def _sum_to_one(group: list[Facts]) -> bool:
-    sums = pl.DataFrame([column.reference.cast(pl.Float64) for column in group]).sum_horizontal()
+    columns = {str(i): column.reference.cast(pl.Float64) for i, column in enumerate(group)}
+    sums = pl.DataFrame(columns).sum_horizontal()
     return bool(((sums - 1.0).abs() <= 0.02).all())
 
 

@@ -24,6 +24,7 @@ from ruleout.sources import (
     load_changes,
     load_golden,
     load_parity,
+    readable,
     reference_and_current,
     with_task,
 )
@@ -95,7 +96,8 @@ def _tables(
         if source is None:
             tables[which], profiles[which] = Table(pl.DataFrame(), 0, None), Profile(0, {})
             continue
-        frame, time, profile = read_window(source, key=columns.id, timestamp=columns.timestamp)
+        with readable(f"{source.name}: {source.place}"):
+            frame, time, profile = read_window(source, key=columns.id, timestamp=columns.timestamp)
         tables[which] = Table(frame, profile.rows, time)
         profiles[which] = profile
         status = "ok" if profile.rows else "empty"

@@ -142,20 +142,20 @@ def _assemble(names: list[str], batches: Iterable[list[Any]], where: str) -> pl.
     refuse_repeated(names, where)
     frames = []
     for rows in batches:
-        columns = [_column(label, [row[i] for row in rows]) for i, label in enumerate(names)]
+        columns = [_column([r[i] for r in rows]).alias(label) for i, label in enumerate(names)]
         frames.append(pl.DataFrame(columns))
     if not frames:
         return pl.DataFrame({label: [] for label in names}, schema=dict.fromkeys(names, pl.Null))
     return pl.concat(frames, how="vertical_relaxed", rechunk=True)
 
 
-def _column(name: str, values: list[Any]) -> pl.Series:
+def _column(values: list[Any]) -> pl.Series:
     """A column of Python values; decimals become floats, and what no type holds becomes text."""
     kinds = {type(value).__name__ for value in values if value is not None}
     if "Decimal" in kinds:
-        return pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
+        return pl.Series([None if v is None else float(v) for v in values], dtype=pl.Float64)
     if kinds & {"dict", "UUID"} or (len(kinds) > 1 and not kinds <= {"int", "float", "bool"}):
-        return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
-    series = pl.Series(name, values, strict=False)
+        return pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
+    series = pl.Series(values, strict=False)
     zoned = isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone is not None
     return series.dt.convert_time_zone("UTC") if zoned else series

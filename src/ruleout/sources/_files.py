@@ -158,7 +158,7 @@ def _numbers_with_gaps(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _without_gaps(name: str) -> pl.Expr:
-    column = pl.col(name)
+    column = pl.selectors.by_name(name)  # a column may be called `*`, which `pl.col` would expand
     return pl.when(column.is_in(_MISSING)).then(None).otherwise(column).alias(name)
 
 

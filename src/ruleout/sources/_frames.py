@@ -55,58 +55,58 @@ def refuse_repeated(names: Iterable[str], where: str) -> None:
 def _from_pandas(frame: Any, name: str) -> pl.DataFrame:
     names = [str(column) for column in frame.columns]
     refuse_repeated(names, name)
-    columns = [_column(label, frame.iloc[:, index]) for index, label in enumerate(names)]
+    columns = [_column(frame.iloc[:, i]).alias(label) for i, label in enumerate(names)]
     return pl.DataFrame(columns)
 
 
-def _column(name: str, column: Any) -> pl.Series:
+def _column(column: Any) -> pl.Series:
     """One pandas column; missing values of every kind become null."""
     kind = str(getattr(column.dtype, "kind", "O"))
     native = isinstance(column.dtype, np.dtype)
     if hasattr(column, "cat"):
-        return _categories(name, column)
+        return _categories(column)
     if kind == "M":
-        return _instants(name, column)
+        return _instants(column)
     if native and kind in "iufbm":
-        return _numbers(name, column.to_numpy())
+        return _numbers(column.to_numpy())
     missing = column.isna().to_numpy()
     if kind in "iufb":
-        return _nullable(name, column, missing, kind)
+        return _nullable(column, missing, kind)
     values = column.to_numpy(dtype=object)
-    return _objects(name, [None if no else v for v, no in zip(values, missing, strict=True)])
+    return _objects([None if no else v for v, no in zip(values, missing, strict=True)])
 
 
-def _numbers(name: str, values: np.ndarray[Any, Any]) -> pl.Series:
+def _numbers(values: np.ndarray[Any, Any]) -> pl.Series:
     if values.dtype == np.float16:
         values = values.astype(np.float32)
     if values.dtype.kind == "m":
         values = values.astype("timedelta64[us]")
-    return pl.Series(name, np.ascontiguousarray(values), nan_to_null=values.dtype.kind == "f")
+    return pl.Series(np.ascontiguousarray(values), nan_to_null=values.dtype.kind == "f")
 
 
-def _instants(name: str, column: Any) -> pl.Series:
+def _instants(column: Any) -> pl.Series:
     """Datetimes: pandas keeps zoned ones in UTC underneath."""
     zoned = getattr(column.dtype, "tz", None) is not None or "tz=" in str(column.dtype)
     plain = column.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else column
-    series = pl.Series(name, plain.to_numpy().astype("datetime64[us]"))
+    series = pl.Series(plain.to_numpy().astype("datetime64[us]"))
     return series.dt.replace_time_zone("UTC") if zoned else series
 
 
-def _categories(name: str, column: Any) -> pl.Series:
-    levels = _objects(name, [None if level != level else level for level in column.cat.categories])  # noqa: PLR0124 - NaN is the level unequal to itself
-    codes = pl.Series(name, column.cat.codes.to_numpy().astype(np.int64))
+def _categories(column: Any) -> pl.Series:
+    levels = _objects([None if level != level else level for level in column.cat.categories])  # noqa: PLR0124 - NaN is the level unequal to itself
+    codes = pl.Series(column.cat.codes.to_numpy().astype(np.int64))
     return levels.gather(codes.set(codes < 0, None))
 
 
-def _nullable(name: str, column: Any, missing: Any, kind: str) -> pl.Series:
+def _nullable(column: Any, missing: Any, kind: str) -> pl.Series:
     """Masked and Arrow-backed numbers and booleans."""
     dtype = {"i": np.int64, "u": np.uint64, "f": np.float64, "b": np.bool_}[kind]
     filled = column.fillna(value=False if kind == "b" else 0) if missing.any() else column
-    series = pl.Series(name, filled.to_numpy(dtype=dtype))
+    series = pl.Series(filled.to_numpy(dtype=dtype))
     return series.set(pl.Series(missing), None) if missing.any() else series
 
 
-def _objects(name: str, values: list[Any]) -> pl.Series:
+def _objects(values: list[Any]) -> pl.Series:
     """Python objects: of one kind as that kind, of several as text."""
     values = [value.value if isinstance(value, Enum) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
@@ -115,13 +115,13 @@ def _objects(name: str, values: list[Any]) -> pl.Series:
     elif len(kinds) > 1 and not kinds <= {int, float, bool, np.int64, np.float64}:
         values = [None if value is None else _text(value) for value in values]
     try:
-        series = pl.Series(name, values, strict=False)
+        series = pl.Series(values, strict=False)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        series = pl.Series(name, values, dtype=pl.Object)
+        series = pl.Series(values, dtype=pl.Object)
     if series.dtype != pl.Object:
         return series
     # Classes that polars does not know (periods, intervals) still have a text.
-    return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
+    return pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
 
 
 def _text(value: Any) -> str:

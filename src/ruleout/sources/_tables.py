@@ -137,7 +137,7 @@ def with_task(
         ]
         if table is None or not named:
             continue
-        frame = table.read(table.scan().select(named))
+        frame = table.read(table.scan().select(pl.selectors.by_name(named)))
         values = {name: frame[name] for name in named}
         task = infer_task(values.get(columns.target or ""), values.get(columns.prediction or ""))
         if task != "none":

@@ -22,6 +22,11 @@ def epoch_seconds(series: pl.Series) -> pl.Series:
     Raises:
         SourceError: the column's type cannot hold instants.
     """
+    # polars applies many methods of a series through an expression on its name, and expands `^a$`.
+    return _seconds(series.alias("t"), series.name).alias(series.name)
+
+
+def _seconds(series: pl.Series, name: str) -> pl.Series:
     dtype = series.dtype
     if isinstance(dtype, pl.Datetime):
         ticks = {"ms": 1e3, "us": 1e6, "ns": 1e9}[dtype.time_unit]
@@ -35,13 +40,16 @@ def epoch_seconds(series: pl.Series) -> pl.Series:
     if dtype == pl.Null:
         return series.cast(pl.Float64)
     raise SourceError(
-        f"the column {series.name!r} is of type {dtype}; times are datetimes, dates, ISO 8601 texts or epochs"
+        f"the column {name!r} is of type {dtype}; times are datetimes, dates, ISO 8601 texts or epochs"
     )
 
 
 def epoch_expression(column: str) -> pl.Expr:
     """`epoch_seconds` of a column, for a lazy frame."""
-    return pl.col(column).map_batches(epoch_seconds, return_dtype=pl.Float64, is_elementwise=True)
+    # Not `pl.col`: a column may be called `*` or `^a$`, which that would expand.
+    return pl.selectors.by_name(column).map_batches(
+        epoch_seconds, return_dtype=pl.Float64, is_elementwise=True
+    )
 
 
 def _from_numbers(series: pl.Series) -> pl.Series:
@@ -75,7 +83,7 @@ def _guess(series: pl.Series) -> str | None:
 
 def _parse(series: pl.Series, layout: str | None) -> pl.Series:
     if layout is None:
-        return pl.Series(series.name, [None] * len(series), dtype=pl.Float64)
+        return pl.Series([None] * len(series), dtype=pl.Float64)
     zone = "UTC" if "%#z" in layout else None
     parsed = series.str.to_datetime(layout, time_unit="us", time_zone=zone, strict=False)
     return parsed.to_physical().cast(pl.Float64) / 1e6
@@ -94,4 +102,4 @@ def _from_mixed_text(series: pl.Series) -> pl.Series:
     numbers = _from_numbers(text.cast(pl.Float64, strict=False))
     names = [str(i) for i in range(4)]
     frame = pl.DataFrame(dict(zip(names, [*parsed, numbers], strict=True)))
-    return frame.select(pl.coalesce(names).alias(series.name)).to_series()
+    return frame.select(pl.coalesce(names)).to_series()
