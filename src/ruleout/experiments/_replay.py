@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Explained
 from ruleout.checks.symptom import Change, measure
+from ruleout.experiments._damage import replay_damage
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, Outputs
 from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
@@ -18,16 +19,18 @@ Floats = NDArray[np.float64]
 _RESAMPLES = 300
 
 
-def replayed_outputs(case: Case, undone: Undone) -> Outputs | None:
-    """The answers after the repair; rows that the repair leaves alone keep what was served.
+def replayed_outputs(case: Case, undone: Undone) -> tuple[Outputs, Outputs] | None:
+    """The answers before and after the repair; rows that it leaves alone keep what was served.
 
-    None when features changed and nothing can replay them.
+    Where inputs change, both sides are replayed: what is served differs from a replay for reasons
+    (another version, a surrogate's error) that are not the repair's merit. None when inputs changed
+    and nothing can replay them.
     """
     served = case.outputs("current")
     if undone.outputs is not None:
-        return undone.outputs
+        return served, undone.outputs
     if not undone.features:
-        return served
+        return served, served
     if case.predictor is None:
         return None
     frame = case.current.frame
@@ -35,11 +38,17 @@ def replayed_outputs(case: Case, undone: Undone) -> Outputs | None:
     for name, column in undone.features.items():
         changed |= _differs(frame, name, column)
     if not changed.any():
-        return served
+        return served, served
     repaired = frame.with_columns([c.alias(n) for n, c in undone.features.items()])
     rows = np.flatnonzero(changed)
-    answers = case.predictor.predict(repaired[rows])
-    return _scatter(served, rows, answers)
+    if case.predictor.kind == "model":
+        key = "replayed current"
+        if key not in case.cache:
+            case.cache[key] = case.predictor.predict(frame)
+        before = served.where(changed, case.cache[key])
+    else:
+        before = _scatter(served, rows, case.predictor.predict(frame[rows]))
+    return before, _scatter(served, rows, case.predictor.predict(repaired[rows]))
 
 
 def _differs(frame: pl.DataFrame, name: str, column: pl.Series) -> NDArray[np.bool_]:
@@ -72,7 +81,9 @@ def explain(case: Case, undone: Undone) -> Explained | None:
     """Share of the symptom that the repair takes away, with a 90% interval; None if unanswerable."""
     change = measure(case)
     rng = case.rng("explain")
-    if undone.reference_weight is not None:
+    if undone.damaged is not None:
+        draws = replay_damage(case, change, undone.damaged, rng)
+    elif undone.reference_weight is not None:
         draws = _reweighted_reference(case, change, undone.reference_weight, rng)
     else:
         draws = _repaired_current(case, change, undone, rng)
@@ -83,7 +94,19 @@ def explain(case: Case, undone: Undone) -> Explained | None:
     if not math.isfinite(point) or len(samples) < 50:
         return None
     low, high = np.quantile(samples, [0.05, 0.95])
-    return Explained(_clip(point), _clip(float(low)), _clip(float(high)), undone.method)
+    return Explained(_clip(point), _clip(float(low)), _clip(float(high)), _method(case, undone))
+
+
+def _method(case: Case, undone: Undone) -> str:
+    replayed = undone.features and undone.outputs is None and case.predictor is not None
+    if (
+        replayed
+        and case.predictor is not None
+        and case.predictor.kind == "surrogate"
+        and undone.method == "repair_replay"
+    ):
+        return "surrogate_replay"
+    return undone.method
 
 
 def _clip(share: float) -> float:
@@ -93,9 +116,10 @@ def _clip(share: float) -> float:
 def _repaired_current(
     case: Case, change: Change, undone: Undone, rng: np.random.Generator
 ) -> tuple[float, Floats] | None:
-    outputs = replayed_outputs(case, undone)
-    if outputs is None:
+    answers = replayed_outputs(case, undone)
+    if answers is None:
         return None
+    start, outputs = answers
     truth = case.truth("current") if undone.truth is None else undone.truth
     weight = undone.weight
     if undone.keep is not None:
@@ -105,28 +129,29 @@ def _repaired_current(
     blocks = block_count(rows)
     index = contiguous_blocks(rows, blocks)
     before = metric.sums(case.truth("current"), case.outputs("current"), index, blocks)
+    begin = metric.sums(case.truth("current"), start, index, blocks)
     after = metric.sums(truth, outputs, index, blocks, weight)
-    # The same blocks are drawn for both sides: the comparison is paired.
-    both = resampled(np.concatenate([before, after], axis=1), _RESAMPLES, rng)
+    # The same blocks are drawn for all sides: the comparison is paired.
+    three = resampled(np.concatenate([before, begin, after], axis=1), _RESAMPLES, rng)
     width = before.shape[1]
-    was, becomes = metric.finish(both[:, :width]), metric.finish(both[:, width:])
-    target = change.reference - _surrogate_gap(case, undone)
-    reference = rng.choice(change.reference_draws, _RESAMPLES) - _surrogate_gap(case, undone)
-    point = _share(
-        float(metric.finish(before.sum(axis=0)[None])[0]),
-        float(metric.finish(after.sum(axis=0)[None])[0]),
-        target,
+    was, begun, becomes = (
+        metric.finish(three[:, i * width : (i + 1) * width]) for i in range(3)
     )
-    return point, _shares(was, becomes, reference)
+    gap = _surrogate_gap(case, undone)
+    reference = rng.choice(change.reference_draws, _RESAMPLES) - gap
+    totals = [float(metric.finish(s.sum(axis=0)[None])[0]) for s in (before, begin, after)]
+    point = _gained(totals[0], totals[1], totals[2], change.reference - gap)
+    return point, _all_gained(was, begun, becomes, reference)
 
 
-def _share(was: float, becomes: float, target: float) -> float:
-    return (becomes - was) / (target - was) if target != was else math.nan
+def _gained(was: float, begun: float, becomes: float, target: float) -> float:
+    """Share of the way from `was` to `target` that going from `begun` to `becomes` covers."""
+    return (becomes - begun) / (target - was) if target != was else math.nan
 
 
-def _shares(was: Floats, becomes: Floats, target: Floats) -> Floats:
+def _all_gained(was: Floats, begun: Floats, becomes: Floats, target: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((becomes - was) / (target - was))
+        return np.asarray((becomes - begun) / (target - was))
 
 
 def _surrogate_gap(case: Case, undone: Undone) -> float:
@@ -166,7 +191,6 @@ def _reweighted_reference(
     width = plain.shape[1]
     was, becomes = metric.finish(both[:, :width]), metric.finish(both[:, width:])
     current = rng.choice(change.current_draws, _RESAMPLES)
-    point = _share(
-        change.reference, float(metric.finish(weighted.sum(axis=0)[None])[0]), change.current
-    )
-    return point, _shares(was, becomes, current)
+    reached = float(metric.finish(weighted.sum(axis=0)[None])[0])
+    point = _gained(change.reference, change.reference, reached, change.current)
+    return point, _all_gained(was, was, becomes, current)

@@ -13,6 +13,20 @@ from ruleout.profile import Outputs
 
 
 @dataclass(frozen=True, slots=True)
+class Damaged:
+    """Reference rows with the same damage done to them."""
+
+    rows: NDArray[np.int64]
+    """(k,) rows of the reference sample."""
+
+    features: Mapping[str, pl.Series]
+    """Columns of k values, damaged."""
+
+    share: float
+    """Share of the current rows that suffer the damage."""
+
+
+@dataclass(frozen=True, slots=True)
 class Undone:
     """One thing undone. Give what the repair changes; leave the rest."""
 
@@ -34,5 +48,9 @@ class Undone:
     reference_weight: NDArray[np.float64] | None = None
     """Weights of the reference rows that make them look like the current window: the share of
     the change that the weighted reference reproduces is what the hypothesis explains."""
+
+    damaged: Damaged | None = None
+    """For damage that loses information: the same done to the reference. The share of the change
+    that it reproduces there is what the hypothesis explains."""
 
     method: str = "repair_replay"

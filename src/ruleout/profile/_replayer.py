@@ -14,6 +14,7 @@ from ruleout.profile._case import Case
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import Predictor, fit_surrogate
 from ruleout.profile._roles import class_codes
+from ruleout.profile._unstructured import looked_at
 from ruleout.stats._twosample import rank_auc
 
 REPRODUCES = 0.98
@@ -163,7 +164,8 @@ def spread_rows(rows: int, wanted: int) -> NDArray[np.int64]:
 def surrogate(case: Case) -> Predictor | None:
     """A booster fitted to what was served in the reference; None where nothing was, or it fails."""
     served = case.served["reference"]
-    rows = spread_rows(case.reference.rows, _FIT_ROWS)
+    looked = looked_at(case, "reference")
+    rows = looked[spread_rows(len(looked), _FIT_ROWS)]
     answers = served.take(rows)
     known = _answered(answers)
     if known.sum() < 200 or not case.features:

@@ -13,11 +13,14 @@ from ruleout.profile._embedding import (
     embedding_sample,
     fit_space,
 )
-from ruleout.profile._image import ImageSample, image_sample
+from ruleout.profile._image import ImageSample, image_sample, sample_rows
 from ruleout.profile._representation import Representation, fit_representation
 from ruleout.profile._text import TextSample, text_sample
 
 Floats = NDArray[np.float64]
+
+LIMITS = {"image": 1_500, "text": 20_000, "embedding": 20_000}
+"""Rows of one frame that are turned into numbers; the others are NaN."""
 
 
 class Fitted:
@@ -30,7 +33,7 @@ class Fitted:
 
     def transform(self, series: pl.Series) -> Floats:
         """(n, k) numbers for n values; NaN rows where a value was not looked at or is unreadable."""
-        return self.representation.apply(series)
+        return self.representation.apply(series, limit=LIMITS[self.representation.kind])
 
 
 def fit(case: Case, name: str) -> Fitted:
@@ -46,6 +49,13 @@ def fit(case: Case, name: str) -> Fitted:
             f"{name!r} is {kind}; a representation stands for images, texts or vectors"
         )
     return Fitted(name, fit_representation(kind, _series(case, "reference", name)))
+
+
+def looked_at(case: Case, which: Which) -> NDArray[np.int64]:
+    """Rows of a window whose images, texts and vectors are all turned into numbers."""
+    rows = case.table(which).rows
+    wanted = [LIMITS[kind] for kind in ("image", "text", "embedding") if case.of_kind(kind)]
+    return sample_rows(rows, min(wanted, default=rows))
 
 
 def images(case: Case, which: Which, name: str) -> ImageSample:
