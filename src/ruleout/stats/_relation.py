@@ -141,7 +141,7 @@ def nearest_round(slope: float, tolerance: float = 0.03) -> float | None:
 
 
 class Clip(NamedTuple):
-    """Values beyond a bound were set to it."""
+    """Values beyond a bound were set to it, in all or a part of the rows."""
 
     bound: float
     upper: bool
@@ -149,33 +149,39 @@ class Clip(NamedTuple):
     """Share of the later sample that sits on the bound."""
 
     share_beyond: float
-    """Share of the earlier sample at or beyond the bound."""
+    """Share of the earlier sample beyond the bound."""
+
+    part: float
+    """Share of the rows beyond the bound that were set to it."""
 
 
 def clip(before: Floats, after: Floats) -> Clip | None:
-    """A new mass at an end of the range that the earlier sample went past, or None.
+    """A new mass on a bound that took its rows from one side alone, or None.
 
-    The mass at the bound must equal what the earlier sample had at or beyond it: a sentinel takes
-    from everywhere, a clip only from the tail. A constant is no clip.
+    A default takes from everywhere: both sides of it thin out alike. A clip takes from the far side
+    of its bound and leaves the near side as it was.
     """
     if min(len(before), len(after)) < 50:
         return None
-    for upper in (True, False):
-        sign = 1.0 if upper else -1.0
-        a, b = sign * before, sign * after
-        bound = float(b.max())
-        at, beyond = float((b == bound).mean()), float((a >= bound).mean())
-        was_at = float((a == bound).mean())
-        if at > 0.98:
-            continue
-        noise = 4 * math.sqrt(max(beyond, 0.002) * (1 - beyond) * (1 / len(a) + 1 / len(b)))
-        if (
-            at - was_at > 0.01
-            and beyond - was_at > 0.01
-            and abs(at - beyond) < noise + 0.1 * beyond
-        ):
-            return Clip(sign * bound, upper, at, beyond)
-    return None
+    points, counts = np.unique(after, return_counts=True)
+    bound = float(points[counts.argmax()])
+    at, was_at = float(counts.max() / len(after)), float((before == bound).mean())
+    mass = at - was_at
+    if mass < 0.01:
+        return None
+    sides = [
+        (float((before < bound).mean()), float((after < bound).mean())),
+        (float((before > bound).mean()), float((after > bound).mean())),
+    ]
+    found = []
+    for upper, (taken, kept) in ((True, (sides[1], sides[0])), (False, (sides[0], sides[1]))):
+        noise = 4 * math.sqrt(0.25 * (1 / len(before) + 1 / len(after)))
+        lost = taken[0] - taken[1]
+        still = abs(kept[0] - kept[1]) < max(0.5 * noise, 0.1 * mass)
+        if taken[0] > 0.01 and still and abs(lost - mass) < max(noise, 0.15 * mass):
+            found.append(Clip(bound, upper, at, taken[0], min(1.0, lost / taken[0])))
+    # One-sided support: a bound at the very end of the range is a default, not a clip.
+    return found[0] if len(found) == 1 and min(sides[0][0], sides[1][0]) > 0.005 else None
 
 
 GRIDS: tuple[float, ...] = tuple(
@@ -186,19 +192,24 @@ GRIDS: tuple[float, ...] = tuple(
 )
 
 
-def grid(before: Floats, after: Floats) -> float | None:
-    """The coarsest grid that the later sample sits on and the earlier one does not; None if none."""
-    spread = float(np.ptp(before)) if len(before) else 0.0
+def grid(before: Floats, after: Floats) -> tuple[float, float] | None:
+    """The coarsest grid that many later values sit on and the earlier do not: (step, share on it now).
+
+    Several points of the grid must be in use: one alone is a default. None if there is no such grid.
+    """
+    spread = float(np.quantile(before, 0.99) - np.quantile(before, 0.01)) if len(before) else 0.0
     if min(len(before), len(after)) < 50 or spread <= 0:
         return None
-    fewer = len(np.unique(after)) < 0.8 * len(np.unique(before[: len(after)]))
-    if not fewer:
-        return None
     for step in sorted(GRIDS, reverse=True):
-        if step > spread:
+        if step > 1.5 * spread:
             continue
-        if on_grid(after, step) > 0.99 and on_grid(before, step) < 0.6:
-            return step
+        now, was = on_grid(after, step), on_grid(before, step)
+        if now - was < 0.12 or now < 2 * was:
+            continue
+        near = after[np.abs(after / step - np.round(after / step)) < 1e-6]
+        points, counts = np.unique(np.round(near / step), return_counts=True)
+        if len(points) >= 2 and np.sort(counts)[-2] > 0.03 * len(near) + 3:
+            return step, now
     return None
 
 
@@ -211,3 +222,66 @@ def on_grid(values: Floats, step: float) -> float:
 def distance_p(distance: float, n: int, m: int) -> float:
     """P-value of a Kolmogorov-Smirnov distance."""
     return kolmogorov_sf(distance * math.sqrt(n * m / max(n + m, 1)))
+
+
+class Mixture(NamedTuple):
+    """A part of the later sample comes from another distribution, the rest from the earlier one."""
+
+    share: float
+    """Share of rows from the other distribution."""
+
+    distance_before: float
+    """Largest gap of the distribution functions without the mixture."""
+
+    distance_after: float
+    """... and with it."""
+
+
+def mixture(before: Floats, other: Floats, after: Floats) -> Mixture:
+    """Least-squares share of `other` in `after`, the rest being `before`; all free of NaN."""
+    a, b, c = np.sort(before), np.sort(other), np.sort(after)
+    points = np.unique(np.concatenate([x[:: max(1, len(x) // 400)] for x in (a, b, c)]))
+    f, g, h = (np.searchsorted(x, points, side="right") / len(x) for x in (a, b, c))
+    towards = g - f
+    scale = float(towards @ towards)
+    share = float(np.clip((h - f) @ towards / scale, 0.0, 1.0)) if scale > 0 else 0.0
+    return Mixture(share, float(np.abs(h - f).max()), float(np.abs(h - f - share * towards).max()))
+
+
+def part_in_unit(
+    before: Floats, after: Floats, factors: tuple[float, ...] = ROUND_FACTORS
+) -> tuple[float, Mixture] | None:
+    """The unit ratio in which an unknown part of the later rows arrives: (factor, mixture), or None."""
+    if min(len(before), len(after)) < 100:
+        return None
+    noise = noise_distance(len(before), len(after))
+    best: tuple[float, Mixture] | None = None
+    for factor in factors:
+        told = mixture(before, before * factor, after)
+        if best is None or told.distance_after < best[1].distance_after:
+            best = factor, told
+    if best is None or best[1].share < 0.03 or best[1].distance_before < 3 * noise:
+        return None
+    return (
+        best if best[1].distance_after < max(1.2 * noise, 0.12 * best[1].distance_before) else None
+    )
+
+
+def likely_other(before: Floats, factor: float, share: float, values: Floats) -> NDArray[np.bool_]:
+    """Rows (n,) of `values` that more likely came in the other unit, given the share that did."""
+    known = np.sort(before[np.isfinite(before)])
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, 41)))
+    if len(edges) < 3:
+        return np.zeros(len(values), dtype=bool)
+    width = np.diff(edges)
+    density = np.histogram(known, edges)[0] / len(known) / np.maximum(width, 1e-12)
+
+    def at(x: Floats) -> Floats:
+        place = np.searchsorted(edges, x, side="right") - 1
+        inside = (x >= edges[0]) & (x <= edges[-1])
+        return np.where(inside, density[np.clip(place, 0, len(density) - 1)], 0.0)
+
+    with np.errstate(invalid="ignore"):
+        other = share * at(values / factor) / abs(factor)
+        own = (1 - share) * at(values)
+    return np.asarray(np.isfinite(values) & (other > own))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout.checks.inputs._departure import departures
 from ruleout.profile import Case, text_series
-from ruleout.stats._relation import clip
+from ruleout.stats._relation import clip, grid
 from ruleout.stats._twosample import proportions
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,8 @@ def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
     points, counts = np.unique(known, return_counts=True)
     value = float(points[counts.argmax()])
     found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")
-    if found is None or clip(before[~lost_before], known) is not None:
+    whole = before[~lost_before]
+    if found is None or clip(whole, known) is not None or grid(whole, known) is not None:
         return None
     return Defaulted(
         found.name,

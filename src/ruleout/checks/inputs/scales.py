@@ -47,6 +47,8 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
         told = best_map(before, after)
         if told is not None:
             yield _affine_finding(case, found, told, before, after)
+        elif case.kind(name) == "numeric" and (part := part_in_unit(before, after)) is not None:
+            yield _part_finding(case, found, *part)
     if not moved:
         yield Clear(
             ("unit_change",),
@@ -129,6 +131,30 @@ def _affine_finding(
     )
 
 
+def _part_finding(case: Case, found: Departure, factor: float, told: Mixture) -> Finding:
+    """Only some rows, told apart by their values alone, are in another unit."""
+    subject = Subject("feature", (found.name,))
+    sentence = (
+        f"{told.share:.0%} of the values of {found.name} are {factor:.6g} times what they were{scope_words(case, found)} "
+        f"(distance {told.distance_before:.3f} before, {told.distance_after:.3f} with that part undone)"
+    )
+    options = {"slope": factor, "offset": 0.0, "share": told.share}
+    return Finding(
+        "quantile_relation.part",
+        subject,
+        sentence,
+        factor,
+        told.distance_before / max(found.usual, 1e-6),
+        None,
+        1.0 - min(0.5, 3 * told.distance_after / told.distance_before),
+        ("unit_change",),
+        ("covariate_shift", "concept_drift", "corrupted_labels"),
+        found.scope,
+        found.onset,
+        (RepairPlan("rescale", subject, found.scope, options),),
+    )
+
+
 def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
     if in_time:
         hours = told.offset / _HOUR
@@ -174,8 +200,8 @@ def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     for name, found in departures(case).items():
         if case.kind(name) != "numeric":
             continue
-        before, after = _clean(case, name, found)
-        told = _coarser(case, found, before, after)
+        before, after = case.reference.numeric(name), case.current.numeric(name)[found.rows]
+        told = _coarser(case, found, before[np.isfinite(before)], after[np.isfinite(after)])
         if told is not None:
             seen = True
             yield told
@@ -207,12 +233,12 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
             min(1.0, 0.4 + cut.share_at / 0.1),
             options,
         )
-    rows = after
-    step = grid(before, rows)
-    if step is None:
+    told_grid = grid(before, after)
+    if told_grid is None:
         return None
+    step, share = told_grid
     was = on_grid(before, step)
-    told = f"{name} now moves in steps of {step:g}{scope_words(case, found)}; before, {was:.0%} of values lay on that grid"
+    told = f"{share:.0%} of the values of {name} now lie on steps of {step:g}{scope_words(case, found)}, {was:.0%} did before"
     harm = min(1.0, step / (float(before.std()) or 1.0))
     return _loss_finding(
         found, "resolution.grid", told, step, 0.5 + 0.5 * harm, {"kind": "grid", "step": step}

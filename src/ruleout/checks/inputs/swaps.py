@@ -13,7 +13,7 @@ from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._departure import Departure, departures, scope_words
 from ruleout.profile import Case
-from ruleout.stats._relation import noise_distance
+from ruleout.stats._relation import mixture, noise_distance
 from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
@@ -52,36 +52,56 @@ def _pair(case: Case, ctx: Context, first: Departure, second: Departure) -> Find
     rows = first.rows & second.rows
     if rows.sum() < 50:
         return None
-    own, cross, noise = (_text_gaps if kinds == {"categorical"} else _number_gaps)(
-        case, first.name, second.name, rows
-    )
-    if min(own) < 3 * noise or max(cross) > max(1.6 * noise, 0.15 * min(own)):
+    gaps = _text_gaps if kinds == {"categorical"} else _number_gaps
+    own, cross, shares, noise = gaps(case, first.name, second.name, rows)
+    apart = abs(shares[0] - shares[1]) > 0.15 + 0.1 * max(shares)
+    if min(own) < 3 * noise or min(shares) < 0.05 or apart:
+        return None
+    if max(cross) > max(1.6 * noise, 0.15 * min(own)):
         return None
     return _finding(case, first, second, own, cross, "swap.marginals", min(own) / noise)
 
 
-def _number_gaps(
-    case: Case, a: str, b: str, rows: NDArray[np.bool_]
-) -> tuple[tuple[float, float], tuple[float, float], float]:
-    was = case.reference.numeric(a), case.reference.numeric(b)
-    now = case.current.numeric(a)[rows], case.current.numeric(b)[rows]
-    own = ks(was[0], now[0]).effect, ks(was[1], now[1]).effect
-    cross = ks(was[1], now[0]).effect, ks(was[0], now[1]).effect
-    return own, cross, noise_distance(case.reference.rows, int(rows.sum()))
+Gaps = tuple[tuple[float, float], tuple[float, float], tuple[float, float], float]
+"""Distances to the own past, to the own past mixed with the other's, that part's share, and chance."""
 
 
-def _text_gaps(
-    case: Case, a: str, b: str, rows: NDArray[np.bool_]
-) -> tuple[tuple[float, float], tuple[float, float], float]:
-    shares = [_shares(case, which, n, rows) for which in ("reference", "current") for n in (a, b)]
-    own = _variation(shares[0], shares[2]), _variation(shares[1], shares[3])
-    cross = _variation(shares[1], shares[2]), _variation(shares[0], shares[3])
-    width = max(len(s) for s in shares)
-    return (
-        own,
-        cross,
-        0.4 * float(np.sqrt(width * (1 / max(case.reference.rows, 1) + 1 / max(rows.sum(), 1)))),
-    )
+def _number_gaps(case: Case, a: str, b: str, rows: NDArray[np.bool_]) -> Gaps:
+    was = [_known(case.reference.numeric(n)) for n in (a, b)]
+    now = [_known(case.current.numeric(n)[rows]) for n in (a, b)]
+    if min(len(x) for x in (*was, *now)) < 30:
+        return (0.0, 0.0), (1.0, 1.0), (0.0, 0.0), 1.0
+    one, two = mixture(was[0], was[1], now[0]), mixture(was[1], was[0], now[1])
+    own = one.distance_before, two.distance_before
+    cross = one.distance_after, two.distance_after
+    return own, cross, (one.share, two.share), noise_distance(case.reference.rows, int(rows.sum()))
+
+
+def _known(values: Floats) -> Floats:
+    return values[np.isfinite(values)]
+
+
+def _text_gaps(case: Case, a: str, b: str, rows: NDArray[np.bool_]) -> Gaps:
+    was = [_shares(case, "reference", n, rows) for n in (a, b)]
+    now = [_shares(case, "current", n, rows) for n in (a, b)]
+    parts = _part(was[0], was[1], now[0]), _part(was[1], was[0], now[1])
+    own = _variation(was[0], now[0]), _variation(was[1], now[1])
+    cross = parts[0][1], parts[1][1]
+    width = len({*was[0], *was[1]})
+    noise = 0.4 * float(np.sqrt(width * (1 / max(case.reference.rows, 1) + 1 / max(rows.sum(), 1))))
+    return own, cross, (parts[0][0], parts[1][0]), noise
+
+
+def _part(
+    own: dict[str, float], other: dict[str, float], now: dict[str, float]
+) -> tuple[float, float]:
+    """Share of `other` in `now`, and the variation that is left."""
+    names = sorted({*own, *other, *now})
+    f, g, h = (np.array([d.get(n, 0.0) for n in names]) for d in (own, other, now))
+    towards = g - f
+    scale = float(towards @ towards)
+    share = float(np.clip((h - f) @ towards / scale, 0.0, 1.0)) if scale > 0 else 0.0
+    return share, 0.5 * float(np.abs(h - f - share * towards).sum())
 
 
 def _shares(case: Case, which: str, name: str, rows: NDArray[np.bool_]) -> dict[str, float]:

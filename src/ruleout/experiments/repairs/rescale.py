@@ -11,6 +11,7 @@ from ruleout._registry import repair
 from ruleout.experiments._undone import Undone
 from ruleout.experiments.repairs.restore_defaults import impute
 from ruleout.profile import Case
+from ruleout.stats._relation import likely_other
 
 
 def replaced(
@@ -35,10 +36,14 @@ def replaced(
 def rescale(case: Case, plan: RepairPlan) -> Undone:
     """Map the affected rows back: (value - offset) / slope."""
     slope, offset = float(plan.options["slope"]), float(plan.options["offset"])
-    rows = case.scope_rows(plan.scope)
     out = {}
     for name in plan.subject.names:
         values = case.current.numeric(name)
+        rows = case.scope_rows(plan.scope)
+        if "share" in plan.options:
+            rows = rows & likely_other(
+                case.reference.numeric(name), slope, float(plan.options["share"]), values
+            )
         if case.kind(name) == "datetime":
             # The relation was found on ages, which run against the clock.
             out[name] = replaced(case, name, values + offset, rows)
@@ -70,6 +75,7 @@ def restore_resolution(case: Case, plan: RepairPlan) -> Undone:
         guess = np.where((guess > bound) if upper else (guess < bound), guess, middle)
     else:
         step = float(plan.options["step"])
+        rows &= np.abs(values / step - np.round(values / step)) < 1e-6
         guess = np.clip(_numbers(impute(case, name, rows)), values - step / 2, values + step / 2)
     return Undone(features={name: replaced(case, name, guess, rows)}, method="surrogate_replay")
 
