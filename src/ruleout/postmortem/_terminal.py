@@ -208,20 +208,13 @@ def _ledger_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
     aligned = story.changes(diagnosis)
     if aligned:
         best = aligned[0]
-        told = (
-            f"{moment_short(best.at)} {words.clean(best.kind, 20)} {words.clean(best.entity, 40)}"
-        )
+        told = f"{words.day_and_hour(best.at)} {words.clean(best.kind, 20)} {words.clean(best.entity, 40)}"
         more = f" (+{len(aligned) - 1} more)" if len(aligned) > 1 else ""
         text = f"{told} fits the onset {words.percent(best.alignment)}{more}: {words.clean(best.description, 120)}"
         rows.append(Row("changes", text, max(1, lines - 1)))
     if failed := story.failed_sources(diagnosis):
         rows.append(Row("sources", words.listed(failed, 2), 1, "yellow"))
     return rows
-
-
-def moment_short(at: str) -> str:
-    """An instant without its year."""
-    return words.moment(at)[5:]
 
 
 def _ledger(

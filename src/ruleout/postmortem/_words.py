@@ -12,6 +12,7 @@ from typing import Final
 from ruleout import modes
 from ruleout._records import Onset, Subject
 
+MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _NEEDS: Final = {
     "data.reference": "a reference table",
@@ -115,6 +116,15 @@ def moment(value: object, *, exact: bool = False) -> str:
         return clean(value, 40)
     form = "%Y-%m-%d %H:%M:%S" if exact else "%Y-%m-%d %H:%M"
     return datetime.fromtimestamp(seconds, UTC).strftime(form)
+
+
+def day_and_hour(value: object) -> str:
+    """An instant without its year, as `18 Nov 02:50`."""
+    seconds = instant(value)
+    if seconds is None or not -2e10 < seconds < 2e11:
+        return clean(value, 40)
+    when = datetime.fromtimestamp(seconds, UTC)
+    return f"{when.day} {MONTHS[when.month - 1]} {when:%H:%M}"
 
 
 def since(onset: Onset) -> str:

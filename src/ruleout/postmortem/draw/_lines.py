@@ -58,6 +58,8 @@ def _windows(chart: read.Chart, x: Scale, height: float) -> str:
     if stop <= start:
         return ""
     area = svg.rect(x(start), TOP, x(stop) - x(start), height - TOP - BOTTOM, "window")
+    if x(stop) - x(start) < 100:
+        return area
     return area + svg.label(x(stop) - 4, TOP + 12, "current window", "hint", anchor="end")
 
 

@@ -13,20 +13,6 @@ from ruleout.postmortem import _words as words
 WIDTH: Final = 460
 """Width of a usual chart in its own units; the page scales it."""
 
-_MONTHS: Final = [
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-]
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
 _STEPS: Final = (
@@ -207,9 +193,9 @@ def time_label(at: float, step: float) -> str:
     """An instant named by what changes from tick to tick: a day or an hour."""
     when = datetime.fromtimestamp(at, UTC)
     if step >= 300 * _DAY:
-        return f"{_MONTHS[when.month - 1]} {when.year}"
+        return f"{words.MONTHS[when.month - 1]} {when.year}"
     if step >= _DAY or (when.hour, when.minute, when.second) == (0, 0, 0):
-        return f"{when.day} {_MONTHS[when.month - 1]}"
+        return f"{when.day} {words.MONTHS[when.month - 1]}"
     return when.strftime("%H:%M" if step >= 60 else "%H:%M:%S")
 
 
