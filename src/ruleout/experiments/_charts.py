@@ -180,22 +180,36 @@ def _interval(draws: Floats) -> tuple[float, float]:
 
 
 def _undone_value(case: Case, change: Change, undone: Undone) -> tuple[float, float, float] | None:
-    """The metric of the repaired window with its 90% interval."""
+    """The current metric plus what the repair gains, with its 90% interval."""
     if undone.reference_weight is not None:
         # The reference is made to look like now, so there is no repaired current window.
         return None
-    outputs = replayed_outputs(case, undone)
-    if outputs is None:
+    answers = replayed_outputs(case, undone)
+    if answers is None:
         return None
-    truth = case.truth("current") if undone.truth is None else undone.truth
+    begun, becomes = answers
+    truth = case.truth("current")
     weight = undone.weight
     if undone.keep is not None:
         weight = np.where(undone.keep, 1.0 if weight is None else weight, 0.0)
     blocks = block_count(case.current.rows)
     index = contiguous_blocks(case.current.rows, blocks)
-    sums = change.metric.sums(truth, outputs, index, blocks, weight)
-    draws = change.metric.finish(resampled(sums, _RESAMPLES, case.rng("chart undo")))
-    value = float(change.metric.finish(sums.sum(axis=0)[None])[0])
+    parts = [
+        change.metric.sums(truth, case.outputs("current"), index, blocks),
+        change.metric.sums(truth, begun, index, blocks),
+        change.metric.sums(
+            truth if undone.truth is None else undone.truth, becomes, index, blocks, weight
+        ),
+    ]
+
+    def gained(sums: Floats) -> Floats:
+        was, start, end = (change.metric.finish(s) for s in np.split(sums, 3, axis=-1))
+        return np.asarray(was + end - start)
+
+    sums = np.concatenate(parts, axis=1)
+    value = float(gained(sums.sum(axis=0)[None])[0])
+    # The same blocks are drawn for all three, so that what they share cancels.
+    draws = gained(resampled(sums, _RESAMPLES, case.rng("chart undo")))
     return (value, *_interval(draws)) if math.isfinite(value) else None
 
 

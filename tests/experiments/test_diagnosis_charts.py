@@ -1,0 +1,145 @@
+"""Charts of a whole diagnosis, from a case whose fault is known."""
+
+import json
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from ruleout._records import AlignedChange, Explained, RepairPlan, Scope, Subject
+from ruleout.checks.symptom import as_symptom, measure
+from ruleout.experiments import Bench, Tried, charts
+from ruleout.incident import from_frames
+from ruleout.postmortem import KINDS
+from ruleout.postmortem.draw import drawing
+from ruleout.profile import Case, build_case
+
+DAY = 86_400
+START = 1_793_923_200.0
+PLAN = RepairPlan(
+    "rescale", Subject("feature", ("x",)), Scope(column="country", values=("DE",)), {"slope": 100.0, "offset": 0.0}
+)  # fmt: skip
+CHANGES = (AlignedChange("C1", "2026-11-08T00:00:00Z", "deploy", "ingest", "cents", None, 0.9),)
+
+
+def window(rng: np.random.Generator, start: float, *, broken: bool) -> pl.DataFrame:
+    """Two days in which `x` decides; when broken, German rows arrive a hundred times too large."""
+    n = 3_000
+    x, noise = rng.uniform(0.0, 10.0, n), rng.normal(size=n)
+    country = rng.choice(["DE", "FR", "US"], n, p=[0.4, 0.3, 0.3])
+    seen = np.where((country == "DE") & broken, 100 * x, x)
+    return pl.DataFrame(
+        {
+            "ts": np.sort(rng.uniform(start, start + 2 * DAY, n)),
+            "country": country,
+            "x": seen,
+            "noise": noise,
+            "said": (seen > 5.0).astype(int),
+            "label": ((x + 0.3 * noise) > 5.0).astype(int),
+        }
+    ).with_columns(pl.from_epoch("ts", time_unit="s"))
+
+
+@cache
+def case(*, broken: bool = True) -> Case:
+    rng = np.random.default_rng(5)
+    return build_case(
+        from_frames(
+            window(rng, START, broken=False),
+            window(rng, START + 2 * DAY, broken=broken),
+            task="binary", metric="accuracy", timestamp="ts", target="label", prediction="said", segments=["country"],
+        )
+    )  # fmt: skip
+
+
+def made(*, broken: bool = True) -> dict[str, dict[str, object]]:
+    found = case(broken=broken)
+    cause = Tried("change of unit: x", PLAN, Explained(0.95, 0.9, 1.0, "surrogate_replay"))
+    return charts(found, as_symptom(found), CHANGES, Bench(found), [cause])
+
+
+def test_all_are_drawn() -> None:
+    """Every chart is JSON of a known kind, and becomes a picture."""
+    found = made()
+    assert list(found) == ["metric", "undo", "waterfall", "slices", "confusion"]
+    for chart in found.values():
+        assert chart["kind"] in KINDS
+        assert json.loads(json.dumps(chart, allow_nan=False)) == chart
+        picture = drawing(chart)
+        assert picture is not None
+        assert picture.body.startswith("<svg")
+
+
+def test_metric_over_time_falls_at_the_boundary() -> None:
+    """Blocks before the incident lie near the reference level, those in it near the current one."""
+    chart = made()["metric"]
+    boundary = START + 2 * DAY
+    pairs = [(t, v) for t, v in zip(chart["times"], chart["values"], strict=True) if v is not None]
+    before, after = ([v for t, v in pairs if (t < boundary) == side] for side in (True, False))
+    change = measure(case())
+    assert abs(np.mean(before) - change.reference) < 0.01
+    assert abs(np.mean(after) - change.current) < 0.01
+    assert chart["changes"][0]["id"] == "C1"
+    assert all(
+        low <= value <= high
+        for low, value, high in zip(chart["low"], chart["values"], chart["high"], strict=True)
+        if value is not None
+    )
+
+
+def test_undone_metric_is_the_replayed_one() -> None:
+    """The third bar stands where the repair puts the metric, near the reference."""
+    chart = made()["undo"]
+    assert chart["labels"] == ["reference", "current", "without change of unit: x"]
+    reference, current, undone = chart["values"]
+    assert current < reference - 0.1
+    assert abs(undone - reference) < 0.02
+
+
+def test_only_the_slice_that_lost_is_hit() -> None:
+    """A segment is hit when it lost more than the others; those that did not are not."""
+    rows = made()["slices"]["rows"]
+    assert {r["name"]: r["hit"] for r in rows} == {
+        "country = DE": True,
+        "country = FR": False,
+        "country = US": False,
+    }
+
+
+def test_waterfall_takes_no_more_than_the_change() -> None:
+    """Shares that overlap are not stacked: a second cause that explains the same is left out."""
+    found = case()
+    cause = Tried("a", PLAN, Explained(0.9, 0.8, 1.0, "surrogate_replay"))
+    twice = charts(found, as_symptom(found), (), Bench(found), [cause, cause._replace(label="b")])
+    assert [s["label"] for s in twice["waterfall"]["steps"]] == ["a"]
+
+
+def test_confusion_counts_every_row() -> None:
+    """Both matrices hold all labelled rows."""
+    chart = made()["confusion"]
+    assert np.sum(chart["reference"]) == np.sum(chart["current"]) == 3_000
+
+
+def test_quiet_case_blames_nobody() -> None:
+    """Without a symptom there is nobody who is hit and nothing that was confused."""
+    found = case(broken=False)
+    names = charts(found, as_symptom(found), (), Bench(found), [])
+    assert list(names) == ["metric"]
+
+
+def test_repeats() -> None:
+    """The same case gives the same charts."""
+    assert made() == made()
+
+
+def test_without_times_there_is_no_time_axis() -> None:
+    """Tables without timestamps still give the undone metric."""
+    rng = np.random.default_rng(5)
+    tables = [window(rng, START, broken=b).drop("ts") for b in (False, True)]
+    found = build_case(from_frames(*tables, task="binary", target="label", prediction="said"))
+    cause = Tried("x", PLAN, Explained(0.9, 0.8, 1.0, "surrogate_replay"))
+    assert list(charts(found, as_symptom(found), (), Bench(found), [cause])) == [
+        "undo",
+        "waterfall",
+        "confusion",
+    ]
