@@ -18,6 +18,7 @@ from ruleout.bench.corpus._benign import BENIGN, harmless_drift
 from ruleout.bench.corpus._dataset import DataSet, data_folder, loaders
 from ruleout.bench.corpus._metrics import LOWER_IS_BETTER, error, score, worsening
 from ruleout.bench.corpus._plan import Recipe, draw_kit, draw_schedule, manifest, places
+from ruleout.bench.corpus._style import draw_style
 from ruleout.bench.corpus._write import Kit, Written, write_incident
 from ruleout.prevention.inject import (
     Answers,
@@ -57,6 +58,19 @@ _STAGE = {
     "fallback_overload": 2,
 }
 _QUIET = frozenset({"quiet", "harmless_drift", "monitor_defect"})
+_PLACED = frozenset(
+    {
+        "mixed_versions",
+        "hardware_fault",
+        "change_regression",
+        "observability_failure",
+        "adversarial_shift",
+        "join_loss",
+        "benign_mix",
+    }
+)
+"""Modes that can only be told where hosts and actors are logged."""
+
 _HARMLESS = frozenset({"observability_failure"})
 _NOISE = (
     ("deploy", "frontend", "Release web client 5.2"),
@@ -196,6 +210,12 @@ def _attempt(
         if recipe.mode == "monitor_defect"
         else None,
         segments=_dimensions(recipe, scene, rng),
+        style=draw_style(
+            base,
+            places=recipe.mode in _PLACED or recipe.second in _PLACED,
+            relabel=system.trainer.kind in {"boosted", "xgboost"} or not kit.model,
+            rng=rng,
+        ),
         one_table=recipe.mode != "schema_change" and kit.timestamps and bool(rng.random() < 0.06),
     )
     write_incident(scene, answers, written, kit, folder=folder / recipe.name, rng=rng)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from ruleout.bench.corpus._metrics import LOWER_IS_BETTER
+from ruleout.bench.corpus._style import Style, positive, styled
 from ruleout.prevention.inject import Answers, Event, Scene
 
 _METRIC_WORDS = {
@@ -61,6 +62,8 @@ class Written:
     segments: tuple[str, ...] = ()
     one_table: bool = False
     """Write both windows into one table, told apart by their times."""
+
+    style: Style = field(default_factory=Style)
 
 
 def title(scene: Scene, metric: str, rng: np.random.Generator) -> str:
@@ -206,8 +209,15 @@ def write_incident(
 ) -> None:
     """Write `folder`; `answers` are those of the reference and of the current window."""
     folder.mkdir(parents=True, exist_ok=True)
-    reference = reference_table(scene, answers[0], kit)
-    current = current_table(scene, answers[1], kit)
+    style = written.style
+    reference = styled(scene.base, reference_table(scene, answers[0], kit), style)
+    current = styled(scene.base, current_table(scene, answers[1], kit), style)
+    if style.pending:
+        unknown = pl.int_range(pl.len()) >= round(current.height * (1 - style.pending))
+        target = pl.col(scene.base.target)
+        current = current.with_columns(
+            pl.when(unknown).then(None).otherwise(target).alias(scene.base.target)
+        )
     if not kit.labels:
         current = current.with_columns(
             pl.lit(None, dtype=current[scene.base.target].dtype).alias(scene.base.target)
@@ -224,7 +234,7 @@ def write_incident(
     }
     _tables(scene, reference, current, written=written, folder=folder, document=document)
     _models(scene, kit, folder, document)
-    _probes(scene, kit, folder, document, rng)
+    _probes(scene, kit, style, folder=folder, document=document, rng=rng)
     _changes(scene, written, kit, folder, document)
     if written.telemetry is not None:
         written.telemetry.write_parquet(folder / "metrics.parquet")
@@ -247,7 +257,7 @@ def _data(scene: Scene, current: pl.DataFrame, written: Written, kit: Kit) -> di
         "prediction": "prediction",
     }
     if len(base.classes) == 2:
-        roles["positive"] = base.classes[1]
+        roles["positive"] = positive(base, written.style)
         if "score" in current.columns:
             roles["score"] = "score"
     elif base.classes and f"p_{base.classes[0]}" in current.columns:
@@ -261,6 +271,11 @@ def _data(scene: Scene, current: pl.DataFrame, written: Written, kit: Kit) -> di
     roles["segments"] = [c for c in written.segments if c in current.columns]
     if "label_final_at" in current.columns:
         roles["label_available_at"] = "label_final_at"
+    named = {v for v in roles.values() if isinstance(v, str)} | set(roles["segments"])
+    named |= set((roles.get("scores") or {}).values())
+    rest = [c for c in current.columns if c not in named]
+    if written.style.implicit and set(rest) == set(roles["features"]):
+        roles["features"] = None
     empty = {k for k, v in roles.items() if v is None or v == []}
     spec: dict[str, Any] = {
         "reference": "reference.parquet",
@@ -321,19 +336,28 @@ def _models(scene: Scene, kit: Kit, folder: Path, document: dict[str, Any]) -> N
 
 
 def _probes(
-    scene: Scene, kit: Kit, folder: Path, document: dict[str, Any], rng: np.random.Generator
+    scene: Scene,
+    kit: Kit,
+    style: Style,
+    *,
+    folder: Path,
+    document: dict[str, Any],
+    rng: np.random.Generator,
 ) -> None:
     probes: dict[str, Any] = {}
     key = scene.base.id
     media = scene.base.image is not None
     if kit.parity and kit.ids:
-        parity_table(scene, rng, 300 if media else 2_000).write_parquet(folder / "offline.parquet")
+        offline = styled(scene.base, parity_table(scene, rng, 300 if media else 2_000), style)
+        offline.write_parquet(folder / "offline.parquet")
         probes["parity"] = {"offline": "offline.parquet", "key": key}
     if kit.golden:
-        golden_table(scene, rng, 100 if media else 400).write_parquet(folder / "golden.parquet")
+        golden = styled(scene.base, golden_table(scene, rng, 100 if media else 400), style)
+        golden.write_parquet(folder / "golden.parquet")
         probes["golden"] = {"inputs": "golden.parquet", "expected": "expected_score"}
     if kit.audit and kit.ids:
-        audit_table(scene, rng).write_parquet(folder / "audited.parquet")
+        audited = styled(scene.base, audit_table(scene, rng), style)
+        audited.write_parquet(folder / "audited.parquet")
         probes["audit"] = {"labels": "audited.parquet", "key": key, "label": "audited_label"}
     if probes:
         document["probes"] = probes
