@@ -68,9 +68,10 @@ def charts(
 def metric_over_time(case: Case, symptom: Symptom, changes: Sequence[AlignedChange]) -> Chart:
     """The metric by blocks of rows in the order of time, with onset, windows and changes."""
     spans = {w: _span(case, w) for w in ("reference", "current")}
-    first, second = sorted(s for s in spans.values() if s is not None) or (None, None)
-    if first is None or second is None or second[0] < first[0] + 0.8 * (first[1] - first[0]):
+    known = sorted(span for span in spans.values() if span is not None)
+    if len(known) < 2 or known[1][0] < known[0][0] + 0.8 * (known[0][1] - known[0][0]):
         return {}
+    first, second = known
     order: tuple[Which, Which] = ("reference", "current")
     if spans["current"] == first:
         order = ("current", "reference")
