@@ -152,7 +152,7 @@ def _repeats(case: Case, which: str) -> Mask:
     ]
     if not names:
         return np.zeros(table.rows, dtype=bool)
-    rows = table.frame.select(names)
+    rows = table.frame[names]
     return np.asarray(
         (~rows.select(pl.struct(pl.all()).is_first_distinct().alias("first"))["first"]).to_numpy()
     )
