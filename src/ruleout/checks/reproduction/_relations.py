@@ -1,0 +1,174 @@
+"""What a logged feature is of the recomputed one: a multiple, a constant, another row's value, ...?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+_HOURS = 1_800.0
+_FAR = 600
+
+
+class Relation(NamedTuple):
+    """How a logged feature departs from the recomputed one, on the rows where they differ."""
+
+    kind: str
+    """`null`, `constant`, `clipped`, `scale`, `offset`, `hours`, `rounded`, `low`, `curved`, `noisy`,
+    `recode`, `old` or `unrelated`."""
+
+    told: str
+    value: float = 0.0
+
+
+def numeric_relation(online: Floats, offline: Floats, *, clock: bool) -> Relation:
+    """Relation of differing numbers (m,), which hold a NaN only where a side has none.
+
+    Args:
+        online: as logged.
+        offline: as recomputed.
+        clock: whether they are instants in epoch seconds.
+    """
+    if np.isnan(online).mean() > 0.8:
+        return Relation("null", "is missing")
+    known = np.isfinite(online) & np.isfinite(offline)
+    a, b = online[known], offline[known]
+    if len(a) < 5:
+        return Relation("unrelated", "is something else")
+    steady = _constant(a, b) or _affine(a, b, clock=clock)
+    return steady or _loose(a, b)
+
+
+def _constant(a: Floats, b: Floats) -> Relation | None:
+    values, counts = np.unique(a, return_counts=True)
+    top = float(values[counts.argmax()])
+    if counts.max() < 0.8 * len(a):
+        return None
+    if len(np.unique(b)) < 3:
+        # A two-valued input can only differ one way; a default is the likelier reading.
+        return (
+            Relation("constant", f"is {top:.6g} whatever it should be", top)
+            if len(values) == 1
+            else None
+        )
+    at = a == top
+    one_side = max(float((b[at] > top).mean()), float((b[at] < top).mean()))
+    rest = bool((np.abs(a - b)[~at] < 1e-9).all())
+    if one_side > 0.999 and (rest or counts.max() == len(a)) and _is_bound(b, top):
+        return Relation("clipped", f"is cut at {top:.6g}", top)
+    return Relation("constant", f"is {top:.6g} whatever it should be", top)
+
+
+def _is_bound(b: Floats, top: float) -> bool:
+    """A bound lies inside the range of what was cut; a default lies anywhere, often at its edge."""
+    gap = np.abs(b - top)
+    return bool(top != 0 and np.quantile(gap, 0.02) < 0.15 * (np.quantile(gap, 0.9) + 1e-12))
+
+
+def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
+    move = a - b
+    centre = float(np.median(move))
+    spread = float(np.std(b)) + 1e-12
+    if float((np.abs(move - centre) < 1e-6 * spread + 1e-9 * abs(centre)).mean()) > 0.9:
+        if clock and abs(centre) >= _HOURS and abs(centre) % _HOURS < 1:
+            return Relation("hours", f"is {centre / 3600:+.1f} hours off", centre)
+        return Relation("offset", f"is {centre:+.6g} off", centre)
+    turned = np.round(move % 24, 6)
+    hours, counts = np.unique(turned, return_counts=True)
+    on_clock = np.all((a >= 0) & (a < 24) & (b >= 0) & (b < 24)) and np.all(b == np.round(b))
+    if on_clock and counts.max() > 0.9 * len(a) and len(np.unique(b)) > 8:
+        told = float(hours[counts.argmax()])
+        return Relation(
+            "hours", f"is {told - 24 if told > 12 else told:+.0f} hours off on the clock", told
+        )
+    sure = np.abs(b) > 1e-9
+    if sure.sum() >= 5:
+        ratio = a[sure] / b[sure]
+        factor = float(np.median(ratio))
+        if (
+            factor != 0
+            and float((np.abs(ratio - factor) < 2e-3 * abs(factor) + 1e-12).mean()) > 0.9
+        ):
+            return Relation("scale", f"is {factor:.6g} times what it should be", factor)
+    slope, shift = np.polyfit(b, a, 1) if np.std(b) > 0 else (0.0, 0.0)
+    if (
+        float((np.abs(a - slope * b - shift) < 2e-3 * float(np.std(a)) + 1e-12).mean()) > 0.9
+        and slope
+    ):
+        return Relation(
+            "scale", f"is {slope:.6g} times what it should be {shift:+.6g}", float(slope)
+        )
+    return None
+
+
+def _loose(a: Floats, b: Floats) -> Relation:
+    alike = _rank_correlation(a, b)
+    grid = np.unique(a)
+    if len(grid) > 1 and len(grid) < 0.4 * len(np.unique(b)):
+        step = float(np.quantile(np.diff(grid), 0.25))
+        if float((np.abs(a - b) <= 1.01 * step).mean()) > 0.97:
+            return Relation("rounded", f"is rounded to steps of {step:.4g}", step)
+    if alike > 0.985:
+        return Relation(
+            "curved", f"is a bent copy of what it should be (rank correlation {alike:.3f})", alike
+        )
+    lower = float((np.abs(a) < np.abs(b)).mean())
+    if lower > 0.95 and alike > 0.2:
+        return Relation(
+            "low", f"is {1 - float(np.median(a / np.where(b == 0, 1, b))):.0%} too small", lower
+        )
+    if alike > 0.35:
+        return Relation(
+            "noisy", f"only resembles what it should be (rank correlation {alike:.2f})", alike
+        )
+    return Relation("unrelated", "is something else", alike)
+
+
+def _rank_correlation(a: Floats, b: Floats) -> float:
+    ranks = [np.argsort(np.argsort(v, kind="stable"), kind="stable").astype(float) for v in (a, b)]
+    if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
+        return 0.0
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def code_relation(online: Codes, offline: Codes) -> Relation:
+    """Relation of differing categories (m,) as codes of one vocabulary, -1 for none."""
+    if (online < 0).mean() > 0.8:
+        return Relation("null", "is missing")
+    values, counts = np.unique(online, return_counts=True)
+    if counts.max() > 0.9 * len(online):
+        return Relation(
+            "constant", "is one value whatever it should be", float(values[counts.argmax()])
+        )
+    pairs, times = np.unique(np.stack([offline, online], axis=1), axis=0, return_counts=True)
+    top: dict[int, int] = {}
+    for (real, _), count in zip(pairs.tolist(), times.tolist(), strict=True):
+        top[real] = max(top.get(real, 0), count)
+    if sum(top.values()) > 0.95 * len(online) and len(np.unique(online)) >= 0.5 * len(top):
+        return Relation("recode", "carries another category's name")
+    return Relation("unrelated", "is something else")
+
+
+def lag_of(column: Floats, rows: NDArray[np.int64], offline: Floats) -> tuple[int, float]:
+    """How many rows later the recomputed value turns up in the log, and in what share of rows.
+
+    Args:
+        column: the logged column (N,), oldest first.
+        rows: positions (m,) of the rows that differ.
+        offline: their recomputed values (m,).
+
+    Returns:
+        The lag that matches most (positive: the log is late), and its share beyond a typical lag's.
+    """
+    lags = np.r_[np.arange(-20, 0), np.arange(1, min(_FAR, len(column) - 1))]
+    shares = np.zeros(len(lags))
+    for place, lag in enumerate(lags):
+        there = rows + lag
+        inside = (there >= 0) & (there < len(column))
+        if inside.sum() >= 20:
+            shares[place] = float((np.abs(column[there[inside]] - offline[inside]) < 1e-9).mean())
+    best = int(shares.argmax())
+    return int(lags[best]), float(shares[best] - np.median(shares))

@@ -1,0 +1,297 @@
+"""Did the features arrive as they were meant: logged values against values recomputed from raw?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.measurement._labels import association, profiles, window_profiles
+from ruleout.checks.reproduction._locate import locate
+from ruleout.checks.reproduction._relations import Relation, code_relation, lag_of, numeric_relation
+from ruleout.checks.reproduction._repairs import described
+from ruleout.profile import Case, numeric_array, text_series
+
+Floats = NDArray[np.float64]
+ON_THE_WAY = (
+    "silent_nulls",
+    "unit_change",
+    "category_recode",
+    "stale_features",
+    "partial_batch",
+    "join_loss",
+    "time_shift",
+    "precision_loss",
+    "feature_swap",
+    "train_serve_skew",
+    "target_leakage",
+    "schema_change",
+)
+"""Modes that let a feature arrive otherwise than it was meant."""
+
+_WORLD = (
+    "covariate_shift",
+    "concept_drift",
+    "prior_shift",
+    "benign_mix",
+    "selection_bias",
+    "random_fluctuation",
+)
+_SUPPORTS = {
+    "null": ("silent_nulls", "join_loss", "schema_change"),
+    "constant": ("silent_nulls", "join_loss"),
+    "defaults": ("fallback_overload", "silent_nulls", "join_loss"),
+    "clipped": ("precision_loss",),
+    "rounded": ("precision_loss",),
+    "scale": ("unit_change",),
+    "offset": ("unit_change", "time_shift"),
+    "hours": ("time_shift",),
+    "low": ("partial_batch",),
+    "curved": ("train_serve_skew",),
+    "noisy": ("train_serve_skew", "stale_features"),
+    "recode": ("category_recode",),
+    "swap": ("feature_swap",),
+    "old": ("stale_features",),
+    "ahead": ("target_leakage", "train_serve_skew"),
+    "unrelated": ("stale_features", "train_serve_skew"),
+}
+_LEAST = 30
+_SEEN = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    rows: NDArray[np.int64]
+    offline: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Differs:
+    name: str
+    flag: Floats
+    relation: Relation
+
+
+@check(
+    "feature_parity",
+    layer="data",
+    rung="inputs",
+    looks_for=ON_THE_WAY,
+    needs=("probes.parity", "data.current"),
+)
+def feature_parity(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Join recomputed features by key and ask of each that differs what it is of the right one."""
+    del rng
+    joined = parity_rows(case)
+    if joined is None or len(joined.rows) < _LEAST:
+        n = 0 if joined is None else len(joined.rows)
+        yield Abstained(
+            ON_THE_WAY, f"only {n} recomputed rows belong to sampled current rows", "probes.parity"
+        )
+        return
+    names = [n for n in case.features if n in joined.offline.columns and case.current.has(n)]
+    names = [n for n in names if case.kind(n) in ("numeric", "categorical", "datetime")]
+    if not names:
+        yield Abstained(ON_THE_WAY, "the recomputed table has none of the inputs", "probes.parity")
+        return
+    found = [differs for name in names if (differs := _compare(case, joined, name)) is not None]
+    found = _reconciled(case, found)
+    differing = {differs.name for differs in found}
+    equal = tuple(name for name in names if name not in differing)
+    if equal:
+        subject = (
+            Subject()
+            if not differing and len(equal) == len(case.features)
+            else Subject("feature", equal)
+        )
+        told = f"{len(equal)} of {len(names)} inputs are logged as recomputed ({len(joined.rows)} rows)"
+        yield Clear(ON_THE_WAY, subject, told, _SEEN, "parity.equal")
+    yield from _told(case, joined, found)
+
+
+def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
+    """Read features in the light of each other: partners of a swap, counts that thinned out to zero."""
+    partners = {d.relation.told.removeprefix("holds ") for d in found if d.relation.kind == "swap"}
+    thin = {_source(case, d.name) for d in found if d.relation.kind == "low"} - {""}
+    out = []
+    for differs in found:
+        relation = differs.relation
+        if differs.name in partners and relation.kind != "swap":
+            relation = Relation("swap", "holds another input")
+        counts = (
+            relation.kind == "constant"
+            and relation.value == 0
+            and case.kind(differs.name) == "numeric"
+        )
+        if counts and _source(case, differs.name) in thin:
+            relation = Relation("low", "is too small")
+        out.append(replace(differs, relation=relation))
+    return out
+
+
+def parity_rows(case: Case) -> _Joined | None:
+    """Recomputed rows that belong to sampled current rows, in their order; computed once."""
+    if "parity rows" not in case.cache:
+        case.cache["parity rows"] = _join(case)
+    found: _Joined | None = case.cache["parity rows"]
+    return found
+
+
+def _join(case: Case) -> _Joined | None:
+    probe, frame = case.incident.parity, case.parity
+    if (
+        probe is None
+        or frame is None
+        or probe.key not in frame.columns
+        or not case.current.has(probe.key)
+    ):
+        return None
+    here = pl.DataFrame({"key": text_series(case.current.frame, probe.key)}).with_row_index("row")
+    # A repeated key is a fault of its own; its first row stands for it here.
+    here = here.drop_nulls("key").unique("key", keep="first", maintain_order=True)
+    there = pl.DataFrame({"key": text_series(frame, probe.key)}).with_row_index("at")
+    there = there.drop_nulls("key").unique("key", keep="last", maintain_order=True)
+    both = here.join(there, on="key", how="inner").sort("row")
+    return _Joined(both["row"].to_numpy().astype(np.int64), frame[both["at"].to_numpy()])
+
+
+def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
+    if case.kind(name) == "categorical":
+        return _compare_codes(case, joined, name)
+    a = case.current.numeric(name)[joined.rows]
+    b = numeric_array(joined.offline, name)
+    tolerance = 1e-6 * (float(np.nanstd(b)) if np.isfinite(b).any() else 1.0) + 1e-12
+    with np.errstate(invalid="ignore"):
+        differ = (np.abs(a - b) > np.maximum(tolerance, 1e-6 * np.abs(b))) | (
+            np.isnan(a) != np.isnan(b)
+        )
+    if differ.mean() < _SEEN or differ.sum() < 5:
+        return None
+    relation = numeric_relation(a[differ], b[differ], clock=case.kind(name) == "datetime")
+    if relation.kind in ("unrelated", "noisy", "low"):
+        relation = _from_another_row(case, joined, name, differ) or relation
+    return _Differs(name, differ.astype(float), relation)
+
+
+def _compare_codes(case: Case, joined: _Joined, name: str) -> _Differs | None:
+    online = (
+        text_series(case.current.frame, name)[joined.rows].fill_null("\0").to_numpy().astype(str)
+    )
+    offline = text_series(joined.offline, name).fill_null("\0").to_numpy().astype(str)
+    differ = online != offline
+    if differ.mean() < _SEEN or differ.sum() < 5:
+        return None
+    every, codes = np.unique(np.concatenate([online, offline]), return_inverse=True)
+    a, b = codes[: len(online)].astype(np.int64), codes[len(online) :].astype(np.int64)
+    a[online == "\0"] = -1
+    del every
+    relation = code_relation(a[differ], b[differ])
+    return _Differs(name, differ.astype(float), relation)
+
+
+def _from_another_row(
+    case: Case, joined: _Joined, name: str, differ: NDArray[np.bool_]
+) -> Relation | None:
+    """The log has another input's value, an older row's, or one that the label knew beforehand."""
+    offline = numeric_array(joined.offline, name)
+    online = case.current.numeric(name)[joined.rows]
+    for other in case.features:
+        if (
+            other == name
+            or case.kind(other) != case.kind(name)
+            or other not in joined.offline.columns
+        ):
+            continue
+        same = np.abs(online - numeric_array(joined.offline, other)) < 1e-9
+        if same[differ].mean() > 0.9 and len(np.unique(online[differ])) > 2:
+            return Relation("swap", f"holds {other}")
+    column = case.current.numeric(name)
+    usual = _repeats(case.reference.numeric(name), np.arange(3, case.reference.rows))
+    if _repeats(column, joined.rows[differ]) > 0.4 + 0.6 * usual:
+        return Relation("old", "repeats what it was some rows earlier")
+    if len(np.unique(offline[differ])) > 0.05 * differ.sum():
+        lag, share = lag_of(column, joined.rows[differ], offline[differ])
+        if share > 0.5:
+            return Relation("old", f"is what it was {abs(lag)} rows earlier", float(lag))
+    if differ.mean() > 0.9 and _knows_label(case, joined, name):
+        return Relation("ahead", "lacks what the recomputed value knows of the label")
+    return None
+
+
+def _repeats(column: Floats, rows: NDArray[np.int64]) -> float:
+    """Share of `rows` (m,) that hold the value of one of the three rows before."""
+    rows = rows[rows >= 3]
+    if not len(rows):
+        return 0.0
+    before = [column[rows] == column[rows - back] for back in (1, 2, 3)]
+    return float(np.any(before, axis=0).mean())
+
+
+def _knows_label(case: Case, joined: _Joined, name: str) -> bool:
+    """Recomputed after the fact, the feature goes with the label as closely as the model ever did."""
+    if not case.labelled("current") or not case.labelled("reference"):
+        return False
+    label, _ = profiles(
+        case.truth("current")[joined.rows],
+        case.outputs("current").take(joined.rows),
+        len(case.classes),
+    )
+    usual = association(*window_profiles(case, "reference"))
+    value = numeric_array(joined.offline, name)
+    known = np.isfinite(value)
+    if known.sum() < 100 or label.shape[1] != 1:
+        return False
+    ranks = np.argsort(np.argsort(value[known])).astype(float)
+    tied = abs(association(label[known], (ranks - ranks.mean())[:, None]))
+    return tied > 0.35 * usual and tied > 0.2
+
+
+def _told(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Outcome]:
+    """One finding for all features of one relation: they came the same way."""
+    groups: dict[str, list[_Differs]] = {}
+    for differs in found:
+        groups.setdefault(differs.relation.kind, []).append(differs)
+    for kind, members in groups.items():
+        for part in _parts(case, kind, members):
+            yield _finding(case, joined, kind, part)
+
+
+def _parts(case: Case, kind: str, members: list[_Differs]) -> list[list[_Differs]]:
+    """Swapped and lost features belong together; of the rest, those that differ on the same rows."""
+    if kind in ("swap", "null", "constant", "old", "low"):
+        by_source: dict[str, list[_Differs]] = {}
+        for differs in members:
+            by_source.setdefault(_source(case, differs.name) if kind != "swap" else "", []).append(
+                differs
+            )
+        return list(by_source.values())
+    return [[differs] for differs in members]
+
+
+def _source(case: Case, name: str) -> str:
+    owners = [s for s, columns in case.incident.data.sources.items() if name in columns]
+    return owners[0] if owners else ""
+
+
+def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) -> Finding:
+    names = tuple(differs.name for differs in members)
+    flag = np.max([differs.flag for differs in members], axis=0)
+    place = locate(case, joined.rows, flag)
+    numeric = [n for n in names if case.kind(n) == "numeric"]
+    if kind in ("null", "constant") and len(numeric) >= max(3, 0.8 * len(case.numeric)):
+        kind = "defaults"
+    share, n = float(flag.mean()), len(flag)
+    subject = Subject("pipeline", ()) if kind == "defaults" else Subject("feature", names)
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    told = f"{shown} {members[0].relation.told} in {share:.1%} of {n} recomputed rows{described(place.scope)}"
+    features = Subject("feature", names)
+    return Finding(
+        f"parity.{kind}", subject, told, share, share * float(np.sqrt(n) / 0.1), None, 1.0,
+        _SUPPORTS[kind], against=_WORLD, scope=place.scope, onset=place.onset,
+        repairs=(RepairPlan("parity_values", features),),
+    )  # fmt: skip
