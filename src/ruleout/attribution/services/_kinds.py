@@ -80,6 +80,9 @@ _UNITS_OF_WORK = frozenset(
 )
 """A count per one of these is a ratio, and no traffic."""
 
+_COUNTED = frozenset("syscall syscalls faults contextswitches".split())
+"""Kernel counters follow whatever the process does and point at nothing by themselves."""
+
 _BAD_DOWN = frozenset({"availability", "cache"})
 _TWO_SIDED = frozenset({"traffic", "other"})
 _HOST = frozenset("node host machine vm instance hypervisor".split())
@@ -98,6 +101,8 @@ def kind_of(metric: str) -> Kind:
     if "per" in parts and set(parts[parts.index("per") + 1 :]) & _UNITS_OF_WORK:
         return "other"
     found = set(parts)
+    if found & _COUNTED:
+        return "other"
     for kind, known in _WORDS:
         if found & known:
             return kind

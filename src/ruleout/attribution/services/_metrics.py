@@ -11,6 +11,9 @@ from ruleout.attribution.services._windows import Windows
 _RELATIVE_FLOOR = 0.02
 """A departure is measured in units of at least this share of the usual level."""
 
+_BLOCKS = 20
+"""So many blocks the reference should hold."""
+
 _NULL = 0.75
 """The reference's block that a departure must exceed; its very worst may be the tail of another incident."""
 
@@ -18,8 +21,9 @@ _NULL = 0.75
 def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     """One row a series: how much further the incident went than the reference ever does.
 
-    The current window is cut into quarters, and every span of the reference into blocks as long;
-    the worst current block is compared with the median, spread and worst of the reference blocks.
+    The current window is cut into quarters (finer, where the reference would hold fewer than twenty
+    blocks as long), and the reference likewise; the worst tenth of the current blocks is compared with
+    the median, spread and upper blocks of the reference.
 
     Returns:
         `entity, metric, kind, host, level, now, up, down, score, sign, alone`: `up` and `down` in units
@@ -28,8 +32,8 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
         `alone` that score over the largest of the same kind anywhere.
     """
     start, end = windows.current
-    length = (end - start) / 4
-    blocks = _blocks(metrics, windows, length)
+    known = sum(high - low for low, high in windows.reference)
+    blocks = _blocks(metrics, windows, min((end - start) / 4, known / _BLOCKS))
     if blocks.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
     summary = _summary(blocks)
@@ -135,6 +139,6 @@ def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
     current = (
         blocks.filter(new)
         .group_by("entity", "metric")
-        .agg(value.max().alias("high"), value.min().alias("low"))
+        .agg(value.quantile(0.9, "higher").alias("high"), value.quantile(0.1, "lower").alias("low"))
     )
     return reference.join(current, on=["entity", "metric"]).sort("entity", "metric")

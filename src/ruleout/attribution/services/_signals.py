@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "saturation": {"pool_exhaustion": 0.5, "queue_backlog": 0.4},
     "cache": {"cache_storm": 1.0},
     "accelerator": {"accelerator_memory": 1.0},
-    "latency": {"slow_dependency": 0.6, "cpu_saturation": 0.2, "network_fault": 0.2},
+    "latency": {"slow_dependency": 0.45, "network_fault": 0.35, "cpu_saturation": 0.2},
     "error": {"change_regression": 0.6, "slow_dependency": 0.2},
     "availability": {"change_regression": 0.6, "slow_dependency": 0.2},
 }
@@ -44,7 +45,7 @@ def from_flow(flows: Mapping[str, Flow], kind: str) -> list[Signal]:
         Signal(
             name,
             "symptom_flow",
-            7.0 * flow.score,
+            8.0 * flow.score,
             modes,
             f"{name} accounts for {flow.share:.0%} of the symptom's {kind}, {flow.own:.0%} of that by itself",
             flow.volume,
@@ -61,7 +62,7 @@ def from_behaviour(changes: Sequence[Change]) -> list[Signal]:
         Signal(
             one.service,
             "behaviour",
-            saturated(one.score, 6.0, 6.0),
+            saturated(one.score, 5.0, 7.0),
             _CODE,
             f"{one.service}: {one.statement} in {one.after:.0%} of invocations, {one.before:.0%} before",
             one.score,
@@ -81,12 +82,14 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) ->
         alone: whether metrics are all there is to rank by.
     """
     signals = []
+    loads = _loads(table)
     for row in table.iter_rows(named=True):
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
             continue
-        top = 5.0 if alone else 3.0 if kind in _RESOURCE else 1.5
+        top = 4.0 if alone else 3.0 if kind in _RESOURCE else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) * (0.3 if row["host"] else 1.0) * row["alone"] ** 2
+        top *= _beyond_load(row, loads.get(row["entity"], 1.0))
         size = row["up"] if row["sign"] > 0 else row["down"]
         signals.append(
             Signal(
@@ -102,13 +105,33 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) ->
     return signals
 
 
+def _loads(table: pl.DataFrame) -> dict[str, float]:
+    """By what factor the traffic of each entity has grown; at least 1."""
+    grown = table.filter(
+        (pl.col("kind") == "traffic") & (pl.col("level") > 0) & (pl.col("sign") > 0)
+    )
+    result: dict[str, float] = {}
+    for entity, level, now in grown.select("entity", "level", "now").iter_rows():
+        result[entity] = max(result.get(entity, 1.0), now / level)
+    return result
+
+
+def _beyond_load(row: Mapping[str, Any], load: float) -> float:
+    """The share of a resource's rise, on a log scale, that its traffic does not account for."""
+    if row["kind"] not in {"cpu", "disk", "network"} or row["sign"] < 0 or load <= 1:
+        return 1.0
+    if row["level"] <= 0 or row["now"] <= row["level"]:
+        return 1.0
+    return float(np.clip(1 - np.log(load) / np.log(row["now"] / row["level"]), 0.1, 1))
+
+
 def from_lags(found: Lags) -> list[Signal]:
     """Who adds time to requests, and in which manner."""
     if found.added <= 0:
         return []
     # Time that is small beside the usual length of a request is seldom what anybody noticed.
     weight = found.added / (found.added + 0.05 * found.usual + 1.0)
-    weight *= 1.0 if found.measured else 0.6
+    weight *= 1.0 if found.measured else 0.45
     return [
         Signal(
             lag.service,
