@@ -26,6 +26,9 @@ _METHOD: Final = {
     "reweighting": "rows were re-weighted",
     "version_swap": "the versions were swapped",
     "trace_replay": "the critical path was replayed",
+    "damage_replay": "the damage was done to the reference",
+    "exclusion": "the affected rows were left out",
+    "audit": "audited labels were put in",
 }
 _LABELS: Final = {
     "mature": "labels are final",
