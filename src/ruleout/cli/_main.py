@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from enum import IntEnum
 from importlib import import_module
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     _tolerate_narrow_encodings()
+    if not os.environ.get("RULEOUT_DEBUG"):
+        warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = _run(words)
