@@ -41,8 +41,23 @@ def test_html_and_markup_are_escaped() -> None:
     text = markdown(diagnoses.hostile())
     assert "<script" not in text
     assert "<img" not in text
-    assert safe("a|b *c* <d> [e](http://f)") == r"a\|b \*c\* &lt;d&gt; \[e\]\(http://&#8203;f\)"
     assert "@all" not in safe("ping @all")
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("a|b *c* <d>", r"a\|b \*c\* &lt;d&gt;"),
+        ("[e](http://f)", r"\[e\](http://&#8203;f)"),
+        ("hours_watched_30d", "hours_watched_30d"),
+        ("_id and __x__", r"\_id and \_\_x\_\_"),
+        ("#12 costs $5", r"#&#8203;12 costs \$5"),
+        ("change -0.1 (-0.2 to +0.1)", "change -0.1 (-0.2 to +0.1)"),
+    ],
+)
+def test_only_what_markdown_reads_is_escaped(given: str, written: str) -> None:
+    """Text stays legible as it is written: nothing is escaped without need."""
+    assert safe(given) == written
 
 
 def test_bundle_has_three_forms() -> None:

@@ -13,7 +13,10 @@ from ruleout.postmortem import _words as words
 _HYPOTHESES: Final = 5
 _ACTIONS: Final = 8
 _GROUPS: Final = 12
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~$^])")
+_SPECIAL: Final = re.compile(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))")
+"""What Markdown reads inside a line; an underscore only where no letter or digit is on both sides."""
+
+_LINKED: Final = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=://)(?=\w)|(?<=www)(?=\.)")
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -22,8 +25,8 @@ def safe(text: object, limit: int = 300) -> str:
     shown = words.clean(text, limit)
     shown = _SPECIAL.sub(r"\\\1", shown)
     shown = "".join(_ENTITIES.get(c, c) for c in shown)
-    # A zero-width joiner keeps trackers from notifying people and linking addresses.
-    return re.sub(r"(?<=@)(?=\w)|(?<=://)(?=\w)|(?<=www)(?=\.)", "&#8203;", shown)
+    # A zero-width space keeps trackers from notifying people and linking addresses and issues.
+    return _LINKED.sub("&#8203;", shown)
 
 
 def markdown(diagnosis: Diagnosis) -> str:

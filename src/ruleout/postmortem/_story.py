@@ -269,7 +269,9 @@ def remedies(diagnosis: Diagnosis, *kinds: str) -> tuple[Remedy, ...]:
 
 def kind(remedy: Remedy) -> str:
     """When a remedy is meant for."""
-    return {"mitigate": "now", "fix": "for good"}.get(remedy.kind, words.clean(remedy.kind, 20))
+    return {"mitigate": "now", "fix": "for good", "prevent": "for next time"}.get(
+        remedy.kind, words.clean(remedy.kind, 20)
+    )
 
 
 def parts(step: NextEvidence) -> str:
