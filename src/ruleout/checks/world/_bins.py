@@ -66,15 +66,19 @@ def _build(case: Case, seen: View) -> Binned:
     wanted = list(dict.fromkeys([*case.segments, *case.numeric, *case.categorical]))[:_WIDE]
     for name in wanted:
         if name in case.numeric:
-            values = [case.table(w).numeric(name)[r]  # type: ignore[arg-type]
-                      for w, r in zip(("reference", "current"), rows, strict=True)]
+            values = [
+                case.table(w).numeric(name)[r]  # type: ignore[arg-type]
+                for w, r in zip(("reference", "current"), rows, strict=True)
+            ]
             cut = _cuts(np.concatenate(values))
             columns.append((_numbered(values[0], cut), _numbered(values[1], cut)))
             edges.append(cut)
             levels.append(())
         else:
-            codes = [case.codes(w, name)[r]  # type: ignore[arg-type]
-                     for w, r in zip(("reference", "current"), rows, strict=True)]
+            codes = [
+                case.codes(w, name)[r]  # type: ignore[arg-type]
+                for w, r in zip(("reference", "current"), rows, strict=True)
+            ]
             top, text = _top(np.concatenate(codes), case.vocabulary(name))
             columns.append((top[codes[0]], top[codes[1]]))
             edges.append(np.empty(0))
@@ -100,7 +104,9 @@ def _numbered(values: Floats, cut: Floats) -> NDArray[np.int64]:
     return bins
 
 
-def _top(codes: NDArray[np.int32], vocabulary: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _top(
+    codes: NDArray[np.int32], vocabulary: tuple[str, ...]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Bin of each code (its last entry is for missing), and what the bins are called."""
     size = len(vocabulary)
     count = np.bincount(codes[codes >= 0], minlength=size)

@@ -81,7 +81,8 @@ def _classes(case: Case, seen: View) -> Residual:
     share = np.bincount(before, minlength=count) / len(before)
     known = share[after] > 0  # a class that the reference never had is a matter of its own
     expected, expected_now = class_probabilities(
-        ref.x, before, cur.x[known], count, rng=rng, categorical=seen.categorical, trees=80)
+        ref.x, before, cur.x[known], count, rng=rng, categorical=seen.categorical, trees=80
+    )
     factor = _balance(case, count)
     flips_before = fit_flips(expected, before)
     then, then_now = (_normal(p * factor) for p in (expected, expected_now))
@@ -89,16 +90,32 @@ def _classes(case: Case, seen: View) -> Residual:
     first = 1 if count == 2 else 0  # two classes: one indicator says all
     weight = _equal_inputs(case, seen)
     depends, z = heterogeneity(
-        Part(ref.x, label_residual(then, np.eye(count), before)[:, first:], weight[0] * factor[before]),
-        Part(cur.x[known], now.residual[:, first:], weight[1][known]), rng=rng, categorical=seen.categorical)
+        Part(
+            ref.x,
+            label_residual(then, np.eye(count), before)[:, first:],
+            weight[0] * factor[before],
+        ),
+        Part(cur.x[known], now.residual[:, first:], weight[1][known]),
+        rng=rng,
+        categorical=seen.categorical,
+    )
     disagree = 1.0 - then[np.arange(len(before)), before], np.zeros(len(after))
     disagree[1][known] = 1.0 - then_now[np.arange(int(known.sum())), after[known]]
     base = float(np.log(share[before]).mean())
-    spread = float(np.sqrt(max(now.rate * (1 - now.rate), 0.01) * (1 / len(before) + 1 / len(after))))
+    spread = float(
+        np.sqrt(max(now.rate * (1 - now.rate), 0.01) * (1 / len(before) + 1 / len(after)))
+    )
     return Residual(
-        rate=now.rate, usual=flips_before.rate, z=(now.rate - flips_before.rate) / spread,
-        gain=now.gain * int(known.sum()), depends=depends, depends_z=z, disagreement=disagree, flips=now,
-        line=None, power=_quality(expected, before, base),
+        rate=now.rate,
+        usual=flips_before.rate,
+        z=(now.rate - flips_before.rate) / spread,
+        gain=now.gain * int(known.sum()),
+        depends=depends,
+        depends_z=z,
+        disagreement=disagree,
+        flips=now,
+        line=None,
+        power=_quality(expected, before, base),
     )
 
 
@@ -129,7 +146,9 @@ def _equal_inputs(case: Case, seen: View) -> tuple[Floats, Floats]:
 def _numbers(case: Case, seen: View) -> Residual:
     rng, ref, cur = case.rng("world residual"), seen.reference, seen.current
     before, after = ref.truth.astype(float), cur.truth.astype(float)
-    own, foreign = cross_fit(ref.x, before, cur.x, rng=rng, categorical=seen.categorical, trees=60, depth=4)
+    own, foreign = cross_fit(
+        ref.x, before, cur.x, rng=rng, categorical=seen.categorical, trees=60, depth=4
+    )
     gap = before - own
     low, high = np.quantile(gap, [0.01, 0.99])
     a, b = _line(foreign, after)
@@ -140,15 +159,24 @@ def _numbers(case: Case, seen: View) -> Residual:
     weight = _equal_inputs(case, seen)
     reach = gap * max(abs(b), 0.1)
     depends, z = heterogeneity(
-        Part(ref.x, _clipped(gap, gap), weight[0]), Part(cur.x, _clipped(straight, reach), weight[1]),
-        rng=rng, categorical=seen.categorical)
+        Part(ref.x, _clipped(gap, gap), weight[0]),
+        Part(cur.x, _clipped(straight, reach), weight[1]),
+        rng=rng,
+        categorical=seen.categorical,
+    )
     spread = float(np.sqrt(max(off * (1 - off), 0.01) * (1 / len(before) + 1 / len(after))))
     width = float(np.median(np.abs(gap))) or 1e-9
     unlikely = [np.abs(r) / (np.abs(r) + 2 * width) for r in (gap, now)]
     return Residual(
-        rate=off, usual=base, z=(off - base) / spread, gain=np.inf, depends=depends,
+        rate=off,
+        usual=base,
+        z=(off - base) / spread,
+        gain=np.inf,
+        depends=depends,
         depends_z=z,
-        disagreement=(unlikely[0], unlikely[1]), flips=None, line=(a, b),
+        disagreement=(unlikely[0], unlikely[1]),
+        flips=None,
+        line=(a, b),
         power=float(np.clip(1.0 - gap.var() / max(before.var(), 1e-12), 0.0, 1.0)),
     )
 
@@ -182,10 +210,11 @@ def effect_blame(case: Case, seen: View, *, most: int = 2) -> tuple[str, ...]:
         scale = float(ref.truth.astype(float).std()) or 1.0
         y, y_now = (s.truth.astype(float)[:, None] / scale for s in (ref, cur))
     else:
-        eye = np.eye(len(case.classes))[:, 1 if len(case.classes) == 2 else 0:]
+        eye = np.eye(len(case.classes))[:, 1 if len(case.classes) == 2 else 0 :]
         y, y_now = (eye[s.truth.astype(np.int64)] for s in (ref, cur))
     effects = effect_drift(
-        (ref.x, y), (cur.x, y_now), rng=case.rng("world effects"), categorical=seen.categorical)
+        (ref.x, y), (cur.x, y_now), rng=case.rng("world effects"), categorical=seen.categorical
+    )
     excess = np.maximum(effects.size - 1.5 * effects.usual, 0.0)
     by_name: dict[str, float] = {}
     for name, value in zip(seen.owner, excess.tolist(), strict=True):
@@ -194,5 +223,3 @@ def effect_blame(case: Case, seen: View, *, most: int = 2) -> tuple[str, ...]:
     if not ranked or ranked[0][1] <= 0:
         return ()
     return tuple(name for name, value in ranked[:most] if value >= 0.7 * ranked[0][1])
-
-

@@ -79,10 +79,16 @@ def _build(case: Case) -> View | None:
         if x.shape[1] == 0:
             return None
         block = (np.arange(len(known)) * BLOCKS // len(known)).astype(np.int64)
-        sides.append(Side(
-            known.astype(np.int64), x, loss[known], case.truth(which)[known],  # type: ignore[arg-type]
-            case.outputs(which).take(known), block,  # type: ignore[arg-type]
-        ))
+        sides.append(
+            Side(
+                known.astype(np.int64),
+                x,
+                loss[known],
+                case.truth(which)[known],  # type: ignore[arg-type]
+                case.outputs(which).take(known),
+                block,  # type: ignore[arg-type]
+            )
+        )
     owner = column_owners(case, len(categorical))
     return View(sides[0], sides[1], categorical, owner, case.metric.higher_is_better)
 
@@ -112,14 +118,18 @@ def window(case: Case, side: Side) -> Window:
     """One side in the form that the decomposition takes; the metric is the incident's own."""
     classes = None if side.truth.dtype.kind == "f" else side.truth.astype(np.int64)
     outputs = side.outputs
-    said = outputs.decision.astype(float) if classes is None else (outputs.decision == 1).astype(float)
+    said = (
+        outputs.decision.astype(float) if classes is None else (outputs.decision == 1).astype(float)
+    )
     moments = [said] if outputs.score is None else [said, outputs.score, outputs.score**2]
     label = side.truth.astype(float) if classes is None else (classes == 1).astype(float)
     return Window(
         x=side.x,
         loss=side.loss,
         moments=np.nan_to_num(np.stack(moments, axis=1)),
-        outcomes=np.stack([label, label * moments[-1]], axis=1) if outputs.score is not None else label[:, None],
+        outcomes=np.stack([label, label * moments[-1]], axis=1)
+        if outputs.score is not None
+        else label[:, None],
         metric=lambda weight: case.metric.value(side.truth, side.outputs, weight),
         classes=classes,
         block=side.block,
@@ -173,12 +183,18 @@ def _split(case: Case) -> Split | None:
     prior = prior_test(case, seen)
     marginal = density_ratio(ref.x, cur.x, rng=rng, categorical=seen.categorical)
     half, usual = len(ref.x) // 2, 0.5
-    if marginal.auc - 0.5 > 3.0 * marginal.se:  # only then is it worth asking how much inputs move anyway
+    if (
+        marginal.auc - 0.5 > 3.0 * marginal.se
+    ):  # only then is it worth asking how much inputs move anyway
         usual = density_ratio(ref.x[:half], ref.x[half:], rng=rng, categorical=seen.categorical).auc
     balanced = prior.moved and _classes_unchanged(prior)
     parts = decompose(
-        window(case, ref), window(case, cur), rng=rng, categorical=seen.categorical,
-        balanced=balanced, ratio=None if balanced else marginal,
+        window(case, ref),
+        window(case, cur),
+        rng=rng,
+        categorical=seen.categorical,
+        balanced=balanced,
+        ratio=None if balanced else marginal,
     )
     return Split(parts, usual, prior)
 
@@ -202,11 +218,17 @@ def prior_test(case: Case, seen: View) -> PriorTest:
         if min(counts[0][k], counts[1][k]) < 30:
             continue
         tests += 1
-        distance, p = _within(ref.outputs.take(before == k), cur.outputs.take(after == k), k, classes)
+        distance, p = _within(
+            ref.outputs.take(before == k), cur.outputs.take(after == k), k, classes
+        )
         worst, p_value = max(worst, distance), min(p_value, p)
     return PriorTest(
-        class_shares(before, classes), class_shares(after, classes), found.effect, found.p_value,
-        worst, min(1.0, p_value * max(tests, 1)),
+        class_shares(before, classes),
+        class_shares(after, classes),
+        found.effect,
+        found.p_value,
+        worst,
+        min(1.0, p_value * max(tests, 1)),
     )
 
 

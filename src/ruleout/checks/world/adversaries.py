@@ -24,8 +24,13 @@ _FEW = 10
 _LEAST_ACTORS = 50
 
 
-@check("adversaries", layer="data", rung="world", looks_for=MODES,
-       needs=("data.reference", "data.current", "data.columns.target"))
+@check(
+    "adversaries",
+    layer="data",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.target"),
+)
 def adversaries(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Look for concentration of the excess loss in few values of a column with many."""
     if case.significant is False:
@@ -35,8 +40,13 @@ def adversaries(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]
     columns = [name for name in actor_columns(case) if _many(case, seen, name)]
     if not columns:
-        return [Abstained(MODES, "no column names actors (50 values or more, several rows each)",
-                          "data.columns.segments")]
+        return [
+            Abstained(
+                MODES,
+                "no column names actors (50 values or more, several rows each)",
+                "data.columns.segments",
+            )
+        ]
     found = [outcome for name in columns for outcome in _column(case, seen, name, rng)]
     if found:
         return sorted(found, key=lambda f: -f.strength)[:1]
@@ -47,17 +57,31 @@ def adversaries(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
 def actor_columns(case: Case) -> tuple[str, ...]:
     """Columns of both windows that may name actors: declared or not, but with no other role."""
     roles = case.incident.data.columns
-    taken = {roles.id, roles.timestamp, roles.target, roles.prediction, roles.score, roles.weight,
-             roles.label_available_at, *roles.scores.values(), *case.numeric}
+    taken = {
+        roles.id,
+        roles.timestamp,
+        roles.target,
+        roles.prediction,
+        roles.score,
+        roles.weight,
+        roles.label_available_at,
+        *roles.scores.values(),
+        *case.numeric,
+    }
     return tuple(
-        name for name, dtype in case.current.frame.schema.items()
-        if name not in taken and case.reference.has(name)
+        name
+        for name, dtype in case.current.frame.schema.items()
+        if name not in taken
+        and case.reference.has(name)
         and (dtype in (pl.String, pl.Categorical, pl.Enum) or dtype.is_integer())
     )
 
 
 def _codes(case: Case, seen: View, name: str) -> tuple[Codes, Codes]:
-    return (case.codes("reference", name)[seen.reference.rows], case.codes("current", name)[seen.current.rows])
+    return (
+        case.codes("reference", name)[seen.reference.rows],
+        case.codes("current", name)[seen.current.rows],
+    )
 
 
 def _many(case: Case, seen: View, name: str) -> bool:
@@ -71,8 +95,12 @@ def _column(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iter
     before, now = _codes(case, seen, name)
     old, new = before >= 0, now >= 0
     base = float(seen.reference.loss.mean())
-    found = concentration(now[new].astype(np.int64), seen.current.loss[new], base, rng=rng, top=_FEW)
-    usual = concentration(before[old].astype(np.int64), seen.reference.loss[old], 0.0, rng=rng, top=_FEW, draws=1)
+    found = concentration(
+        now[new].astype(np.int64), seen.current.loss[new], base, rng=rng, top=_FEW
+    )
+    usual = concentration(
+        before[old].astype(np.int64), seen.reference.loss[old], 0.0, rng=rng, top=_FEW, draws=1
+    )
     if found.p_value > 0.02 or found.top_share < 0.3 or found.row_share > 0.3:
         return
     if found.top_share < 1.5 * usual.top_share or found.top_share < 2.0 * found.row_share:
@@ -80,19 +108,34 @@ def _column(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iter
     worst = _culprits(now[new].astype(np.int64), seen.current.loss[new] - base, found)
     actors = tuple(case.vocabulary(name)[k] for k in worst)
     odds, z = _bunched(case, seen)
-    text = (f"{len(actors)} values of {name} ({', '.join(actors[:3])}{' ...' if len(actors) > 3 else ''}) carry "
-            f"{found.top_share:.0%} of the excess loss with {found.row_share:.1%} of the rows (Gini {found.gini:.2f})")
-    near = f"; scores bunch below the threshold ({odds:.1f} times as often as in the reference)" if z > 3 and odds > 1.3 else ""
+    text = (
+        f"{len(actors)} values of {name} ({', '.join(actors[:3])}{' ...' if len(actors) > 3 else ''}) carry "
+        f"{found.top_share:.0%} of the excess loss with {found.row_share:.1%} of the rows (Gini {found.gini:.2f})"
+    )
+    near = (
+        f"; scores bunch below the threshold ({odds:.1f} times as often as in the reference)"
+        if z > 3 and odds > 1.3
+        else ""
+    )
     subject, scope = Subject("segment", tuple(sorted(actors))), Scope(column=name, values=actors)
     yield Finding(
-        signal="adversaries.concentration", subject=subject, statement=text + near, statistic=found.gini,
-        effect=found.top_share, p_value=found.p_value,
-        strength=float(np.clip(found.top_share + (0.2 if near else 0.0), 0.0, 1.0)), supports=MODES,
-        against=("concept_drift", "label_noise"), scope=scope, repairs=(RepairPlan("keep", subject, scope),),
+        signal="adversaries.concentration",
+        subject=subject,
+        statement=text + near,
+        statistic=found.gini,
+        effect=found.top_share,
+        p_value=found.p_value,
+        strength=float(np.clip(found.top_share + (0.2 if near else 0.0), 0.0, 1.0)),
+        supports=MODES,
+        against=("concept_drift", "label_noise"),
+        scope=scope,
+        repairs=(RepairPlan("keep", subject, scope),),
     )
 
 
-def _culprits(actor: Codes, excess: np.ndarray[tuple[int], np.dtype[np.float64]], found: Concentration) -> list[int]:
+def _culprits(
+    actor: Codes, excess: np.ndarray[tuple[int], np.dtype[np.float64]], found: Concentration
+) -> list[int]:
     """Of the worst actors, those that carry at least a tenth of what the very worst carries."""
     total = np.bincount(actor, weights=excess)
     return [int(k) for k in found.top if total[k] >= 0.1 * total[found.top[0]]]

@@ -38,8 +38,13 @@ class Mix(NamedTuple):
     """Smallest share of the change that the mix explains, at 90%."""
 
 
-@check("benign_mix", layer="none", rung="world", looks_for=MODES,
-       needs=("data.reference", "data.current", "data.columns.segments", "data.columns.target"))
+@check(
+    "benign_mix",
+    layer="none",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.segments", "data.columns.target"),
+)
 def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare mix and rate over each declared segment."""
     if case.significant is False:
@@ -50,7 +55,9 @@ def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     if seen is None:
         return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]
     told = [(name, mix_of(case, seen, name, rng, draws=0)) for name in case.segments]
-    known = [(mix.mixed / mix.change, name) for name, mix in told if mix is not None and mix.change != 0]
+    known = [
+        (mix.mixed / mix.change, name) for name, mix in told if mix is not None and mix.change != 0
+    ]
     if not known:
         return [Abstained(MODES, "no segment has between 2 and 200 groups in both windows")]
     share, name = max(known)
@@ -66,20 +73,30 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Outco
         return Abstained(MODES, f"{name} has too many groups")
     share = mix.mixed / mix.change
     flat = mix.low <= 0 <= mix.high and abs(mix.change - mix.mixed) < 0.35 * abs(mix.change)
-    text = (f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}; within groups it moved by "
-            f"{mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]")
+    text = (
+        f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}; within groups it moved by "
+        f"{mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]"
+    )
     if not flat or mix.least < 0.4:
         return Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
     subject = Subject("segment", (name,))
     return Finding(
-        signal="benign_mix.explains", subject=subject, statement=text, statistic=mix.mixed, effect=share, p_value=None,
-        strength=float(np.clip(share, 0.0, 1.0)), supports=MODES,
+        signal="benign_mix.explains",
+        subject=subject,
+        statement=text,
+        statistic=mix.mixed,
+        effect=share,
+        p_value=None,
+        strength=float(np.clip(share, 0.0, 1.0)),
+        supports=MODES,
         against=("covariate_shift", "concept_drift", "label_noise", "corrupted_labels"),
         repairs=(RepairPlan("reweight", subject, options={"to": "segment", "column": name}),),
     )
 
 
-def mix_of(case: Case, seen: View, name: str, rng: np.random.Generator, *, draws: int) -> Mix | None:
+def mix_of(
+    case: Case, seen: View, name: str, rng: np.random.Generator, *, draws: int
+) -> Mix | None:
     """Mix and rate parts over the groups of one column; None for too few or too many groups.
 
     The intervals take `draws` bootstrap draws; without any they are NaN.
@@ -100,7 +117,9 @@ def mix_of(case: Case, seen: View, name: str, rng: np.random.Generator, *, draws
     change, mixed = parts(np.ones(len(before)), np.ones(len(now)))
     if not draws:
         return Mix(change, mixed, np.nan, np.nan, np.nan)
-    drawn = np.array([parts(_counts(len(before), rng), _counts(len(now), rng)) for _ in range(draws)])
+    drawn = np.array(
+        [parts(_counts(len(before), rng), _counts(len(now), rng)) for _ in range(draws)]
+    )
     low, high = np.nanquantile(drawn[:, 0] - drawn[:, 1], [0.05, 0.95])
     with np.errstate(invalid="ignore", divide="ignore"):
         least = float(np.nanquantile(drawn[:, 1] / drawn[:, 0], 0.05))
@@ -119,5 +138,3 @@ def _group_weights(
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = np.where(old > 0, (new / new.sum()) / (old / old.sum()), 0.0)
     return np.asarray(a * factor[before + 1])
-
-

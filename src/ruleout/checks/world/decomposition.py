@@ -23,8 +23,13 @@ _FAR = 0.85
 _OVERLAP = 0.05  # fewer than one reference row in twenty speaks for the current window
 
 
-@check("shift_decomposition", layer="data", rung="world", looks_for=MODES,
-       needs=("data.reference", "data.current", "data.columns.target"))
+@check(
+    "shift_decomposition",
+    layer="data",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.target"),
+)
 def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Split the metric's change into class balance, inputs, unseen inputs and the rest."""
     del rng  # the split is shared between checks and draws from the case's own generator
@@ -32,16 +37,31 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
         return [Clear(MODES, Subject(), "the metric did not change, so no shift did harm", 0.0)]
     seen, parts = view(case), split(case)
     if seen is None or parts is None:
-        return [Abstained(MODES, "fewer than 200 labelled rows in a window, or no inputs",
-                          "data.columns.target")]
+        return [
+            Abstained(
+                MODES,
+                "fewer than 200 labelled rows in a window, or no inputs",
+                "data.columns.target",
+            )
+        ]
     if case.significant is None and not _harmful(seen, parts):
-        return [Clear(MODES, Subject(), _harmless(parts), _width(parts.parts.change),
-                      "shift_decomposition.harmless")]
+        return [
+            Clear(
+                MODES,
+                Subject(),
+                _harmless(parts),
+                _width(parts.parts.change),
+                "shift_decomposition.harmless",
+            )
+        ]
     if parts.parts.overlap < _OVERLAP or parts.parts.supported < _OVERLAP:
-        return [*_prior(case, parts), Abstained(
-            ("covariate_shift",),
-            f"too little overlap: the weighted reference is worth {parts.parts.overlap:.1%} of its rows",
-        )]
+        return [
+            *_prior(case, parts),
+            Abstained(
+                ("covariate_shift",),
+                f"too little overlap: the weighted reference is worth {parts.parts.overlap:.1%} of its rows",
+            ),
+        ]
     told = [*_inputs(case, seen, parts), *_unseen(case, seen, parts), *_rest(parts)]
     if not any(isinstance(o, Finding) for o in told):
         told += _apart(case, seen, parts)
@@ -86,19 +106,31 @@ def _width(share: Share) -> float:
 def _harmless(parts: Split) -> str:
     change, ratio = parts.parts.change, parts.parts.ratio
     how = "moved" if moved(parts) else "did not move"
-    return (f"inputs {how} (windows told apart with AUC {ratio.auc:.2f}), but the metric changed by "
-            f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]: no harm")
+    return (
+        f"inputs {how} (windows told apart with AUC {ratio.auc:.2f}), but the metric changed by "
+        f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]: no harm"
+    )
 
 
 def waterfall(case: Case, parts: Split) -> Mapping[str, Any]:
     """The parts as chart data."""
     p = parts.parts
-    steps = (("class balance", p.balance), ("inputs", p.covariates),
-             ("outcome given inputs", p.conditional), ("unseen inputs", p.unseen))
+    steps = (
+        ("class balance", p.balance),
+        ("inputs", p.covariates),
+        ("outcome given inputs", p.conditional),
+        ("unseen inputs", p.unseen),
+    )
     return {
-        "kind": "waterfall", "metric": case.metric.name, "start": p.reference, "end": p.current,
-        "steps": [{"label": label, "value": s.value, "low": s.low, "high": s.high}
-                  for label, s in steps if s.value != 0.0],
+        "kind": "waterfall",
+        "metric": case.metric.name,
+        "start": p.reference,
+        "end": p.current,
+        "steps": [
+            {"label": label, "value": s.value, "low": s.low, "high": s.high}
+            for label, s in steps
+            if s.value != 0.0
+        ],
         "title": "What moved the metric",
     }
 
@@ -110,25 +142,43 @@ def _prior(case: Case, parts: Split) -> Iterator[Outcome]:
         return
     subject = Subject("label", (case.incident.data.columns.target or "label",))
     if not p.balanced:
-        why = "the class balance did not move" if not prior.moved else (
-            f"the classes changed from within (distance {prior.conditional:.2f}, p = {prior.conditional_p:.1g})")
+        why = (
+            "the class balance did not move"
+            if not prior.moved
+            else (
+                f"the classes changed from within (distance {prior.conditional:.2f}, p = {prior.conditional_p:.1g})"
+            )
+        )
         yield Clear(("prior_shift",), Subject(), why, 0.02, "class_balance.steady")
         return
     share, low, high = fraction(p.balance, p.change)
     k = int(np.abs(prior.current - prior.reference).argmax())
-    text = (f"class {case.classes[k]!r} went from {prior.reference[k]:.1%} to {prior.current[k]:.1%} of the rows "
-            f"while each class still looks the same; that alone explains {share:.0%} [{low:.0%}, {high:.0%}] "
-            "of the change")
+    text = (
+        f"class {case.classes[k]!r} went from {prior.reference[k]:.1%} to {prior.current[k]:.1%} of the rows "
+        f"while each class still looks the same; that alone explains {share:.0%} [{low:.0%}, {high:.0%}] "
+        "of the change"
+    )
     if high < 0.25:
         yield Clear(("prior_shift",), Subject(), text, 0.25, "class_balance.harmless")
         return
     yield Finding(
-        signal="class_balance.shift", subject=subject, statement=text, statistic=prior.distance,
-        effect=share, p_value=prior.p_value, strength=float(np.clip(share, 0.0, 1.0)),
-        supports=("prior_shift",), against=("concept_drift", "label_noise", "corrupted_labels"),
+        signal="class_balance.shift",
+        subject=subject,
+        statement=text,
+        statistic=prior.distance,
+        effect=share,
+        p_value=prior.p_value,
+        strength=float(np.clip(share, 0.0, 1.0)),
+        supports=("prior_shift",),
+        against=("concept_drift", "label_noise", "corrupted_labels"),
         repairs=(RepairPlan("reweight", subject, options={"to": "classes"}),),
-        chart={"kind": "bars", "categories": list(case.classes[:30]), "format": "share",
-               "reference": prior.reference[:30].tolist(), "current": prior.current[:30].tolist()},
+        chart={
+            "kind": "bars",
+            "categories": list(case.classes[:30]),
+            "format": "share",
+            "reference": prior.reference[:30].tolist(),
+            "current": prior.current[:30].tolist(),
+        },
     )
 
 
@@ -136,18 +186,27 @@ def _inputs(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
     p = parts.parts
     share, low, high = fraction(p.covariates, p.change)
     names = blamed(seen, p.ratio.gain)
-    text = (f"reweighting the reference to the current inputs reproduces {share:.0%} [{low:.0%}, {high:.0%}] of the "
-            f"change of {case.metric.name}")
+    text = (
+        f"reweighting the reference to the current inputs reproduces {share:.0%} [{low:.0%}, {high:.0%}] of the "
+        f"change of {case.metric.name}"
+    )
     if not moved(parts) or high < 0.25:
         yield Clear(("covariate_shift",), Subject(), text, 0.25, "shift_decomposition.no_inputs")
         return
     if low <= 0:
         return
     yield Finding(
-        signal="shift_decomposition.inputs", subject=Subject("feature", names),
-        statement=f"{text}; most of the shift lies in {', '.join(names)}", statistic=p.ratio.auc, effect=share,
-        p_value=None, strength=float(np.clip(share, 0.0, 1.0)), supports=("covariate_shift",),
-        against=("concept_drift", "label_noise", "corrupted_labels", "evaluation_bug") if low > 0.6 else (),
+        signal="shift_decomposition.inputs",
+        subject=Subject("feature", names),
+        statement=f"{text}; most of the shift lies in {', '.join(names)}",
+        statistic=p.ratio.auc,
+        effect=share,
+        p_value=None,
+        strength=float(np.clip(share, 0.0, 1.0)),
+        supports=("covariate_shift",),
+        against=("concept_drift", "label_noise", "corrupted_labels", "evaluation_bug")
+        if low > 0.6
+        else (),
         repairs=(RepairPlan("reweight", Subject("feature", names), options={"to": "inputs"}),),
         chart=waterfall(case, parts),
     )
@@ -160,11 +219,18 @@ def _unseen(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         return
     names = blamed(seen, p.ratio.gain)
     yield Finding(
-        signal="shift_decomposition.unseen", subject=Subject("feature", names),
-        statement=(f"{1 - p.supported:.1%} of the rows lie where the reference has none; they carry "
-                   f"{share:.0%} [{low:.0%}, {high:.0%}] of the change of {case.metric.name}"),
-        statistic=1 - p.supported, effect=share, p_value=None, strength=float(np.clip(share, 0, 1)),
-        supports=("covariate_shift",), chart=waterfall(case, parts),
+        signal="shift_decomposition.unseen",
+        subject=Subject("feature", names),
+        statement=(
+            f"{1 - p.supported:.1%} of the rows lie where the reference has none; they carry "
+            f"{share:.0%} [{low:.0%}, {high:.0%}] of the change of {case.metric.name}"
+        ),
+        statistic=1 - p.supported,
+        effect=share,
+        p_value=None,
+        strength=float(np.clip(share, 0, 1)),
+        supports=("covariate_shift",),
+        chart=waterfall(case, parts),
     )
 
 
@@ -176,11 +242,18 @@ def _apart(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         return
     names = blamed(seen, p.ratio.gain)
     yield Finding(
-        signal="shift_decomposition.apart", subject=Subject("feature", names),
-        statement=(f"the inputs of the windows hardly overlap (told apart with AUC {p.ratio.auc:.2f}, most of all by "
-                   f"{', '.join(names)}); the change is compatible with the inputs alone"),
-        statistic=p.ratio.auc, effect=p.ratio.auc - 0.5, p_value=None, strength=1.0,
-        supports=("covariate_shift",), chart=waterfall(case, parts),
+        signal="shift_decomposition.apart",
+        subject=Subject("feature", names),
+        statement=(
+            f"the inputs of the windows hardly overlap (told apart with AUC {p.ratio.auc:.2f}, most of all by "
+            f"{', '.join(names)}); the change is compatible with the inputs alone"
+        ),
+        statistic=p.ratio.auc,
+        effect=p.ratio.auc - 0.5,
+        p_value=None,
+        strength=1.0,
+        supports=("covariate_shift",),
+        chart=waterfall(case, parts),
     )
 
 
@@ -190,9 +263,16 @@ def _rest(parts: Split) -> Iterator[Outcome]:
     if low < 0.5:
         return
     yield Finding(
-        signal="shift_decomposition.conditional", subject=Subject(),
-        statement=(f"{share:.0%} [{low:.0%}, {high:.0%}] of the change happened at unchanged inputs: the mix of rows "
-                   "is not the cause"),
-        statistic=share, effect=share, p_value=None, strength=float(np.clip(share, 0.0, 1.0)),
-        supports=(), against=("covariate_shift", "prior_shift", "benign_mix", "selection_bias"),
+        signal="shift_decomposition.conditional",
+        subject=Subject(),
+        statement=(
+            f"{share:.0%} [{low:.0%}, {high:.0%}] of the change happened at unchanged inputs: the mix of rows "
+            "is not the cause"
+        ),
+        statistic=share,
+        effect=share,
+        p_value=None,
+        strength=float(np.clip(share, 0.0, 1.0)),
+        supports=(),
+        against=("covariate_shift", "prior_shift", "benign_mix", "selection_bias"),
     )

@@ -33,8 +33,13 @@ class Tie(NamedTuple):
     """How much better a ramp describes the pieces than any step, as a log likelihood ratio."""
 
 
-@check("feedback", layer="data", rung="world", looks_for=MODES,
-       needs=("data.reference", "data.current", "data.columns.timestamp"))
+@check(
+    "feedback",
+    layer="data",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.timestamp"),
+)
 def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Look for a tie between an input and the answers that grows through the current window."""
     del rng
@@ -42,7 +47,11 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         return [Clear(MODES, Subject(), "the metric did not change", 0.0)]
     seen = view(case)
     if seen is None or case.current.time is None:
-        return [Abstained(MODES, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+        return [
+            Abstained(
+                MODES, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
+            )
+        ]
     said = [_answers(seen, side) for side in ("reference", "current")]
     found: list[tuple[float, str, Tie]] = []
     for name in case.numeric:
@@ -58,13 +67,21 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
         return [Clear(MODES, Subject(), text, 0.1, "feedback.none")]
     z, name, now = max(found)
-    return [Finding(
-        signal="feedback.grows", subject=Subject("feature", (name,)),
-        statement=(f"the correlation of {name} with the answers goes from {now.first:+.2f} to {now.last:+.2f} through the "
-                   f"current window (z = {z:.1f}), and stood still in the reference"),
-        statistic=now.last, effect=now.last - now.first, p_value=max(2 * normal_sf(z), 1e-300),
-        strength=float(np.clip(abs(now.last - now.first) / 0.3, 0.2, 1.0)), supports=MODES,
-    )]
+    return [
+        Finding(
+            signal="feedback.grows",
+            subject=Subject("feature", (name,)),
+            statement=(
+                f"the correlation of {name} with the answers goes from {now.first:+.2f} to {now.last:+.2f} through the "
+                f"current window (z = {z:.1f}), and stood still in the reference"
+            ),
+            statistic=now.last,
+            effect=now.last - now.first,
+            p_value=max(2 * normal_sf(z), 1e-300),
+            strength=float(np.clip(abs(now.last - now.first) / 0.3, 0.2, 1.0)),
+            supports=MODES,
+        )
+    ]
 
 
 def _answers(seen: View, side: str) -> Floats:
@@ -88,6 +105,8 @@ def tie(values: Floats, said: Floats) -> Tie | None:
     se = float(1.0 / np.sqrt(np.mean(weights) * (at @ at)))
     middle = float(np.mean(fisher))
     ramp = float(((fisher - middle - slope * at) ** 2).sum())
-    step = min(float(fisher[:k].var() * k + fisher[k:].var() * (_PIECES - k)) for k in range(1, _PIECES))
+    step = min(
+        float(fisher[:k].var() * k + fisher[k:].var() * (_PIECES - k)) for k in range(1, _PIECES)
+    )
     gradual = 0.5 * (step - ramp) * float(np.mean(weights))
     return Tie(float(np.tanh(middle - slope)), float(np.tanh(middle + slope)), slope / se, gradual)

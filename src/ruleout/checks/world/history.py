@@ -72,13 +72,22 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     modes = ("seasonality",)
     before, now = timed(case, "reference"), timed(case, "current")
     if before is None or now is None:
-        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+        return [
+            Abstained(
+                modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
+            )
+        ]
     if case.significant is False:
         return [Clear(modes, Subject(), "the metric did not change", 0.0)]
     weight = season_weight(before.time, now.time)
     if weight is None:
-        return [Abstained(modes, "the reference does not cover the current hours and weekdays twice")]
-    truth, outputs = (case.truth("reference")[before.rows], case.outputs("reference").take(before.rows))
+        return [
+            Abstained(modes, "the reference does not cover the current hours and weekdays twice")
+        ]
+    truth, outputs = (
+        case.truth("reference")[before.rows],
+        case.outputs("reference").take(before.rows),
+    )
     start = case.metric.value(truth, outputs)
     seasonal = case.metric.value(truth, outputs, weight)
     end = case.metric.value(case.truth("current")[now.rows], case.outputs("current").take(now.rows))
@@ -86,29 +95,48 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         return [Abstained(modes, "the metric cannot be computed in both windows")]
     share = (seasonal - start) / (end - start)
     rest = _day_blocks(before, now, weight, rng)
-    text = (f"at the hours and weekdays of the current window {case.metric.name} was {seasonal:.3g} in the reference "
-            f"({start:.3g} over all of it, {end:.3g} now): {share:.0%} of the change is the season")
+    text = (
+        f"at the hours and weekdays of the current window {case.metric.name} was {seasonal:.3g} in the reference "
+        f"({start:.3g} over all of it, {end:.3g} now): {share:.0%} of the change is the season"
+    )
     if share < 0.6 or rest < 0.01:
         return [Clear(modes, Subject(), text, 0.4, "season.none")]
-    return [Finding(
-        signal="season.explains", subject=Subject("metric", (case.metric.name,)), statement=text, statistic=seasonal,
-        effect=share, p_value=None, strength=float(np.clip(share, 0.0, 1.0)), supports=modes,
-        against=("concept_drift", "covariate_shift", "label_noise", "corrupted_labels"),
-        repairs=(RepairPlan("reweight", Subject("metric", (case.metric.name,)), options={"to": "season"}),),
-    )]
+    return [
+        Finding(
+            signal="season.explains",
+            subject=Subject("metric", (case.metric.name,)),
+            statement=text,
+            statistic=seasonal,
+            effect=share,
+            p_value=None,
+            strength=float(np.clip(share, 0.0, 1.0)),
+            supports=modes,
+            against=("concept_drift", "covariate_shift", "label_noise", "corrupted_labels"),
+            repairs=(
+                RepairPlan(
+                    "reweight", Subject("metric", (case.metric.name,)), options={"to": "season"}
+                ),
+            ),
+        )
+    ]
 
 
 def _day_blocks(before: Timed, now: Timed, weight: Floats, rng: np.random.Generator) -> float:
     """p-value of the loss left over after the season: current against weighted reference, by blocks of time."""
+
     def mean(part: Timed, w: Floats) -> Floats:
         index = (np.arange(len(part.loss)) * BLOCKS // len(part.loss)).astype(np.int64)
-        return np.stack([np.bincount(index, weights=w * part.loss), np.bincount(index, weights=w)], axis=1)
+        return np.stack(
+            [np.bincount(index, weights=w * part.loss), np.bincount(index, weights=w)], axis=1
+        )
 
     a, b = mean(before, weight), mean(now, np.ones(len(now.loss)))
-    draws = np.array([
-        _ratio(b[rng.integers(0, BLOCKS, BLOCKS)]) - _ratio(a[rng.integers(0, BLOCKS, BLOCKS)])
-        for _ in range(300)
-    ])
+    draws = np.array(
+        [
+            _ratio(b[rng.integers(0, BLOCKS, BLOCKS)]) - _ratio(a[rng.integers(0, BLOCKS, BLOCKS)])
+            for _ in range(300)
+        ]
+    )
     gap = _ratio(b) - _ratio(a)
     return float(2 * normal_sf(abs(gap) / max(float(np.nanstd(draws)), 1e-12)))
 
@@ -124,7 +152,11 @@ def slow_decline(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     modes = ("model_staleness",)
     before, now = timed(case, "reference"), timed(case, "current")
     if before is None or now is None:
-        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+        return [
+            Abstained(
+                modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
+            )
+        ]
     if case.significant is False:
         return [Clear(modes, Subject(), "the metric did not change", 0.0)]
     if float(now.time[0]) < float(before.time[-1]) - 1:
@@ -134,17 +166,27 @@ def slow_decline(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     rise = float(now.loss.mean() - before.loss.mean())
     z, share = slope / max(se, 1e-300), slope * lead / rise if rise > 0 else 0.0
     jump = _jump(before, now)
-    text = (f"through the reference the loss rose by {slope * (before.time[-1] - before.time[0]):+.3g} (z = {z:.1f}); carried "
-            f"on, that slope explains {share:.0%} of the rise, and the step between the windows is {jump:+.3g}")
+    text = (
+        f"through the reference the loss rose by {slope * (before.time[-1] - before.time[0]):+.3g} (z = {z:.1f}); carried "
+        f"on, that slope explains {share:.0%} of the rise, and the step between the windows is {jump:+.3g}"
+    )
     if z < 3 or not 0.4 <= share <= 2.5 or jump > 0.5 * rise:
         return [Clear(modes, Subject(), text, 0.4, "slow_decline.none")]
     version = case.incident.models["current"].version if "current" in case.incident.models else None
     subject = Subject("model", (version or "current",))
-    return [Finding(
-        signal="slow_decline.ramp", subject=subject, statement=text, statistic=slope, effect=share,
-        p_value=normal_sf(z), strength=float(np.clip(min(share, 1.0) * min(z / 6, 1.0), 0.2, 1.0)), supports=modes,
-        against=("wrong_version", "unit_change", "corrupted_labels", "evaluation_bug"),
-    )]
+    return [
+        Finding(
+            signal="slow_decline.ramp",
+            subject=subject,
+            statement=text,
+            statistic=slope,
+            effect=share,
+            p_value=normal_sf(z),
+            strength=float(np.clip(min(share, 1.0) * min(z / 6, 1.0), 0.2, 1.0)),
+            supports=modes,
+            against=("wrong_version", "unit_change", "corrupted_labels", "evaluation_bug"),
+        )
+    ]
 
 
 def _slope(time: Floats, loss: Floats) -> tuple[float, float]:
@@ -177,57 +219,103 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     modes = ("already_recovered",)
     before, now = timed(case, "reference"), timed(case, "current")
     if before is None or now is None:
-        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
+        return [
+            Abstained(
+                modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
+            )
+        ]
     base, variance = float(before.loss.mean()), float(now.loss.var()) or 1e-9
     blocks = int(np.clip(len(now.loss) // 40, 8, 60))
     block = (np.arange(len(now.loss)) * blocks // len(now.loss)).astype(np.int64)
     weight = np.bincount(block).astype(float)
     values = np.bincount(block, weights=now.loss) / weight
     worst = pulse(values, weight, base, variance)
-    left, tail = values[worst.stop:], weight[worst.stop:]
+    left, tail = values[worst.stop :], weight[worst.stop :]
     long = 0.1 if case.significant else 0.25
     if worst.z < 6 or worst.stop - worst.start < long * blocks or len(left) < 0.2 * blocks:
-        return [Clear(modes, Subject(), "no bad stretch ended before the window did", 0.2, "recovered.none")]
-    during = float(np.average(values[worst.start:worst.stop], weights=weight[worst.start:worst.stop]))
+        return [
+            Clear(
+                modes,
+                Subject(),
+                "no bad stretch ended before the window did",
+                0.2,
+                "recovered.none",
+            )
+        ]
+    during = float(
+        np.average(values[worst.start : worst.stop], weights=weight[worst.start : worst.stop])
+    )
     after = float(np.average(left, weights=tail))
     se = float(np.sqrt(variance / tail.sum() + before.loss.var() / len(before.loss)))
     back = after - base < 2 * se and after - base < 0.2 * (during - base)
     at = now.time[np.searchsorted(block, min(worst.stop, blocks - 1))]
-    text = (f"the loss was {during:.3g} for {(worst.stop - worst.start) / blocks:.0%} of the window and is {after:.3g} since "
-            f"(reference {base:.3g})")
+    text = (
+        f"the loss was {during:.3g} for {(worst.stop - worst.start) / blocks:.0%} of the window and is {after:.3g} since "
+        f"(reference {base:.3g})"
+    )
     if not back:
         return [Clear(modes, Subject(), text, 0.2, "recovered.not_back")]
-    return [Finding(
-        signal="recovered.back", subject=Subject("metric", (case.metric.name,)), statement=text,
-        statistic=float(at), effect=(during - after) / max(during - base, 1e-12), p_value=normal_sf(worst.z),
-        strength=1.0, supports=modes,
-    )]
+    return [
+        Finding(
+            signal="recovered.back",
+            subject=Subject("metric", (case.metric.name,)),
+            statement=text,
+            statistic=float(at),
+            effect=(during - after) / max(during - base, 1e-12),
+            p_value=normal_sf(worst.z),
+            strength=1.0,
+            supports=modes,
+        )
+    ]
 
 
-@check("planned", layer="none", rung="world", looks_for=("planned_event",), needs=(*NEEDS, "changes"))
+@check(
+    "planned", layer="none", rung="world", looks_for=("planned_event",), needs=(*NEEDS, "changes")
+)
 def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Look for a planned event where the level of the loss changed."""
     del rng
     modes = ("planned_event",)
     before, now = timed(case, "reference"), timed(case, "current")
     if before is None or now is None:
-        return [Abstained(modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp")]
-    events = [c for c in case.changes if c.kind in _PLANNED and before.time[0] <= c.at <= now.time[-1]]
+        return [
+            Abstained(
+                modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
+            )
+        ]
+    events = [
+        c for c in case.changes if c.kind in _PLANNED and before.time[0] <= c.at <= now.time[-1]
+    ]
     if not case.changes:
         return [Abstained(modes, "no change log", "changes")]
     if not events:
-        return [Clear(modes, Subject(), "no calendar or chaos event lies in the windows", 0.0, "planned.none")]
+        return [
+            Clear(
+                modes,
+                Subject(),
+                "no calendar or chaos event lies in the windows",
+                0.0,
+                "planned.none",
+            )
+        ]
     low, high = _onset(before, now)
     near = [c for c in events if low <= c.at <= high]
     if not near or case.significant is False:
         text = f"{len(events)} planned events, none where the loss changed"
         return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
     event = min(near, key=lambda c: abs(c.at - (low + high) / 2))
-    return [Finding(
-        signal="planned.coincides", subject=Subject("change", (event.id,)),
-        statement=f"the loss changed when a planned event began: {event.description}", statistic=event.at,
-        effect=1.0, p_value=None, strength=1.0, supports=modes,
-    )]
+    return [
+        Finding(
+            signal="planned.coincides",
+            subject=Subject("change", (event.id,)),
+            statement=f"the loss changed when a planned event began: {event.description}",
+            statistic=event.at,
+            effect=1.0,
+            p_value=None,
+            strength=1.0,
+            supports=modes,
+        )
+    ]
 
 
 def _onset(before: Timed, now: Timed) -> tuple[float, float]:
@@ -242,4 +330,6 @@ def _onset(before: Timed, now: Timed) -> tuple[float, float]:
     width = float(now.time[-1] - now.time[0]) / blocks
     first, last = starts[max(found.low - 1, 0)], starts[min(found.high - 1, blocks)]
     # what an event sets off may take a while to show
-    return float(first) - max(1.5 * width, 0.15 * float(now.time[-1] - now.time[0])), float(last) + 1.5 * width
+    return float(first) - max(1.5 * width, 0.15 * float(now.time[-1] - now.time[0])), float(
+        last
+    ) + 1.5 * width

@@ -31,20 +31,32 @@ _APART = 0.8
 _POWER = 0.05
 
 
-@check("label_residual", layer="data", rung="world", looks_for=MODES,
-       needs=("data.reference", "data.current", "data.columns.target"))
+@check(
+    "label_residual",
+    layer="data",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.target"),
+)
 def label_residual(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare current labels with what the reference's inputs teach."""
     if case.significant is False:
         return [Clear(MODES, Subject(), "the metric did not change", 0.0)]
     seen, found = view(case), residual(case)
     if seen is None or found is None:
-        return [Abstained(MODES, "too few labelled rows, no inputs, or more than 20 classes",
-                          "data.columns.target")]
+        return [
+            Abstained(
+                MODES,
+                "too few labelled rows, no inputs, or more than 20 classes",
+                "data.columns.target",
+            )
+        ]
     excess, parts = found.rate - found.usual, split(case)
     off = excess > _LEAST_RATE and found.z > 4 and found.gain > _LEAST_GAIN
     hint = found.gain > _LEAST_GAIN if found.flips is not None else found.z > 3
-    apart = parts is not None and parts.parts.ratio.auc > _APART  # far apart, misfit does not cancel
+    apart = (
+        parts is not None and parts.parts.ratio.auc > _APART
+    )  # far apart, misfit does not cancel
     tied = found.depends > _DEPENDS and found.depends_z > (4 if hint else np.inf if apart else 9)
     if not off and not tied:
         return [_clear(found)]
@@ -53,12 +65,16 @@ def label_residual(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
 
 def _clear(found: Residual) -> Outcome:
     if found.power < _POWER:
-        return Abstained(MODES, f"labels hardly follow from inputs even in the reference ({found.power:.0%})")
+        return Abstained(
+            MODES, f"labels hardly follow from inputs even in the reference ({found.power:.0%})"
+        )
     return Clear(
-        MODES, Subject(),
+        MODES,
+        Subject(),
         f"labels follow from inputs as in the reference: {found.rate:.1%} are off ({found.usual:.1%} there), "
         f"and what is off does not depend on inputs (r = {found.depends:.2f})",
-        float(_LEAST_RATE / np.sqrt(found.power)), "label_residual.none",
+        float(_LEAST_RATE / np.sqrt(found.power)),
+        "label_residual.none",
     )
 
 
@@ -67,34 +83,55 @@ def _findings(
 ) -> Iterator[Outcome]:
     table = binned(case, seen)
     slices = find_slices(
-        (table.reference, found.disagreement[0]), (table.current, found.disagreement[1]),
-        table.ordered, rng=rng, depth=2)
+        (table.reference, found.disagreement[0]),
+        (table.current, found.disagreement[1]),
+        table.ordered,
+        rng=rng,
+        depth=2,
+    )
     place = next((s for s in slices if s.share > 0.5 and s.extra > 0.05), None)
     by_segment = place is not None and all(
         table.names[c.column] in case.segments and table.names[c.column] not in case.features
-        for c in place.conditions)
+        for c in place.conditions
+    )
     label = Subject("label", (case.incident.data.columns.target or "label",))
     if place is not None and by_segment:
         yield _source(label, found, place, table)
     elif tied:
         yield from _region(case, label, seen, found, place, table)
     elif (mapping := _mapping(case, found)) is not None:
-        yield _finding("mapping", label, found, mapping, ("corrupted_labels", "label_noise", "concept_drift"))
+        yield _finding(
+            "mapping", label, found, mapping, ("corrupted_labels", "label_noise", "concept_drift")
+        )
     else:
-        text = (f"{found.rate:.1%} of the labels disagree with what inputs say ({found.usual:.1%} in the reference), "
-                f"everywhere alike (dependence on inputs r = {found.depends:.2f})")
-        yield _finding("uniform", label, found, text, ("label_noise", "corrupted_labels", "concept_drift"))
+        text = (
+            f"{found.rate:.1%} of the labels disagree with what inputs say ({found.usual:.1%} in the reference), "
+            f"everywhere alike (dependence on inputs r = {found.depends:.2f})"
+        )
+        yield _finding(
+            "uniform", label, found, text, ("label_noise", "corrupted_labels", "concept_drift")
+        )
 
 
 def _finding(
-    kind: str, subject: Subject, found: Residual, text: str, supports: tuple[str, ...],
+    kind: str,
+    subject: Subject,
+    found: Residual,
+    text: str,
+    supports: tuple[str, ...],
     scope: Scope | None = None,
 ) -> Finding:
     return Finding(
-        signal=f"label_residual.{kind}", subject=subject, statement=text, statistic=found.rate,
-        effect=found.rate - found.usual, p_value=max(2 * normal_sf(abs(found.z)), 1e-300),
-        strength=float(np.clip((found.rate - found.usual) / 0.10, 0.2, 1.0)), supports=supports,
-        against=("covariate_shift", "prior_shift"), scope=scope or Scope(),
+        signal=f"label_residual.{kind}",
+        subject=subject,
+        statement=text,
+        statistic=found.rate,
+        effect=found.rate - found.usual,
+        p_value=max(2 * normal_sf(abs(found.z)), 1e-300),
+        strength=float(np.clip((found.rate - found.usual) / 0.10, 0.2, 1.0)),
+        supports=supports,
+        against=("covariate_shift", "prior_shift"),
+        scope=scope or Scope(),
     )
 
 
@@ -102,10 +139,16 @@ def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Fin
     where = table.describe(place.conditions)
     first = place.conditions[0]
     value = table.levels[first.column][first.low] if not table.ordered[first.column] else None
-    scope = Scope(column=table.names[first.column], values=(value,)) if value is not None else Scope()
-    text = (f"labels went off where {where}: their disagreement with inputs rose by {place.extra:.2f} more than "
-            f"elsewhere (p = {place.p_value:.1g}), and that column is no input")
-    return _finding("by_source", label, found, text, ("corrupted_labels", "label_noise", "concept_drift"), scope)
+    scope = (
+        Scope(column=table.names[first.column], values=(value,)) if value is not None else Scope()
+    )
+    text = (
+        f"labels went off where {where}: their disagreement with inputs rose by {place.extra:.2f} more than "
+        f"elsewhere (p = {place.p_value:.1g}), and that column is no input"
+    )
+    return _finding(
+        "by_source", label, found, text, ("corrupted_labels", "label_noise", "concept_drift"), scope
+    )
 
 
 def _region(
@@ -115,20 +158,27 @@ def _region(
     where = ""
     if place is not None:
         inside = tuple(dict.fromkeys(table.names[c.column] for c in place.conditions))
-        names = inside if not names or place.share > 0.8 else names
+        names = names or inside
         where = f", most of all where {table.describe(place.conditions)}"
-    text = (f"labels no longer follow from inputs as in the reference (r = {found.depends:.2f} between what is off and "
-            f"the inputs){where}; the effect that changed most is that of {', '.join(names) or 'no single input'}")
+    text = (
+        f"labels no longer follow from inputs as in the reference (r = {found.depends:.2f} between what is off and "
+        f"the inputs){where}; the effect that changed most is that of {', '.join(names) or 'no single input'}"
+    )
     against = ("covariate_shift", "prior_shift", "label_noise")
     for kind, subject, modes in (
         ("region", Subject("feature", names) if names else label, ("concept_drift",)),
         ("region_labels", label, ("corrupted_labels",)),
     ):
         yield Finding(
-            signal=f"label_residual.{kind}", subject=subject, statement=text, statistic=found.depends,
+            signal=f"label_residual.{kind}",
+            subject=subject,
+            statement=text,
+            statistic=found.depends,
             effect=found.depends,
             p_value=max(2 * normal_sf(abs(found.depends_z)), 1e-300),
-            strength=float(np.clip(found.depends / 0.25, 0.2, 1.0)), supports=modes, against=against,
+            strength=float(np.clip(found.depends / 0.25, 0.2, 1.0)),
+            supports=modes,
+            against=against,
         )
 
 
@@ -145,7 +195,11 @@ def _mapping(case: Case, found: Residual) -> str | None:
     start, end = (case.classes[k] for k in flips.pair)
     if flips.rate > 0.45 and len(case.classes) == 2:
         return f"{flips.rate:.0%} of the labels are the other class: the polarity has changed"
-    if len(case.classes) > 2 and flips.pair_share > 2.5 / len(case.classes) and flips.pair_share > 0.4:
+    if (
+        len(case.classes) > 2
+        and flips.pair_share > 2.5 / len(case.classes)
+        and flips.pair_share > 0.4
+    ):
         return f"{flips.pair_share:.0%} of the labels that are off went from {start!r} to {end!r} or back"
     if flips.asymmetry > 0.75 and len(case.classes) == 2:
         return f"labels that are off go one way: {start!r} became {end!r} in {flips.transition[flips.pair]:.0%} of cases"

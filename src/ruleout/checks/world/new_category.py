@@ -20,7 +20,22 @@ from ruleout.profile import Case
 MODES = ("new_category",)
 _LEAST_SHARE = 0.005
 _LEAST_ROWS = 10
-_BLANK = frozenset({"", "null", "nan", "none", "na", "nil", "unknown", "missing", "undefined", "default", "0", "-1"})
+_BLANK = frozenset(
+    {
+        "",
+        "null",
+        "nan",
+        "none",
+        "na",
+        "nil",
+        "unknown",
+        "missing",
+        "undefined",
+        "default",
+        "0",
+        "-1",
+    }
+)
 """What a data path writes where it has no value, after `plain`."""
 
 
@@ -71,10 +86,16 @@ def _classes(case: Case) -> Iterator[Outcome]:
     target = case.incident.data.columns.target or "label"
     carried = "" if share is None else f"; they carry {share:.0%} of the rise in loss"
     yield Finding(
-        signal="new_category.class", subject=subject,
+        signal="new_category.class",
+        subject=subject,
         statement=f"labels {', '.join(names[:5])} never occurred before and are {mass:.1%} of the rows now{carried}",
-        statistic=mass, effect=mass, p_value=None, strength=_strength(share, mass), supports=MODES,
-        against=("concept_drift", "label_noise", "prior_shift"), scope=Scope(column=target, values=names),
+        statistic=mass,
+        effect=mass,
+        p_value=None,
+        strength=_strength(share, mass),
+        supports=MODES,
+        against=("concept_drift", "label_noise", "prior_shift"),
+        scope=Scope(column=target, values=names),
         repairs=(RepairPlan("keep", subject, Scope(column=target, values=names)),),
     )
 
@@ -108,7 +129,9 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
         return
     vocabulary = case.vocabulary(name)
     known = {plain(vocabulary[k]) for k in np.flatnonzero(old > 0)}
-    fresh = np.array([k for k in fresh if plain(vocabulary[k]) not in known | _BLANK], dtype=np.int64)
+    fresh = np.array(
+        [k for k in fresh if plain(vocabulary[k]) not in known | _BLANK], dtype=np.int64
+    )
     if not len(fresh):
         return  # a default, or an old value spelt anew: the data path's doing
     mass = float(new[fresh].sum() / len(now))
@@ -120,14 +143,25 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
     carried = "" if share is None else f"; these rows carry {share:.0%} of the rise in loss"
     shown = ", ".join(repr(v) for v in values[:4]) + (" ..." if len(values) > 4 else "")
     yield Finding(
-        signal="new_category.value", subject=subject,
+        signal="new_category.value",
+        subject=subject,
         statement=f"{name} has values it never had, {shown}, in {mass:.1%} of the rows, while the old ones stay{carried}",
-        statistic=mass, effect=mass, p_value=None, strength=_strength(share, mass), supports=MODES,
-        against=("concept_drift", "covariate_shift"), scope=Scope(column=name, values=values[:200]),
+        statistic=mass,
+        effect=mass,
+        p_value=None,
+        strength=_strength(share, mass),
+        supports=MODES,
+        against=("concept_drift", "covariate_shift"),
+        scope=Scope(column=name, values=values[:200]),
         repairs=(RepairPlan("keep", subject, Scope(column=name, values=values[:200])),),
-        chart={"kind": "bars", "categories": list(values[:20]), "format": "share",
-               "reference": [0.0] * len(values[:20]),
-               "current": (new[fresh[:20]] / len(now)).tolist(), "title": f"New values of {name}"},
+        chart={
+            "kind": "bars",
+            "categories": list(values[:20]),
+            "format": "share",
+            "reference": [0.0] * len(values[:20]),
+            "current": (new[fresh[:20]] / len(now)).tolist(),
+            "title": f"New values of {name}",
+        },
     )
 
 

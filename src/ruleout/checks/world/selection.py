@@ -37,8 +37,13 @@ class Rates(NamedTuple):
     """Spread of the log rate between blocks of the reference."""
 
 
-@check("selection", layer="data", rung="world", looks_for=MODES,
-       needs=("data.reference", "data.current", "data.columns.timestamp"))
+@check(
+    "selection",
+    layer="data",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.timestamp"),
+)
 def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare absolute rates of the slices of the columns that moved."""
     del rng
@@ -51,7 +56,9 @@ def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         return [Abstained(MODES, "too few labelled rows or no inputs", "data.columns.target")]
     names = blamed(seen, parts.parts.ratio.gain)
     if not moved(parts) or not names:
-        return [Clear(MODES, Subject(), "the mix of the inputs did not move", 0.1, "selection.none")]
+        return [
+            Clear(MODES, Subject(), "the mix of the inputs did not move", 0.1, "selection.none")
+        ]
     table = binned(case, seen)
     return list(_judge(case, seen, table, names))
 
@@ -69,8 +76,10 @@ def _judge(case: Case, seen: View, table: Binned, names: tuple[str, ...]) -> Ite
     lost = rates.whole < 1 - room and abs(rates.most - 1) <= room and rates.least < 0.6
     gained = rates.whole > 1 + room and abs(rates.least - 1) <= room and rates.most > 1.6
     if not (lost or gained):
-        text = (f"{rates.whole:.2f} times the usual rate, {rates.least:.2f} to {rates.most:.2f} by slice of {names[0]}: "
-                "not a part that was cut out or added")
+        text = (
+            f"{rates.whole:.2f} times the usual rate, {rates.least:.2f} to {rates.most:.2f} by slice of {names[0]}: "
+            "not a part that was cut out or added"
+        )
         if abs(np.log(rates.whole)) < room:
             yield Clear(MODES, Subject(), text, room, "selection.steady_volume")
         else:
@@ -79,11 +88,18 @@ def _judge(case: Case, seen: View, table: Binned, names: tuple[str, ...]) -> Ite
     subject = Subject("feature", names)
     verb = "lost" if lost else "gained"
     yield Finding(
-        signal=f"selection.{verb}", subject=subject,
-        statement=(f"the log {verb} rows ({rates.whole:.2f} times the usual rate): some slices of {names[0]} keep their "
-                   f"absolute rate ({(rates.most if lost else rates.least):.2f}) while others are at "
-                   f"{(rates.least if lost else rates.most):.2f}"),
-        statistic=rates.whole, effect=abs(rates.whole - 1), p_value=None, strength=1.0, supports=MODES,
+        signal=f"selection.{verb}",
+        subject=subject,
+        statement=(
+            f"the log {verb} rows ({rates.whole:.2f} times the usual rate): some slices of {names[0]} keep their "
+            f"absolute rate ({(rates.most if lost else rates.least):.2f}) while others are at "
+            f"{(rates.least if lost else rates.most):.2f}"
+        ),
+        statistic=rates.whole,
+        effect=abs(rates.whole - 1),
+        p_value=None,
+        strength=1.0,
+        supports=MODES,
         against=("covariate_shift", "benign_mix"),
         repairs=(RepairPlan("reweight", subject, options={"to": "inputs"}),),
     )
@@ -100,7 +116,8 @@ def slice_rates(case: Case, seen: View, table: Binned, name: str) -> Rates | Non
     size = int(max(table.reference[:, column].max(), table.current[:, column].max())) + 1
     totals = case.reference.total_rows / spans[0], case.current.total_rows / spans[1]
     before, now = (
-        np.bincount(bins[:, column], minlength=size) / len(bins) for bins in (table.reference, table.current)
+        np.bincount(bins[:, column], minlength=size) / len(bins)
+        for bins in (table.reference, table.current)
     )
     enough = before * len(table.reference) >= 50
     if enough.sum() < 2:

@@ -1,0 +1,130 @@
+import numpy as np
+import polars as pl
+import pytest
+from served import answered, case_of, cleared, findings, rule, windows
+
+from ruleout._records import Subject
+
+
+def spoilt(seed: int, how: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Windows whose current labels were changed in one manner."""
+    rng = np.random.default_rng(seed)
+    reference, current = windows(rng, 5000)
+    label, u = current["label"].to_numpy(), rng.random(current.height)
+    if how == "noise":
+        label = np.where(u < 0.15, 1 - label, label)
+    elif how == "polarity":
+        label = 1 - label
+    elif how == "region":
+        label = np.where((current["age"].to_numpy() > 0.6) & (u < 0.7), 1 - label, label)
+    elif how == "reversed":
+        turned = current.with_columns(-pl.col("age"))
+        label = (u < 1 / (1 + np.exp(-rule(turned)))).astype(int)
+    elif how == "source":
+        label = np.where((current["region"].to_numpy() == "west") & (u < 0.8), 1 - label, label)
+    return reference, current.with_columns(pl.Series("label", label))
+
+
+@pytest.mark.parametrize(
+    ("how", "signal", "first"),
+    [
+        ("noise", "uniform", "label_noise"),
+        ("polarity", "mapping", "corrupted_labels"),
+        ("region", "region", "concept_drift"),
+        ("reversed", "region", "concept_drift"),
+        ("source", "by_source", "corrupted_labels"),
+    ],
+)
+def test_the_manner_of_disagreement_is_told(how: str, signal: str, first: str) -> None:
+    """Noise, polarity, a region, a reversed effect and a label source each leave their own signature."""
+    found = findings(case_of(*spoilt(1, how)), "label_residual")
+    assert found[f"label_residual.{signal}"].supports[0] == first
+
+
+@pytest.mark.parametrize("how", ["region", "reversed"])
+def test_the_input_that_changed_its_meaning_is_the_subject(how: str) -> None:
+    """Concept drift is pinned on the input whose effect changed."""
+    found = findings(case_of(*spoilt(2, how)), "label_residual")["label_residual.region"]
+    assert found.subject == Subject("feature", ("age",))
+
+
+@pytest.mark.parametrize("how", ["noise", "polarity", "region", "source"])
+def test_concept_and_labels_stay_rivals_without_an_audit(how: str) -> None:
+    """No manner of disagreement supports only one of concept drift and corrupted labels: rows cannot tell."""
+    found = findings(case_of(*spoilt(3, how)), "label_residual")
+    supported = {mode for f in found.values() for mode in f.supports}
+    assert {"concept_drift", "corrupted_labels"} <= supported
+
+
+def test_sound_labels_are_cleared() -> None:
+    """Labels that follow from inputs as before rule out all three modes, with the size that would have shown."""
+    case = case_of(*windows(np.random.default_rng(4), 5000))
+    assert cleared(case, "label_residual") == {"concept_drift", "corrupted_labels", "label_noise"}
+
+
+def test_noise_of_a_regression_is_seen() -> None:
+    """Heavier errors of a number's labels at unchanged inputs speak of noise; sound ones are cleared."""
+    from ruleout.incident._model import Columns, DataSpec, Incident, SymptomSpec, TableSpec
+    from ruleout.profile import build_case
+
+    rng = np.random.default_rng(5)
+    tables = []
+    for noise in (0.0, 0.25):
+        x = rng.normal(size=(4000, 3))
+        y = x @ [2.0, -1.0, 0.5] + rng.normal(0, 0.5, 4000)
+        y = np.where(rng.random(4000) < noise, y + 6 * rng.standard_t(3, 4000), y)
+        tables.append(pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": y, "p": x @ [2.0, -1.0, 0.5]}))
+    for current, expected in ((tables[1], {"label_noise"}), (tables[0].sample(fraction=1, shuffle=True, seed=1), set())):
+        case = build_case(Incident(
+            title="t", task="regression", symptom=SymptomSpec(metric="mae"),
+            data=DataSpec(TableSpec(frame=tables[0]), TableSpec(frame=current), Columns(target="y", prediction="p"))))
+        case.significant = True
+        found = findings(case, "label_residual")
+        assert {f.supports[0] for f in found.values()} == expected
+
+
+def test_new_class_is_confined() -> None:
+    """A class that the reference never had carries the loss and is kept out by the repair's scope."""
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    labels = [pl.Series("label", np.where(f["label"].to_numpy() == 1, "yes", "no")) for f in (reference, current)]
+    new = rng.random(current.height) < 0.12
+    reference = reference.with_columns(labels[0], pl.Series("said", np.where(reference["said"] == 1, "yes", "no")))
+    current = current.with_columns(
+        pl.Series("label", np.where(new, "other", labels[1])), pl.Series("said", np.where(current["said"] == 1, "yes", "no")))
+    from ruleout.incident._model import Columns, DataSpec, Incident, TableSpec
+    from ruleout.profile import build_case
+
+    case = build_case(Incident(title="t", task="multiclass", data=DataSpec(
+        TableSpec(frame=reference), TableSpec(frame=current),
+        Columns(timestamp="ts", target="label", prediction="said", features=("amount", "age", "visits", "kind")))))
+    case.significant = True
+    found = findings(case, "new_category")["new_category.class"]
+    assert found.subject == Subject("class", ("other",))
+    assert found.strength > 0.9
+    assert found.scope.values == ("other",)
+
+
+def test_new_value_is_found_and_spelling_is_not() -> None:
+    """A new kind with new loss is a finding; old kinds in capitals, and blanks, are the data path's doing."""
+    rng = np.random.default_rng(7)
+    reference, current = windows(rng)
+    new = rng.random(current.height) < 0.2
+    wrong = np.where(new, 1 - current["said"].to_numpy(), current["label"].to_numpy())
+    for value, seen in (("d", True), ("A", False), ("", False), ("null", False)):
+        kind = np.where(new, value, current["kind"].to_numpy())
+        changed = current.with_columns(pl.Series("kind", kind), pl.Series("label", wrong))
+        found = findings(case_of(reference, changed), "new_category")
+        assert ("new_category.value" in found) is seen, value
+
+
+def test_few_actors_are_named() -> None:
+    """Three accounts that send misjudged rows are the subject; spread over all accounts nobody is."""
+    rng = np.random.default_rng(8)
+    reference, current = windows(rng)
+    bad = rng.random(current.height) < 0.15
+    spoilt_rows = answered(current, np.where(bad, 1 - current["said"].to_numpy(), current["label"].to_numpy()))
+    assert findings(case_of(reference, spoilt_rows), "adversaries") == {}
+    who = np.where(bad, rng.choice(["x1", "x2", "x3"], current.height), current["account"].to_numpy())
+    found = findings(case_of(reference, spoilt_rows.with_columns(pl.Series("account", who))), "adversaries")
+    assert found["adversaries.concentration"].subject == Subject("segment", ("x1", "x2", "x3"))

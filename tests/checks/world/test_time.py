@@ -1,0 +1,126 @@
+from typing import Any
+
+import numpy as np
+import polars as pl
+from served import START, case_of, cleared, findings, rows, windows
+
+from ruleout.checks.world.feedback import tie
+from ruleout.checks.world.history import calendar_cells, season_weight
+
+DAY = 86_400.0
+
+
+def flipped(frame: pl.DataFrame, share: Any, rng: np.random.Generator) -> pl.DataFrame:
+    """Labels flipped with a probability per row."""
+    flip = rng.random(frame.height) < share
+    return frame.with_columns(pl.Series("label", np.where(flip, 1 - frame["label"], frame["label"])))
+
+
+def at(frame: pl.DataFrame) -> Any:
+    """Epoch seconds of the rows."""
+    return frame["ts"].dt.epoch("s").to_numpy()
+
+
+def test_a_weekend_that_is_always_bad_is_a_season() -> None:
+    """Weekends were as bad in the reference: the season explains the change, and nothing else is left."""
+    rng = np.random.default_rng(1)
+
+    def weekend(frame: pl.DataFrame) -> Any:
+        return np.where(frame["ts"].dt.weekday().to_numpy() > 5, 0.25, 0.0)
+
+    reference = rows(9000, rng, days=21)
+    saturday = START + 21 * DAY
+    saturday += ((5 - int((saturday // DAY + 3) % 7)) % 7) * DAY
+    current = rows(3000, rng, start=saturday, days=2)
+    case = case_of(flipped(reference, weekend(reference), rng), flipped(current, weekend(current), rng))
+    found = findings(case, "season")["season.explains"]
+    assert 0.8 < found.effect < 1.2
+
+
+def test_a_drop_at_all_hours_is_no_season() -> None:
+    """A drop that the same hours of the reference did not have rules the season out."""
+    rng = np.random.default_rng(2)
+    reference, current = windows(rng)
+    case = case_of(reference, flipped(current, 0.2, rng))
+    assert cleared(case, "season") == {"seasonality"}
+
+
+def test_a_window_without_counterpart_is_not_judged() -> None:
+    """Hours that the reference does not have give no weights."""
+    night = START + np.arange(0, 4 * 3600, 60.0)
+    days = [night + k * DAY for k in range(10)]
+    assert season_weight(np.concatenate(days), night + 12 * 3600) is None
+
+
+def test_calendar_cells_know_the_weekday() -> None:
+    """1 January 1970 was a Thursday: its first two hours are block 0 of day 3."""
+    assert calendar_cells(np.array([0.0, 2 * DAY]), weekday=True).tolist() == [36, 60]
+
+
+def test_a_ramp_through_the_reference_is_staleness() -> None:
+    """Loss that rises steadily from the reference's start and reaches the current level has no step."""
+    rng = np.random.default_rng(3)
+    reference, current = rows(8000, rng), rows(4000, rng, start=START + 8 * DAY, days=2)
+    share = [0.035 * (at(f) - START) / DAY for f in (reference, current)]
+    case = case_of(flipped(reference, share[0], rng), flipped(current, share[1], rng))
+    assert "slow_decline.ramp" in findings(case, "slow_decline")
+
+
+def test_a_step_is_no_staleness() -> None:
+    """A step at the window's start after a flat reference rules staleness out."""
+    rng = np.random.default_rng(4)
+    reference, current = windows(rng)
+    assert cleared(case_of(reference, flipped(current, 0.3, rng)), "slow_decline") == {"model_staleness"}
+
+
+def test_an_episode_that_ended_is_recovered() -> None:
+    """Bad from a tenth to a half of the window and fine since: recovered. Still bad: not."""
+    rng = np.random.default_rng(5)
+    reference, current = windows(rng)
+    position = np.linspace(0, 1, current.height)
+    over = flipped(current, np.where((position > 0.1) & (position < 0.5), 0.5, 0.0), rng)
+    lasting = flipped(current, np.where(position > 0.1, 0.5, 0.0), rng)
+    assert "recovered.back" in findings(case_of(reference, over), "recovered")
+    assert cleared(case_of(reference, lasting), "recovered") == {"already_recovered"}
+
+
+def test_only_an_event_at_the_onset_is_planned(tmp_path: Any) -> None:
+    """A chaos run that begins with the symptom is the null; one a day earlier is not, nor is a deploy."""
+    from ruleout.incident._model import TableSpec
+
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    bad = flipped(current, np.where(np.linspace(0, 1, current.height) > 0.6, 0.5, 0.0), rng)
+    onset = at(current)[int(0.6 * current.height)]
+    for kind, when, planned in (("chaos", onset, True), ("chaos", onset - 2 * DAY, False), ("deploy", onset, False)):
+        path = tmp_path / f"{kind}{int(when)}.csv"
+        stamp = int(when)
+        path.write_text(f"timestamp,kind,entity,description\n{stamp},{kind},scoring,game day\n")
+        case = case_of(reference, bad, changes=TableSpec(uri=str(path)))
+        assert ("planned.coincides" in findings(case, "planned")) is planned, (kind, when)
+
+
+def test_a_growing_tie_to_the_answers_is_feedback() -> None:
+    """An input into which the answers flow, more with every round, is named; a sudden change is not."""
+    rng = np.random.default_rng(7)
+    reference, current = windows(rng)
+    grown = np.linspace(0, 2.0, current.height)
+    fed = current.with_columns(pl.col("visits") - pl.Series(grown) * (pl.col("score") - 0.5) * 2)
+    sudden = current.with_columns(pl.col("visits") - pl.Series(np.where(grown > 1, 2.0, 0.0)) * (pl.col("score") - 0.5) * 2)
+    assert findings(case_of(reference, fed), "feedback")["feedback.grows"].subject.names == ("visits",)
+    assert findings(case_of(reference, sudden), "feedback") == {}
+
+
+def test_a_constant_has_no_tie() -> None:
+    """A constant column gives no correlation instead of NaN."""
+    assert tie(np.ones(500), np.arange(500.0)) is None
+
+
+def test_the_slice_that_is_hit_is_named() -> None:
+    """The slice of a planted loss is described by its column, and blames no mode by itself."""
+    rng = np.random.default_rng(8)
+    reference, current = windows(rng)
+    hit = (current["kind"].to_numpy() == "b") & (current["age"].to_numpy() > 0)
+    found = findings(case_of(reference, flipped(current, np.where(hit, 0.6, 0.0), rng)), "worst_slices")["slices.worst"]
+    assert "kind = b" in found.statement and found.supports == ()
+    assert found.chart["kind"] == "slices"
