@@ -202,7 +202,8 @@ def _fit(k: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 def _loglik(k: np.ndarray, n: np.ndarray, p: np.ndarray) -> np.ndarray:
     low = 1e-12
-    return k * np.log(np.maximum(p, low)) + (n - k) * np.log(np.maximum(1 - p, low))
+    value = k * np.log(np.maximum(p, low)) + (n - k) * np.log(np.maximum(1 - p, low))
+    return np.asarray(value)
 
 
 def _events(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-
 _CROWD = 32
 """Siblings with children under one parent beyond which their overlaps are not looked at."""
 

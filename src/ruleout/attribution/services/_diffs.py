@@ -86,7 +86,9 @@ def read_diff(diff: str | None, path: str) -> Risk:
 
 
 def _lines(diff: str) -> tuple[list[str], list[str], list[str]]:
-    removed, added, context = [], [], []
+    removed: list[str] = []
+    added: list[str] = []
+    context: list[str] = []
     for line in diff.splitlines():
         if line.startswith(("+++", "---", "@@", "diff ", "index ")):
             continue

@@ -13,13 +13,25 @@ import polars as pl
 from ruleout.attribution.services._kinds import words
 
 _OFFERED = frozenset(
-    "request requests req reqs rps qps traffic users sessions visits calls orders".split()
+    [
+        "request",
+        "requests",
+        "req",
+        "reqs",
+        "rps",
+        "qps",
+        "traffic",
+        "users",
+        "sessions",
+        "visits",
+        "calls",
+        "orders",
+    ]
 )
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
         "network_fault",
-        r"no such host|nxdomain|servfail|name resolution|could not resolve|\bdns\b|no route to host"
-        r"|network is unreachable|packet loss|partition",
+        r"no such host|nxdomain|servfail|name resolution|not resolve|\bdns\b|no route|unreachable|packet loss",
         "names or networks fail",
     ),
     (
@@ -39,8 +51,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "noisy_neighbour",
-        r"co-?tenant|neighbou?r|evict|preempt|memorypressure|diskpressure|throttling container|runqueue"
-        r"|oom.?kill",
+        r"co-?tenant|neighbou?r|evict|preempt|(memory|disk)pressure|throttling container|runqueue|oom.?kill",
         "the machine is contended",
     ),
     (

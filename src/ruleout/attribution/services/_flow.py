@@ -56,6 +56,8 @@ def follow(
     """Flow of every entity that measures the symptom's quantity; empty when the symptom's series is not there.
 
     Args:
+        metrics: long metrics, as `Telemetry.metrics`.
+        windows: the incident's windows.
         symptom: the entity and the metric that raised the alarm.
         edges: (caller, callee) pairs.
     """
@@ -170,7 +172,7 @@ def _profile(symptom: _Series, sign: int) -> np.ndarray | None:
         return None
     best = np.quantile(bad[known], 0.1)
     shape = np.clip((bad - best) / (bad[known].max() - best), 0, 1)
-    return np.nan_to_num(shape, nan=0.0)
+    return np.asarray(np.nan_to_num(shape, nan=0.0))
 
 
 def _contrast(values: np.ndarray, profile: np.ndarray) -> float:

@@ -33,7 +33,12 @@ def hypotheses(
     found = []
     none = 1.0 if verdict is None else verdict.none
     for entity, probability in ranking[:_ENTITIES]:
-        found += _without_change(seen, entity, probability * none, signals, others, verdict)
+        shares = _modes(entity, signals, others, changes=verdict is not None)
+        found += [
+            _one(seen, mode, entity, probability * none * share, signals)
+            for mode, share in shares.items()
+            if share > 0
+        ]
     if verdict is not None:
         found += _with_change(seen, ranking, signals, verdict)
     kept = [one for one in found if one.probability >= _LEAST]
@@ -42,31 +47,23 @@ def hypotheses(
     )
 
 
-def _without_change(
-    seen: Observed,
-    entity: str,
-    probability: float,
-    signals: Sequence[Signal],
-    others: Sequence[Elsewhere],
-    verdict: Verdict | None,
-) -> list[ServiceHypothesis]:
+def _modes(
+    entity: str, signals: Sequence[Signal], others: Sequence[Elsewhere], *, changes: bool
+) -> dict[str, float]:
+    """Failure modes of an entity that no change did, with shares that sum to 1."""
     shares = dict(mode_shares(signals, entity))
-    told = [one for one in others if one.entity in {entity, ""}] if verdict is not None else []
+    told = [one for one in others if one.entity in {entity, ""}][:2]
     if told:
-        strong = sum(one.weight for one in told[:2])
+        strong = sum(one.weight for one in told)
         rest = 1 / (1 + strong)
         shares = {mode: share * rest for mode, share in shares.items()}
-        for one in told[:2]:
+        for one in told:
             shares[one.mode] = shares.get(one.mode, 0.0) + (1 - rest) * one.weight / strong
-    if verdict is not None:
-        # With the changes cleared, code that changed is no longer the likeliest reading.
+    if changes:
+        # With the known changes cleared, changed code is no longer the likeliest reading.
         shares["change_regression"] = 0.3 * shares.get("change_regression", 0.0)
     total = sum(shares.values()) or 1.0
-    return [
-        _one(seen, mode, entity, probability * share / total, signals)
-        for mode, share in shares.items()
-        if share > 0
-    ]
+    return {mode: share / total for mode, share in shares.items()}
 
 
 def _with_change(

@@ -24,68 +24,237 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     (
         "error",
         frozenset(
-            "error errors err errs fail fails failed failure failures failing exception exceptions 5xx 4xx"
-            " reject rejected rejections timeout timeouts dropped panic panics fault faults invalid"
-            " crash crashes restarts restart errored 500 502 503 504 429".split()
+            [
+                "error",
+                "errors",
+                "err",
+                "errs",
+                "fail",
+                "fails",
+                "failed",
+                "failure",
+                "failures",
+                "failing",
+                "exception",
+                "exceptions",
+                "5xx",
+                "4xx",
+                "reject",
+                "rejected",
+                "rejections",
+                "timeout",
+                "timeouts",
+                "dropped",
+                "panic",
+                "panics",
+                "fault",
+                "faults",
+                "invalid",
+                "crash",
+                "crashes",
+                "restarts",
+                "restart",
+                "errored",
+                "500",
+                "502",
+                "503",
+                "504",
+                "429",
+            ]
         ),
     ),
     (
         "availability",
         frozenset(
-            "availability available success successful uptime health healthy goodput ok sli".split()
+            [
+                "availability",
+                "available",
+                "success",
+                "successful",
+                "uptime",
+                "health",
+                "healthy",
+                "goodput",
+                "ok",
+                "sli",
+            ]
         ),
     ),
-    ("cache", frozenset("cache hit hits hitrate hitratio miss misses evictions".split())),
-    ("accelerator", frozenset("gpu gpus vram kv cuda accelerator sm hbm".split())),
+    (
+        "cache",
+        frozenset(["cache", "hit", "hits", "hitrate", "hitratio", "miss", "misses", "evictions"]),
+    ),
+    ("accelerator", frozenset(["gpu", "gpus", "vram", "kv", "cuda", "accelerator", "sm", "hbm"])),
     (
         "saturation",
         frozenset(
-            "queue queued backlog lag depth pool connections conn conns inflight waiting pending age"
-            " threads oldest saturation concurrency slots consumed capacity throttled throttles".split()
+            [
+                "queue",
+                "queued",
+                "backlog",
+                "lag",
+                "depth",
+                "pool",
+                "connections",
+                "conn",
+                "conns",
+                "inflight",
+                "waiting",
+                "pending",
+                "age",
+                "threads",
+                "oldest",
+                "saturation",
+                "concurrency",
+                "slots",
+                "consumed",
+                "capacity",
+                "throttled",
+                "throttles",
+            ]
         ),
     ),
     (
         "latency",
         frozenset(
-            "latency latencies duration durations response rt delay elapsed ttft p50 p75 p90 p95 p99"
-            " p999 time slow".split()
+            [
+                "latency",
+                "latencies",
+                "duration",
+                "durations",
+                "response",
+                "rt",
+                "delay",
+                "elapsed",
+                "ttft",
+                "p50",
+                "p75",
+                "p90",
+                "p95",
+                "p99",
+                "p999",
+                "time",
+                "slow",
+            ]
         ),
     ),
-    ("cpu", frozenset("cpu cpus steal throttle throttling runqueue core cores processor".split())),
-    ("memory", frozenset("mem memory heap rss gc oom ram swap".split())),
+    (
+        "cpu",
+        frozenset(
+            [
+                "cpu",
+                "cpus",
+                "steal",
+                "throttle",
+                "throttling",
+                "runqueue",
+                "core",
+                "cores",
+                "processor",
+            ]
+        ),
+    ),
+    ("memory", frozenset(["mem", "memory", "heap", "rss", "gc", "oom", "ram", "swap"])),
     (
         "disk",
         frozenset(
-            "disk disks diskio io iops fs filesystem storage volume inode inodes iowait read write"
-            " reads writes".split()
+            [
+                "disk",
+                "disks",
+                "diskio",
+                "io",
+                "iops",
+                "fs",
+                "filesystem",
+                "storage",
+                "volume",
+                "inode",
+                "inodes",
+                "iowait",
+                "read",
+                "write",
+                "reads",
+                "writes",
+            ]
         ),
     ),
     (
         "network",
         frozenset(
-            "network net tcp udp socket sockets receive transmit received transmitted packet packets"
-            " retransmit retransmits retrans bandwidth dns rx tx loss".split()
+            [
+                "network",
+                "net",
+                "tcp",
+                "udp",
+                "socket",
+                "sockets",
+                "receive",
+                "transmit",
+                "received",
+                "transmitted",
+                "packet",
+                "packets",
+                "retransmit",
+                "retransmits",
+                "retrans",
+                "bandwidth",
+                "dns",
+                "rx",
+                "tx",
+                "loss",
+            ]
         ),
     ),
     (
         "traffic",
         frozenset(
-            "request requests req reqs rps qps throughput ops workload load calls traffic hits visits"
-            " orders messages records sum rate count".split()
+            [
+                "request",
+                "requests",
+                "req",
+                "reqs",
+                "rps",
+                "qps",
+                "throughput",
+                "ops",
+                "workload",
+                "load",
+                "calls",
+                "traffic",
+                "hits",
+                "visits",
+                "orders",
+                "messages",
+                "records",
+                "sum",
+                "rate",
+                "count",
+            ]
         ),
     ),
 )
 _UNITS_OF_WORK = frozenset(
-    "request req call op operation query transaction txn message record".split()
+    [
+        "request",
+        "req",
+        "call",
+        "op",
+        "operation",
+        "query",
+        "transaction",
+        "txn",
+        "message",
+        "record",
+    ]
 )
 """A count per one of these is a ratio, and no traffic."""
 
-_COUNTED = frozenset("syscall syscalls faults contextswitches".split())
+_COUNTED = frozenset(["syscall", "syscalls", "faults", "contextswitches"])
 """Kernel counters follow whatever the process does and point at nothing by themselves."""
 
 _BAD_DOWN = frozenset({"availability", "cache"})
 _TWO_SIDED = frozenset({"traffic", "other"})
-_HOST = frozenset("node host machine vm instance hypervisor".split())
+_HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])
 
 
 def words(name: str) -> list[str]:

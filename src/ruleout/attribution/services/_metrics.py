@@ -91,7 +91,7 @@ _SCHEMA = {
 
 def _beyond(size: np.ndarray, null: np.ndarray) -> np.ndarray:
     """Log-departure in excess of what the reference's own blocks reach; never below zero."""
-    return np.maximum(np.log1p(np.maximum(size, 0)) - np.log1p(null), 0)
+    return np.asarray(np.maximum(np.log1p(np.maximum(size, 0)) - np.log1p(null), 0))
 
 
 def _spread(summary: pl.DataFrame) -> np.ndarray:
@@ -100,7 +100,7 @@ def _spread(summary: pl.DataFrame) -> np.ndarray:
     floor = np.maximum(_RELATIVE_FLOOR * level, 1e-9)
     # A series that is zero throughout its reference has no scale: borrow the size of what came.
     fallback = np.where(level == 0, 0.02 * np.abs(summary["high"].to_numpy()), 0)
-    return np.maximum.reduce([robust, floor, fallback])
+    return np.asarray(np.maximum.reduce([robust, floor, fallback]))
 
 
 def _blocks(metrics: pl.DataFrame, windows: Windows, length: float) -> pl.DataFrame:

@@ -100,7 +100,7 @@ def _judge(
     ships: bool,
 ) -> Suspect:
     risk, shared, rarity = reading
-    live = [change for change in group if change.kind not in {"commit"}]
+    live = [change for change in group if change.kind != "commit"]
     event = min(live or group, key=lambda change: change.at)
     shipped = bool(live) or not ships
     timing = _timing(event.at, scene)
@@ -170,9 +170,57 @@ def _shared(own: set[str], scene: Scene, rarity: Counter[str]) -> list[str]:
 
 
 _STOP = frozenset(
-    "error errors return failed failure request requests response context value values string none null true"
-    " false with from this that func code data http https service server client call calls line type name"
-    " time timeout count total rate ratio warn info level handler handle method path user after before".split()
+    [
+        "error",
+        "errors",
+        "return",
+        "failed",
+        "failure",
+        "request",
+        "requests",
+        "response",
+        "context",
+        "value",
+        "values",
+        "string",
+        "none",
+        "null",
+        "true",
+        "false",
+        "with",
+        "from",
+        "this",
+        "that",
+        "func",
+        "code",
+        "data",
+        "http",
+        "https",
+        "service",
+        "server",
+        "client",
+        "call",
+        "calls",
+        "line",
+        "type",
+        "name",
+        "time",
+        "timeout",
+        "count",
+        "total",
+        "rate",
+        "ratio",
+        "warn",
+        "info",
+        "level",
+        "handler",
+        "handle",
+        "method",
+        "path",
+        "user",
+        "after",
+        "before",
+    ]
 )
 
 

@@ -86,7 +86,7 @@ def _samples(
 def _resampled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Means of moving-block bootstrap samples (Künsch, 1989), blocks of the cube root of the length."""
     n = len(values)
-    size = max(int(round(n ** (1 / 3))), 1)
+    size = max(round(n ** (1 / 3)), 1)
     starts = rng.integers(0, n - size + 1, size=(_RESAMPLES, -(-n // size)))
     index = (starts[:, :, None] + np.arange(size)).reshape(_RESAMPLES, -1)[:, :n]
     return np.asarray(values[index].mean(axis=1))

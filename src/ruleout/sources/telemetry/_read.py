@@ -53,7 +53,8 @@ def _gather(
     read: Callable[[Path], pl.DataFrame],
     nothing: pl.DataFrame,
 ) -> tuple[pl.DataFrame, list[SourceStatus]]:
-    frames, problems = [], []
+    frames: list[pl.DataFrame] = []
+    problems = []
     for item in items:
         try:
             frames.extend(read(path) for path in resolve(item, folder))
