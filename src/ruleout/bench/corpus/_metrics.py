@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -80,10 +81,20 @@ _CLASSED: dict[str, Callable[[_Codes, Answers], float]] = {
 
 def score(metric: str, labels: pl.Series, answers: Answers, classes: tuple[object, ...]) -> float:
     """The metric of served answers against recorded labels."""
+    return _value(metric, _numbers(metric, labels, classes), answers)
+
+
+def _numbers(metric: str, labels: pl.Series, classes: tuple[object, ...]) -> NDArray[Any]:
     if metric in {"mae", "rmse"}:
-        gap = answers.decision.astype(np.float64) - labels.cast(pl.Float64).to_numpy()
+        return labels.cast(pl.Float64).to_numpy()
+    return codes(labels, classes)
+
+
+def _value(metric: str, truth: NDArray[Any], answers: Answers) -> float:
+    if metric in {"mae", "rmse"}:
+        gap = answers.decision.astype(np.float64) - truth
         return float(np.nanmean(np.abs(gap)) if metric == "mae" else np.sqrt(np.nanmean(gap**2)))
-    return _CLASSED[metric](codes(labels, classes), answers)
+    return _CLASSED[metric](truth, answers)
 
 
 def error(
@@ -92,11 +103,12 @@ def error(
     """Bootstrap standard error of `score` over 24 resamples of rows."""
     rng = np.random.default_rng(seed)
     n = labels.len()
+    truth = _numbers(metric, labels, classes)
     found = []
     for _ in range(24):
         rows = rng.integers(0, n, size=n)
         chances = None if answers.chances is None else answers.chances[rows]
-        found.append(score(metric, labels[rows], Answers(answers.decision[rows], chances), classes))
+        found.append(_value(metric, truth[rows], Answers(answers.decision[rows], chances)))
     return float(np.nanstd(found))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +268,10 @@ def _onnx(
         y = _labels(data, frame)
         if data.classes and isinstance(data.classes[0], str):
             y = np.array([str(data.classes[k]) for k in y])
-        pipeline.fit(x, y, **options)
+        with warnings.catch_warnings():
+            # Few epochs are enough for a corpus; that they have not converged is known.
+            warnings.filterwarnings("ignore", message=".*(converge|iterations).*")
+            pipeline.fit(x, y, **options)
         _save(pipeline, path, feed, data, matrix=matrix)
     return path, _session(path, data, used, matrix=matrix)
 
@@ -325,14 +329,16 @@ def _session(
 
 def _thumbnails(data: DataSet, frame: pl.DataFrame) -> NDArray[np.float64]:
     """Small colour pictures and histograms of edge directions (n, 768) of the encoded images."""
+    return np.array([_thumbnail(value) for value in frame[str(data.image)].to_list()])
+
+
+@lru_cache(maxsize=8_192)
+def _thumbnail(value: bytes) -> NDArray[np.float64]:
     image = need("PIL.Image", extra="images")
-    rows = []
-    for value in frame[str(data.image)].to_list():
-        picture = image.open(io.BytesIO(value)).convert("RGB")
-        small = np.asarray(picture.resize((8, 8)), dtype=np.float64) / 255.0
-        grey = np.asarray(picture.convert("L").resize((64, 64)), dtype=np.float64) / 255.0
-        rows.append(np.concatenate([small.ravel(), _directions(grey)]))
-    return np.array(rows)
+    picture = image.open(io.BytesIO(value)).convert("RGB")
+    small = np.asarray(picture.resize((8, 8)), dtype=np.float64) / 255.0
+    grey = np.asarray(picture.convert("L").resize((64, 64)), dtype=np.float64) / 255.0
+    return np.concatenate([small.ravel(), _directions(grey)])
 
 
 def _directions(grey: NDArray[np.float64]) -> NDArray[np.float64]:
