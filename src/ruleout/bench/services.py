@@ -97,7 +97,15 @@ def score_case(
 
 
 def _withheld(incident: Incident, without: Sequence[str]) -> Incident:
-    return replace(incident, telemetry=replace(incident.telemetry, **dict.fromkeys(without, ())))
+    spec = incident.telemetry
+    kept = replace(
+        spec,
+        metrics=() if "metrics" in without else spec.metrics,
+        traces=() if "traces" in without else spec.traces,
+        logs=() if "logs" in without else spec.logs,
+        topology=() if "topology" in without else spec.topology,
+    )
+    return replace(incident, telemetry=kept)
 
 
 def entities(result: ServicesResult) -> list[str]:

@@ -52,7 +52,7 @@ def _modes(
 ) -> dict[str, float]:
     """Failure modes of an entity that no change did, with shares that sum to 1."""
     shares = dict(mode_shares(signals, entity))
-    told = [one for one in others if one.entity in {entity, ""}][:2]
+    told = [one for one in others if one.entity == entity][:2]
     if told:
         strong = sum(one.weight for one in told)
         rest = 1 / (1 + strong)
