@@ -13,7 +13,9 @@ DAY = 86_400.0
 def flipped(frame: pl.DataFrame, share: Any, rng: np.random.Generator) -> pl.DataFrame:
     """Labels flipped with a probability per row."""
     flip = rng.random(frame.height) < share
-    return frame.with_columns(pl.Series("label", np.where(flip, 1 - frame["label"], frame["label"])))
+    return frame.with_columns(
+        pl.Series("label", np.where(flip, 1 - frame["label"], frame["label"]))
+    )
 
 
 def at(frame: pl.DataFrame) -> Any:
@@ -32,7 +34,9 @@ def test_a_weekend_that_is_always_bad_is_a_season() -> None:
     saturday = START + 21 * DAY
     saturday += ((5 - int((saturday // DAY + 3) % 7)) % 7) * DAY
     current = rows(3000, rng, start=saturday, days=2)
-    case = case_of(flipped(reference, weekend(reference), rng), flipped(current, weekend(current), rng))
+    case = case_of(
+        flipped(reference, weekend(reference), rng), flipped(current, weekend(current), rng)
+    )
     found = findings(case, "season")["season.explains"]
     assert 0.8 < found.effect < 1.2
 
@@ -70,7 +74,9 @@ def test_a_step_is_no_staleness() -> None:
     """A step at the window's start after a flat reference rules staleness out."""
     rng = np.random.default_rng(4)
     reference, current = windows(rng)
-    assert cleared(case_of(reference, flipped(current, 0.3, rng)), "slow_decline") == {"model_staleness"}
+    assert cleared(case_of(reference, flipped(current, 0.3, rng)), "slow_decline") == {
+        "model_staleness"
+    }
 
 
 def test_an_episode_that_ended_is_recovered() -> None:
@@ -92,12 +98,30 @@ def test_only_an_event_at_the_onset_is_planned(tmp_path: Any) -> None:
     reference, current = windows(rng)
     bad = flipped(current, np.where(np.linspace(0, 1, current.height) > 0.6, 0.5, 0.0), rng)
     onset = at(current)[int(0.6 * current.height)]
-    for kind, when, planned in (("chaos", onset, True), ("chaos", onset - 2 * DAY, False), ("deploy", onset, False)):
+    for kind, when, planned in (
+        ("chaos", onset, True),
+        ("chaos", onset - 2 * DAY, False),
+        ("deploy", onset, False),
+    ):
         path = tmp_path / f"{kind}{int(when)}.csv"
         stamp = int(when)
         path.write_text(f"timestamp,kind,entity,description\n{stamp},{kind},scoring,game day\n")
         case = case_of(reference, bad, changes=TableSpec(uri=str(path)))
         assert ("planned.coincides" in findings(case, "planned")) is planned, (kind, when)
+
+
+def test_an_event_after_the_rise_is_not_its_cause(tmp_path: Any) -> None:
+    """A calendar event in the middle of a window that was bad from its first row did not begin it."""
+    from ruleout.incident._model import TableSpec
+
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    bad = flipped(current, np.full(current.height, 0.15), rng)
+    path = tmp_path / "changes.csv"
+    stamp = int(at(current)[current.height // 3])
+    path.write_text(f"timestamp,kind,entity,description\n{stamp},calendar,shop,campaign\n")
+    case = case_of(reference, bad, changes=TableSpec(uri=str(path)))
+    assert "planned.coincides" not in findings(case, "planned")
 
 
 def test_a_growing_tie_to_the_answers_is_feedback() -> None:
@@ -106,8 +130,12 @@ def test_a_growing_tie_to_the_answers_is_feedback() -> None:
     reference, current = windows(rng)
     grown = np.linspace(0, 2.0, current.height)
     fed = current.with_columns(pl.col("visits") - pl.Series(grown) * (pl.col("score") - 0.5) * 2)
-    sudden = current.with_columns(pl.col("visits") - pl.Series(np.where(grown > 1, 2.0, 0.0)) * (pl.col("score") - 0.5) * 2)
-    assert findings(case_of(reference, fed), "feedback")["feedback.grows"].subject.names == ("visits",)
+    sudden = current.with_columns(
+        pl.col("visits") - pl.Series(np.where(grown > 1, 2.0, 0.0)) * (pl.col("score") - 0.5) * 2
+    )
+    assert findings(case_of(reference, fed), "feedback")["feedback.grows"].subject.names == (
+        "visits",
+    )
     assert findings(case_of(reference, sudden), "feedback") == {}
 
 
@@ -121,6 +149,8 @@ def test_the_slice_that_is_hit_is_named() -> None:
     rng = np.random.default_rng(8)
     reference, current = windows(rng)
     hit = (current["kind"].to_numpy() == "b") & (current["age"].to_numpy() > 0)
-    found = findings(case_of(reference, flipped(current, np.where(hit, 0.6, 0.0), rng)), "worst_slices")["slices.worst"]
+    found = findings(
+        case_of(reference, flipped(current, np.where(hit, 0.6, 0.0), rng)), "worst_slices"
+    )["slices.worst"]
     assert "kind = b" in found.statement and found.supports == ()
     assert found.chart["kind"] == "slices"

@@ -304,6 +304,9 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         text = f"{len(events)} planned events, none where the loss changed"
         return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
     event = min(near, key=lambda c: abs(c.at - (low + high) / 2))
+    if _risen_before(before, now, event.at):
+        text = f"the loss had risen before the planned event began: {event.description}"
+        return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
     return [
         Finding(
             signal="planned.coincides",
@@ -316,6 +319,17 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=modes,
         )
     ]
+
+
+def _risen_before(before: Timed, now: Timed, at: float) -> bool:
+    """Whether the current rows before `at` were as bad as those after it: an effect precedes no cause."""
+    early, late = now.loss[now.time < at], now.loss[now.time >= at]
+    if min(len(early), len(late)) < 30:
+        return False
+    usual = float(before.loss.mean())
+    noise = float(np.sqrt(before.loss.var() / len(before.loss) + early.var() / len(early)))
+    rise = float(early.mean()) - usual
+    return rise > 3 * noise and rise > 0.5 * (float(late.mean()) - usual)
 
 
 def _onset(before: Timed, now: Timed) -> tuple[float, float]:
