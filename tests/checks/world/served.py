@@ -21,21 +21,32 @@ def rule(frame: pl.DataFrame) -> Any:
     """Log-odds of the positive class."""
     kind = frame["kind"].replace_strict({"a": 0.0, "b": 1.0, "c": -1.0}, default=0.0).to_numpy()
     return (
-        1.8 * frame["amount"].to_numpy() - 1.2 * frame["age"].to_numpy() + 0.6 * frame["visits"].to_numpy() + kind
+        1.8 * frame["amount"].to_numpy()
+        - 1.2 * frame["age"].to_numpy()
+        + 0.6 * frame["visits"].to_numpy()
+        + kind
     )
 
 
-def rows(n: int, rng: np.random.Generator, *, start: float = START, days: float = 8) -> pl.DataFrame:
+def rows(
+    n: int, rng: np.random.Generator, *, start: float = START, days: float = 8
+) -> pl.DataFrame:
     """Rows of the world in order of time."""
-    frame = pl.DataFrame({
-        "ts": np.sort(start + rng.uniform(0, days * 86_400, n)),
-        "amount": rng.normal(size=n),
-        "age": rng.normal(size=n),
-        "visits": rng.normal(size=n),
-        "kind": rng.choice(["a", "b", "c"], n, p=[0.5, 0.3, 0.2]),
-        "region": rng.choice(["north", "south", "west"], n),
-        "account": [f"u{k}" for k in rng.integers(0, 400, n)],
-    }).with_columns(pl.from_epoch((pl.col("ts") * 1e6).cast(pl.Int64), time_unit="us").dt.replace_time_zone("UTC"))
+    frame = pl.DataFrame(
+        {
+            "ts": np.sort(start + rng.uniform(0, days * 86_400, n)),
+            "amount": rng.normal(size=n),
+            "age": rng.normal(size=n),
+            "visits": rng.normal(size=n),
+            "kind": rng.choice(["a", "b", "c"], n, p=[0.5, 0.3, 0.2]),
+            "region": rng.choice(["north", "south", "west"], n),
+            "account": [f"u{k}" for k in rng.integers(0, 400, n)],
+        }
+    ).with_columns(
+        pl.from_epoch((pl.col("ts") * 1e6).cast(pl.Int64), time_unit="us").dt.replace_time_zone(
+            "UTC"
+        )
+    )
     return answered(frame, (rng.random(n) < 1 / (1 + np.exp(-rule(frame)))).astype(int))
 
 
@@ -43,7 +54,10 @@ def answered(frame: pl.DataFrame, label: Any) -> pl.DataFrame:
     """Rows with a label and what the model serves for them."""
     score = 1 / (1 + np.exp(-rule(frame)))
     return frame.with_columns(
-        pl.Series("label", label), pl.Series("score", score), pl.Series("said", (score > 0.5).astype(int)))
+        pl.Series("label", label),
+        pl.Series("score", score),
+        pl.Series("said", (score > 0.5).astype(int)),
+    )
 
 
 def windows(rng: np.random.Generator, n: int = 4000) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -55,11 +69,23 @@ def case_of(reference: pl.DataFrame, current: pl.DataFrame, **more: Any) -> Case
     """A case whose symptom counts as real unless `significant` says otherwise."""
     significant = more.pop("significant", True)
     columns = Columns(
-        timestamp="ts", target="label", prediction="said", score="score", positive=1,
-        features=more.pop("features", FEATURES), segments=more.pop("segments", ("region",)))
-    case = build_case(Incident(
-        title="test", task="binary", symptom=SymptomSpec(metric=more.pop("metric", "accuracy")),
-        data=DataSpec(TableSpec(frame=reference), TableSpec(frame=current), columns), **more))
+        timestamp="ts",
+        target="label",
+        prediction="said",
+        score="score",
+        positive=1,
+        features=more.pop("features", FEATURES),
+        segments=more.pop("segments", ("region",)),
+    )
+    case = build_case(
+        Incident(
+            title="test",
+            task="binary",
+            symptom=SymptomSpec(metric=more.pop("metric", "accuracy")),
+            data=DataSpec(TableSpec(frame=reference), TableSpec(frame=current), columns),
+            **more,
+        )
+    )
     case.significant = significant
     return case
 

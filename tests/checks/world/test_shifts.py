@@ -8,7 +8,9 @@ from ruleout._registry import REPAIRS
 from ruleout.experiments._undo import Bench
 
 
-def resampled(frame: pl.DataFrame, weight: np.ndarray, rng: np.random.Generator, n: int = 4000) -> pl.DataFrame:
+def resampled(
+    frame: pl.DataFrame, weight: np.ndarray, rng: np.random.Generator, n: int = 4000
+) -> pl.DataFrame:
     """Rows drawn by weight, in order of time."""
     pick = rng.choice(frame.height, n, replace=False, p=weight / weight.sum())
     return frame[np.sort(pick).tolist()]
@@ -57,7 +59,9 @@ def test_a_changed_model_is_no_change_of_the_world() -> None:
     rng = np.random.default_rng(4)
     reference, current = windows(rng)
     score = rng.permutation(current["score"].to_numpy())
-    current = current.with_columns(pl.Series("score", score), pl.Series("said", (score > 0.5).astype(int)))
+    current = current.with_columns(
+        pl.Series("score", score), pl.Series("said", (score > 0.5).astype(int))
+    )
     case = case_of(reference, current)
     assert {"concept_drift", "label_noise", "corrupted_labels"} <= cleared(case, "label_residual")
     assert {"covariate_shift", "prior_shift"} <= cleared(case, "shift_decomposition")
@@ -83,11 +87,15 @@ def test_benign_mix_explains_itself() -> None:
 
     def harder(frame: pl.DataFrame) -> pl.DataFrame:
         west = frame["region"].to_numpy() == "west"
-        label = np.where(west & (rng.random(frame.height) < 0.35), 1 - frame["label"].to_numpy(), frame["label"])
+        label = np.where(
+            west & (rng.random(frame.height) < 0.35), 1 - frame["label"].to_numpy(), frame["label"]
+        )
         return frame.with_columns(pl.Series("label", label))
 
     reference, current = harder(reference), harder(current)
-    current = resampled(current, np.where(current["region"].to_numpy() == "west", 6.0, 1.0), rng, 2500)
+    current = resampled(
+        current, np.where(current["region"].to_numpy() == "west", 6.0, 1.0), rng, 2500
+    )
     case = case_of(reference, current)
     found = findings(case, "benign_mix")["benign_mix.explains"]
     assert found.subject == Subject("segment", ("region",))
@@ -99,7 +107,9 @@ def test_mix_is_cleared_when_groups_got_worse() -> None:
     rng = np.random.default_rng(7)
     reference, current = windows(rng)
     flip = rng.random(current.height) < 0.15
-    current = current.with_columns(pl.Series("label", np.where(flip, 1 - current["label"], current["label"])))
+    current = current.with_columns(
+        pl.Series("label", np.where(flip, 1 - current["label"], current["label"]))
+    )
     assert cleared(case_of(reference, current), "benign_mix") == {"benign_mix"}
 
 
@@ -114,8 +124,13 @@ def test_too_few_labels_abstain_by_name() -> None:
 def test_a_cut_in_the_log_is_told_from_a_shift() -> None:
     """Rows of one side of an input dropped from the log: untouched slices keep their absolute rate."""
     rng = np.random.default_rng(9)
-    reference, current = rows(6000, rng), rows(1500, rng, start=rows(1, rng)["ts"][0].timestamp() + 9e5, days=2)
-    current = current.filter(~((pl.col("amount") > 0.0) & pl.Series(rng.random(current.height) < 0.85)))
+    reference, current = (
+        rows(6000, rng),
+        rows(1500, rng, start=rows(1, rng)["ts"][0].timestamp() + 9e5, days=2),
+    )
+    current = current.filter(
+        ~((pl.col("amount") > 0.0) & pl.Series(rng.random(current.height) < 0.85))
+    )
     found = findings(case_of(reference, current), "selection")
     assert found["selection.lost"].subject == Subject("feature", ("amount",))
     assert "covariate_shift" in found["selection.lost"].against

@@ -73,11 +73,27 @@ def test_noise_of_a_regression_is_seen() -> None:
         x = rng.normal(size=(4000, 3))
         y = x @ [2.0, -1.0, 0.5] + rng.normal(0, 0.5, 4000)
         y = np.where(rng.random(4000) < noise, y + 6 * rng.standard_t(3, 4000), y)
-        tables.append(pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": y, "p": x @ [2.0, -1.0, 0.5]}))
-    for current, expected in ((tables[1], {"label_noise"}), (tables[0].sample(fraction=1, shuffle=True, seed=1), set())):
-        case = build_case(Incident(
-            title="t", task="regression", symptom=SymptomSpec(metric="mae"),
-            data=DataSpec(TableSpec(frame=tables[0]), TableSpec(frame=current), Columns(target="y", prediction="p"))))
+        tables.append(
+            pl.DataFrame(
+                {"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": y, "p": x @ [2.0, -1.0, 0.5]}
+            )
+        )
+    for current, expected in (
+        (tables[1], {"label_noise"}),
+        (tables[0].sample(fraction=1, shuffle=True, seed=1), set()),
+    ):
+        case = build_case(
+            Incident(
+                title="t",
+                task="regression",
+                symptom=SymptomSpec(metric="mae"),
+                data=DataSpec(
+                    TableSpec(frame=tables[0]),
+                    TableSpec(frame=current),
+                    Columns(target="y", prediction="p"),
+                ),
+            )
+        )
         case.significant = True
         found = findings(case, "label_residual")
         assert {f.supports[0] for f in found.values()} == expected
@@ -87,17 +103,37 @@ def test_new_class_is_confined() -> None:
     """A class that the reference never had carries the loss and is kept out by the repair's scope."""
     rng = np.random.default_rng(6)
     reference, current = windows(rng)
-    labels = [pl.Series("label", np.where(f["label"].to_numpy() == 1, "yes", "no")) for f in (reference, current)]
+    labels = [
+        pl.Series("label", np.where(f["label"].to_numpy() == 1, "yes", "no"))
+        for f in (reference, current)
+    ]
     new = rng.random(current.height) < 0.12
-    reference = reference.with_columns(labels[0], pl.Series("said", np.where(reference["said"] == 1, "yes", "no")))
+    reference = reference.with_columns(
+        labels[0], pl.Series("said", np.where(reference["said"] == 1, "yes", "no"))
+    )
     current = current.with_columns(
-        pl.Series("label", np.where(new, "other", labels[1])), pl.Series("said", np.where(current["said"] == 1, "yes", "no")))
+        pl.Series("label", np.where(new, "other", labels[1])),
+        pl.Series("said", np.where(current["said"] == 1, "yes", "no")),
+    )
     from ruleout.incident._model import Columns, DataSpec, Incident, TableSpec
     from ruleout.profile import build_case
 
-    case = build_case(Incident(title="t", task="multiclass", data=DataSpec(
-        TableSpec(frame=reference), TableSpec(frame=current),
-        Columns(timestamp="ts", target="label", prediction="said", features=("amount", "age", "visits", "kind")))))
+    case = build_case(
+        Incident(
+            title="t",
+            task="multiclass",
+            data=DataSpec(
+                TableSpec(frame=reference),
+                TableSpec(frame=current),
+                Columns(
+                    timestamp="ts",
+                    target="label",
+                    prediction="said",
+                    features=("amount", "age", "visits", "kind"),
+                ),
+            ),
+        )
+    )
     case.significant = True
     found = findings(case, "new_category")["new_category.class"]
     assert found.subject == Subject("class", ("other",))
@@ -123,8 +159,14 @@ def test_few_actors_are_named() -> None:
     rng = np.random.default_rng(8)
     reference, current = windows(rng)
     bad = rng.random(current.height) < 0.15
-    spoilt_rows = answered(current, np.where(bad, 1 - current["said"].to_numpy(), current["label"].to_numpy()))
+    spoilt_rows = answered(
+        current, np.where(bad, 1 - current["said"].to_numpy(), current["label"].to_numpy())
+    )
     assert findings(case_of(reference, spoilt_rows), "adversaries") == {}
-    who = np.where(bad, rng.choice(["x1", "x2", "x3"], current.height), current["account"].to_numpy())
-    found = findings(case_of(reference, spoilt_rows.with_columns(pl.Series("account", who))), "adversaries")
+    who = np.where(
+        bad, rng.choice(["x1", "x2", "x3"], current.height), current["account"].to_numpy()
+    )
+    found = findings(
+        case_of(reference, spoilt_rows.with_columns(pl.Series("account", who))), "adversaries"
+    )
     assert found["adversaries.concentration"].subject == Subject("segment", ("x1", "x2", "x3"))
