@@ -117,10 +117,17 @@ def path(points: Iterable[tuple[float, float]], style: str) -> str:
 
 
 def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], style: str) -> str:
-    """The area between two lines."""
-    edges = [(a, b, c) for a, b, c in zip(x, low, high, strict=False) if not math.isnan(b + c)]
-    outline = [(a, c) for a, _, c in edges] + [(a, b) for a, b, _ in reversed(edges)]
-    return path(outline, style) if edges else ""
+    """The area between two lines; a gap in either parts it."""
+    runs: list[list[tuple[float, float, float]]] = [[]]
+    for a, b, c in zip(x, low, high, strict=False):
+        if math.isnan(a + b + c):
+            runs.append([])
+        else:
+            runs[-1].append((a, b, c))
+    outlines = (
+        [*((a, c) for a, _, c in run), *((a, b) for a, b, _ in reversed(run))] for run in runs
+    )
+    return "".join(path(outline, style) for outline in outlines if len(outline) > 2)
 
 
 def svg(width: float, height: float, title: str, description: str, *body: str) -> str:
