@@ -10,7 +10,7 @@ Reference: Natarajan et al. (2013); see `stats/_flips.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def _findings(
     if place is not None and by_segment:
         yield _source(label, found, place, table)
     elif tied:
-        yield from _region(case, label, seen, found, place, table)
+        yield from _region(case, label, seen, found, slices, table)
     elif (mapping := _mapping(case, found)) is not None:
         yield _finding(
             "mapping", label, found, mapping, ("corrupted_labels", "label_noise", "concept_drift")
@@ -152,17 +152,19 @@ def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Fin
 
 
 def _region(
-    case: Case, label: Subject, seen: View, found: Residual, place: Slice | None, table: Binned
+    case: Case,
+    label: Subject,
+    seen: View,
+    found: Residual,
+    slices: Sequence[Slice],
+    table: Binned,
 ) -> Iterator[Finding]:
-    names = effect_blame(case, seen)
-    where = ""
-    if place is not None:
-        inside = tuple(dict.fromkeys(table.names[c.column] for c in place.conditions))
-        names = names or inside
-        where = f", most of all where {table.describe(place.conditions)}"
+    names, where = _region_names(case, seen, slices, table), ""
+    if slices:
+        where = f", most of all where {table.describe(slices[0].conditions)}"
     text = (
         f"labels no longer follow from inputs as in the reference (r = {found.depends:.2f} between what is off and "
-        f"the inputs){where}; the effect that changed most is that of {', '.join(names) or 'no single input'}"
+        f"the inputs){where}; what changed is tied to {', '.join(names) or 'no single input'}"
     )
     against = ("covariate_shift", "prior_shift", "label_noise")
     for kind, subject, modes in (
@@ -180,6 +182,18 @@ def _region(
             supports=modes,
             against=against,
         )
+
+
+def _region_names(
+    case: Case, seen: View, slices: Sequence[Slice], table: Binned
+) -> tuple[str, ...]:
+    """The inputs of the slice that holds all of the disagreement, else those whose effect changed most."""
+    rows = len(seen.current.x)
+    whole = [s for s in slices if s.share > 0.8 and s.extra > 0.18 and s.rows < 0.65 * rows]
+    if not whole:
+        return effect_blame(case, seen)
+    best = min(whole, key=lambda s: len(s.conditions))
+    return tuple(dict.fromkeys(table.names[c.column] for c in best.conditions))
 
 
 def _mapping(case: Case, found: Residual) -> str | None:
