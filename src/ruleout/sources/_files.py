@@ -144,22 +144,24 @@ def _separator(header: list[str]) -> str:
 
 def _numbers_with_gaps(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Columns of numbers with `NA` and the like in their gaps, as numbers."""
-    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
+    schema = frame.collect_schema()
+    # By position: a column may be called `*` or `^a$`, which a name would expand.
+    texts = {name: i for i, (name, dtype) in enumerate(schema.items()) if dtype == pl.String}
     if not texts:
         return frame
-    numbers = [_without_gaps(name).cast(pl.Float64, strict=False) for name in texts]
+    bare = {
+        name: pl.when(pl.nth(i).is_in(_MISSING)).then(None).otherwise(pl.nth(i))
+        for name, i in texts.items()
+    }
+    numbers = {name: text.cast(pl.Float64, strict=False) for name, text in bare.items()}
     fits = frame.select(
-        (number.is_not_null() == _without_gaps(name).is_not_null()).all()
-        & number.is_not_null().any()
-        for name, number in zip(texts, numbers, strict=True)
+        (
+            (number.is_not_null() == bare[name].is_not_null()).all() & number.is_not_null().any()
+        ).alias(str(texts[name]))
+        for name, number in numbers.items()
     ).collect()
-    chosen = [number for name, number in zip(texts, numbers, strict=True) if fits[name].item()]
+    chosen = [numbers[name].alias(name) for name, i in texts.items() if fits[str(i)].item()]
     return frame.with_columns(chosen) if chosen else frame
-
-
-def _without_gaps(name: str) -> pl.Expr:
-    column = pl.selectors.by_name(name)  # a column may be called `*`, which `pl.col` would expand
-    return pl.when(column.is_in(_MISSING)).then(None).otherwise(column).alias(name)
 
 
 _SCANNERS: dict[str, Callable[[Path], pl.LazyFrame]] = {

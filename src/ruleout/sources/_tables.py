@@ -137,7 +137,9 @@ def with_task(
         ]
         if table is None or not named:
             continue
-        frame = table.read(table.scan().select(pl.selectors.by_name(named)))
+        frame = table.read(
+            table.scan().select(pl.nth([list(table.schema).index(c) for c in named]))
+        )
         values = {name: frame[name] for name in named}
         task = infer_task(values.get(columns.target or ""), values.get(columns.prediction or ""))
         if task != "none":
@@ -178,6 +180,6 @@ def _within(table: TableSource, name: str, column: str, window: Window | None) -
     """The rows of one window; rows without a time belong to neither."""
     if window is None:
         return TableSource(name, table.place, table.schema, 0, table.lazy.head(0))
-    seconds = epoch_expression(column)
+    seconds = epoch_expression(list(table.schema).index(column))
     rows = table.lazy.filter((seconds >= window.start) & (seconds < window.end))
     return TableSource(name, table.place, table.schema, None, rows)

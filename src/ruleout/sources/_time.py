@@ -44,12 +44,12 @@ def _seconds(series: pl.Series, name: str) -> pl.Series:
     )
 
 
-def epoch_expression(column: str) -> pl.Expr:
-    """`epoch_seconds` of a column, for a lazy frame."""
-    # Not `pl.col`: a column may be called `*` or `^a$`, which that would expand.
-    return pl.selectors.by_name(column).map_batches(
-        epoch_seconds, return_dtype=pl.Float64, is_elementwise=True
-    )
+def epoch_expression(position: int) -> pl.Expr:
+    """`epoch_seconds` of the column at a position, for a lazy frame.
+
+    By position, because a column may be called `*` or `^a$`, which a name would expand.
+    """
+    return pl.nth(position).map_batches(epoch_seconds, return_dtype=pl.Float64, is_elementwise=True)
 
 
 def _from_numbers(series: pl.Series) -> pl.Series:
