@@ -329,7 +329,7 @@ def _risen_before(before: Timed, now: Timed, at: float) -> bool:
     usual = float(before.loss.mean())
     noise = float(np.sqrt(before.loss.var() / len(before.loss) + early.var() / len(early)))
     rise = float(early.mean()) - usual
-    return rise > 3 * noise and rise > 0.5 * (float(late.mean()) - usual)
+    return rise > 2 * noise and rise > 0.5 * (float(late.mean()) - usual)
 
 
 def _onset(before: Timed, now: Timed) -> tuple[float, float]:
