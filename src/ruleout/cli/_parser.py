@@ -27,7 +27,7 @@ _ROLES = (
     ("scores", "CLASS=COLUMN,...", "probability column of each class"),
 )
 
-PASSED_ON = {"inject": "ruleout.prevention.inject._cli", "bench": "ruleout.bench._cli"}
+PASSED_ON = {"bench": "ruleout.bench._cli"}
 """Commands whose module has a `main(words) -> exit status` of its own."""
 
 
@@ -45,7 +45,6 @@ def parser() -> ArgumentParser:
     _add_demo(commands)
     _add_modes(commands)
     _add_schema(commands)
-    commands.add_parser("inject", help="inject a fault into an incident's data", add_help=False)
     commands.add_parser(
         "bench", help="make incidents with known causes, and score answers", add_help=False
     )
