@@ -200,11 +200,16 @@ def grid(before: Floats, after: Floats) -> tuple[float, float] | None:
     spread = float(np.quantile(before, 0.99) - np.quantile(before, 0.01)) if len(before) else 0.0
     if min(len(before), len(after)) < 50 or spread <= 0:
         return None
+    points, counts = np.unique(after, return_counts=True)
+    top = points[counts.argmax()]
     for step in sorted(GRIDS, reverse=True):
         if step > 1.5 * spread:
             continue
         now, was = on_grid(after, step), on_grid(before, step)
         if now - was < 0.12 or now < 2 * was:
+            continue
+        # One value alone is a default: the rest must have moved to the grid as well.
+        if on_grid(after[after != top], step) - was < 0.4 * (now - was):
             continue
         near = after[np.abs(after / step - np.round(after / step)) < 1e-6]
         points, counts = np.unique(np.round(near / step), return_counts=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -156,21 +157,56 @@ def together(found: Sequence[Defaulted]) -> list[list[Defaulted]]:
     return groups
 
 
-def key_pattern(case: Case, hit: Mask, scope: Mask) -> tuple[str, str, float, float] | None:
-    """A column whose spelling tells the hit rows from the others: (column, pattern, rate in, rate out).
+class KeyLoss(NamedTuple):
+    """A key that decides which rows lost their values."""
 
-    Patterns are letter case, digits and length: `AA-9999`. Values of few categories are no keys.
+    column: str
+    within: float
+    """Share of the variance of being hit that lies between keys: 1 if each key is all or nothing."""
+
+    pattern: str
+    """The spelling of keys that are hit most, or empty where spelling tells nothing."""
+
+    inside: float
+    outside: float
+    """Share of rows hit, with that spelling and with others."""
+
+
+def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
+    """The column whose value, or spelling (`AA-9999`), tells the hit rows from the others, or None.
+
+    Columns of few values are no keys, nor is one that says nothing beyond chance.
     """
-    inputs = set(case.features)
+    best: KeyLoss | None = None
     for name in case.current.columns:
         series = case.current.frame.get_column(name)
-        if series.dtype != pl.String or (name in inputs and len(case.vocabulary(name)) < 200):
+        if name in case.features and series.dtype != pl.String:
             continue
-        pattern = spelling(text_series(case.current.frame, name))
-        told = _best_pattern(pattern, hit, scope)
-        if told is not None:
-            return (name, *told)
-    return None
+        if series.dtype not in (pl.String, pl.Int64, pl.Int32) or len(case.vocabulary(name)) < 50:
+            continue
+        codes = case.codes("current", name)
+        between = _between(codes[scope], hit[scope])
+        pattern, inside, outside = _best_pattern(
+            spelling(text_series(case.current.frame, name)), hit, scope
+        )
+        told = KeyLoss(name, between, pattern, inside, outside)
+        if (between > 0.6 or pattern) and (best is None or between > best.within):
+            best = told
+    return best
+
+
+def _between(codes: NDArray[np.int32], hit: Mask) -> float:
+    """Share of the variance of `hit` between codes, less what chance gives; 0 where keys rarely repeat."""
+    known = codes >= 0
+    counts = np.bincount(codes[known]) if known.any() else np.zeros(1, dtype=int)
+    keys = int((counts > 0).sum())
+    n, rate = int(known.sum()), float(hit[known].mean()) if known.any() else 0.0
+    if keys < 10 or n < 3 * keys or not 0.02 < rate < 0.98:
+        return 0.0
+    means = np.bincount(codes[known], weights=hit[known]) / np.maximum(counts, 1)
+    share = float((counts * (means - rate) ** 2).sum() / (n * rate * (1 - rate)))
+    chance = (keys - 1) / n
+    return (share - chance) / (1 - chance)
 
 
 def spelling(text: pl.Series) -> pl.Series:
@@ -184,20 +220,21 @@ def spelling(text: pl.Series) -> pl.Series:
     return shape.fill_null("null")
 
 
-def _best_pattern(pattern: pl.Series, hit: Mask, scope: Mask) -> tuple[str, float, float] | None:
-    shapes = pattern.to_numpy()
-    names, index = np.unique(shapes.astype(str), return_inverse=True)
+def _best_pattern(pattern: pl.Series, hit: Mask, scope: Mask) -> tuple[str, float, float]:
+    """The spelling of the hit rows, with the rates inside and outside; ("", 0, 0) if spelling tells nothing."""
+    nothing = ("", 0.0, 0.0)
+    names, index = np.unique(pattern.to_numpy().astype(str), return_inverse=True)
     if not 2 <= len(names) <= 200:
-        return None
+        return nothing
     n = np.bincount(index[scope], minlength=len(names)).astype(float)
     rate = np.bincount(index[scope], weights=hit[scope], minlength=len(names)) / np.maximum(n, 1)
-    inside = rate > 0.7
-    covered = n[inside] @ rate[inside]
-    outside_n = n[~inside].sum()
-    if covered < 0.7 * hit[scope].sum() or outside_n < 0.05 * n.sum():
-        return None
-    rest = float(n[~inside] @ rate[~inside] / max(outside_n, 1))
-    if rest > 0.3:
-        return None
-    best = int(np.where(inside, n, 0).argmax())
-    return str(names[best]), float(covered / max(n[inside].sum(), 1)), rest
+    spared = (n >= 30) & (rate < 0.15 * rate[n >= 30].max(initial=0.0))
+    inside = (n > 0) & ~spared
+    rows_in, rows_out = n[inside].sum(), n[spared].sum()
+    if rows_in < 30 or rows_out < max(30, 0.03 * n.sum()):
+        return nothing
+    rates = float(n[inside] @ rate[inside] / rows_in), float(n[spared] @ rate[spared] / rows_out)
+    if rates[0] < 0.15 or rates[1] > 0.2 * rates[0]:
+        return nothing
+    best = int(np.where(inside, n * rate, 0).argmax())
+    return str(names[best]), rates[0], rates[1]

@@ -64,7 +64,9 @@ def departures(case: Case) -> Mapping[str, Departure]:
     if "departures" not in case.cache:
         names = case.of_kind("numeric", "categorical", "datetime")
         both = [n for n in names if case.reference.has(n) and case.current.has(n)]
-        case.cache["departures"] = {n: departure(case, n) for n in both}
+        measured = {n: _measure(case, n) for n in both}
+        calm = {n for n, m in measured.items() if not m.departed}
+        case.cache["departures"] = {n: _departure(case, n, m, calm) for n, m in measured.items()}
     found: Mapping[str, Departure] = case.cache["departures"]
     return found
 
@@ -78,22 +80,40 @@ def values(case: Case, which: str, name: str) -> Floats:
     return numbers
 
 
-def departure(case: Case, name: str) -> Departure:
-    """The departure of one input that both windows have."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Distances of one input, and its log ratios by row, before anything is located."""
+
+    distance: float
+    usual: float
+    before: Floats
+    after: Floats
+    level: float
+
+    @property
+    def departed(self) -> bool:
+        return self.distance > 2.0 * self.usual + 0.015
+
+
+def _measure(case: Case, name: str) -> _Measured:
     before, after = _binned(case, name)
     width = int(max(before.max(initial=0), after.max(initial=0))) + 1
     ordered = case.kind(name) != "categorical"
     counts = np.bincount(before, minlength=width), np.bincount(after, minlength=width)
-    distance = _distance(counts[0], counts[1], ordered=ordered)
-    usual = _usual(before, width, len(after), ordered=ordered)
     shares = [(c + 0.5) / (c.sum() + 0.5 * width) for c in counts]
     ratio = np.log(shares[1] / shares[0])
-    signal, level = ratio[after], float(shares[0] @ ratio)
-    scope, rows, onset = Scope(), np.ones(len(after), dtype=bool), None
-    if distance > 2.0 * usual + 0.015:
-        scope, rows = locate(case, signal, level, ratio[before], skip=name)
-        onset = onset_of(case, ratio[before], signal)
-    return Departure(name, distance, usual, signal, level, scope, rows, onset)
+    distance = _distance(counts[0], counts[1], ordered=ordered)
+    usual = _usual(before, width, len(after), ordered=ordered)
+    return _Measured(distance, usual, ratio[before], ratio[after], float(shares[0] @ ratio))
+
+
+def _departure(case: Case, name: str, seen: _Measured, calm: set[str]) -> Departure:
+    """The departure of one input; only columns that did not move themselves can say where it is."""
+    scope, rows, onset = Scope(), np.ones(len(seen.after), dtype=bool), None
+    if seen.departed:
+        scope, rows = locate(case, seen.after, seen.level, seen.before, calm=calm - {name})
+        onset = onset_of(case, seen.before, seen.after)
+    return Departure(name, seen.distance, seen.usual, seen.after, seen.level, scope, rows, onset)
 
 
 def _binned(case: Case, name: str) -> tuple[Codes, Codes]:
@@ -153,13 +173,18 @@ def _usual(before: Codes, width: int, rows: int, *, ordered: bool) -> float:
 
 
 def locate(
-    case: Case, signal: Floats, level: float, reference_signal: Floats, *, skip: str | None = None
+    case: Case,
+    signal: Floats,
+    level: float,
+    reference_signal: Floats,
+    *,
+    calm: set[str] | None = None,
 ) -> tuple[Scope, NDArray[np.bool_]]:
     """The rows in which a per-row signal left its reference level: a stretch of time, a segment, or all."""
     time_scope, rows = _in_time(
         case, signal, level, float(reference_signal.var() + signal.var()) / 2
     )
-    segment = _in_segment(case, signal, reference_signal, rows, skip)
+    segment = _in_segment(case, signal, reference_signal, rows, calm)
     if segment is None:
         return time_scope, rows
     name, hit = segment
@@ -197,13 +222,18 @@ def _in_time(
 
 
 def _in_segment(
-    case: Case, signal: Floats, reference_signal: Floats, rows: NDArray[np.bool_], skip: str | None
+    case: Case,
+    signal: Floats,
+    reference_signal: Floats,
+    rows: NDArray[np.bool_],
+    calm: set[str] | None,
 ) -> tuple[str, list[int]] | None:
     """The column and value codes that hold the departure, when the other values show none."""
     best: tuple[float, str, list[int]] | None = None
     declared = set(case.segments)
-    for name in dict.fromkeys([*case.segments, *case.categorical]):
-        if name == skip or not 2 <= len(case.vocabulary(name)) <= _MOST_VALUES:
+    inputs = case.categorical if calm is None else [n for n in case.categorical if n in calm]
+    for name in dict.fromkeys([*case.segments, *inputs]):
+        if not 2 <= len(case.vocabulary(name)) <= _MOST_VALUES:
             continue
         rise, n = _rise_by_value(case, name, signal, reference_signal, rows)
         hit = _split(rise, n)

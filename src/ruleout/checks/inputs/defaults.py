@@ -9,7 +9,7 @@ import numpy as np
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import Defaulted, defaulted, key_pattern, together
+from ruleout.checks.inputs._defaults import Defaulted, KeyLoss, defaulted, key_loss, together
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.profile import Case
 
@@ -63,10 +63,10 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
             "restore_defaults",
             Subject("feature", tuple(names)),
             moved.scope,
-            {"values": tuple(d.value for d in group)},
+            {"values": tuple(d.value for d in group), "before": max(d.before for d in group)},
         ),
     )
-    key = key_pattern(case, first.rows, moved.rows)
+    key = key_loss(case, first.rows, moved.rows)
     entity = moved.scope.column is not None
     chart = {
         "kind": "bars",
@@ -76,7 +76,9 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
         "format": "share",
         "title": "Share of missing or default values",
     }
-    kind = "frozen" if all(d.kind == "frozen" for d in group) else "value"
+    values = {d.value for d in group}
+    frozen = any(d.kind == "frozen" for d in group) and (len(values) > 1 or len(group) == 1)
+    kind = "frozen" if frozen else "value"
     signal = f"defaults.{kind}"
     supports: tuple[str, ...] = ("silent_nulls", "join_loss")
     if kind == "frozen":
@@ -99,15 +101,14 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
         chart,
     )
     if key is not None:
-        column, pattern, inside, outside = key
         yield Finding(
-            "defaults.key_pattern",
+            "defaults.key",
             subject,
-            f"{inside:.0%} of the rows whose {column} is spelt like {pattern!r} lost {listed}, {outside:.0%} of the others",
-            inside - outside,
-            (inside - outside) / 0.1,
+            _key_words(key, listed),
+            key.within,
+            key.within * 10,
             None,
-            1.0,
+            1.0 if key.pattern and key.within > 0.6 else 0.8,
             ("join_loss",),
             ("silent_nulls",),
             moved.scope,
@@ -137,3 +138,12 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
             0.5,
             "defaults.no_key",
         )
+
+
+def _key_words(key: KeyLoss, listed: str) -> str:
+    told = f"which rows lost {listed} depends on {key.column}"
+    if key.within > 0.6:
+        told += f": nearly every one of its values is hit in all rows or in none ({key.within:.0%} of the variance)"
+    if key.pattern:
+        told += f"; of those spelt like {key.pattern!r} {key.inside:.0%} of rows are hit, of the others {key.outside:.0%}"
+    return told

@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 _MOST_CODES = 60
 _LEAST_ROWS = 15
-_PERIODS = (24, 7, 12, 60, 52, 31)
+_PERIODS = (7, 12, 24, 31, 52, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,9 @@ class Matching:
 
     moved: float
     """Share of current rows whose code changes."""
+
+    turned: int | None = None
+    """The constant by which whole numbers were turned around a clock, if they were."""
 
 
 @check("recoding", layer="data", rung="inputs", looks_for=("category_recode", "time_shift"))
@@ -99,7 +102,7 @@ def _one(case: Case, ctx: Context, name: str) -> Finding | None:
     )
     told: tuple[str, Matching] | None = None
     for kind, label in (("profile", False), ("label", True)):
-        matching = _match(ctx, name, before, after, rows, label=label)
+        matching = _match(ctx, name, (before, after), words, rows, label=label)
         if matching is not None:
             told = kind, matching
             break
@@ -135,12 +138,13 @@ def plain(word: str) -> str:
 def _match(
     ctx: Context,
     name: str,
-    before: NDArray[np.int64],
-    after: NDArray[np.int64],
+    codes: tuple[NDArray[np.int64], NDArray[np.int64]],
+    words: tuple[str, ...],
     rows: Mask,
     *,
     label: bool,
 ) -> Matching | None:
+    before, after = codes
     columns = ctx.without(name, label=label)
     if not columns.any():
         return None
@@ -173,11 +177,48 @@ def _match(
     changed = best != same
     moved = float(n_b[use_b][changed].sum() / max(n_b.sum(), 1))
     rest = float(matched.sum() / max(kept.sum(), 1e-9))
-    if gain < 12 + 3 * len(use_b) or moved < 0.02 or rest > (0.5 if not label else 0.35):
+    if gain < 12 + 3 * len(use_b) or moved < 0.02:
+        return None
+    turn = _turn(cost, use_a, use_b, words)
+    if turn is not None and turn[1] < kept.sum() and turn[1] - matched.sum() < 0.4 * gain:
+        partner, left = turn[2], float(turn[1] / max(kept.sum(), 1e-9))
+        return (
+            Matching(partner, float(kept.sum() - turn[1]), left, 1.0, turn[0])
+            if left < 0.8
+            else None
+        )
+    if rest > (0.35 if label else 0.5):
         return None
     return Matching(
         {int(i): int(use_a[j]) for i, j in zip(use_b, best, strict=True)}, gain, rest, moved
     )
+
+
+def _turn(
+    cost: Floats, use_a: NDArray[np.int64], use_b: NDArray[np.int64], words: tuple[str, ...]
+) -> tuple[int, float, dict[int, int]] | None:
+    """The turn of least cost around a clock of a usual period: (steps, cost, partners), or None."""
+    try:
+        number = {int(i): int(words[i]) for i in {*use_a.tolist(), *use_b.tolist()}}
+    except ValueError:
+        return None
+    low, high = min(number.values()), max(number.values())
+    period = next((p for p in sorted(_PERIODS) if low >= 0 and p - 2 <= high - low + 1 <= p), None)
+    if period is None or len(use_b) < 0.7 * period:
+        return None
+    where = {number[int(i)]: j for j, i in enumerate(use_a)}
+    best: tuple[int, float, dict[int, int]] | None = None
+    for steps in range(1, period):
+        pairs = {
+            j: where.get((number[int(i)] - low - steps) % period + low) for j, i in enumerate(use_b)
+        }
+        if any(v is None for v in pairs.values()):
+            continue
+        total = float(sum(cost[j, v] for j, v in pairs.items() if v is not None))
+        if best is None or total < best[1]:
+            partners = {int(use_b[j]): int(use_a[v]) for j, v in pairs.items() if v is not None}
+            best = (steps if steps <= period / 2 else steps - period), total, partners
+    return best
 
 
 def _profiles(x: Floats, codes: NDArray[np.int64], size: int) -> tuple[Floats, Floats]:
@@ -189,28 +230,11 @@ def _profiles(x: Floats, codes: NDArray[np.int64], size: int) -> tuple[Floats, F
     return sums / np.maximum(n, 1)[:, None] - x.mean(axis=0), n
 
 
-def _cyclic(matching: Matching, words: tuple[str, ...]) -> int | None:
-    """The constant by which whole numbers were turned around a clock; None if they were not."""
-    try:
-        pairs = {int(words[i]): int(words[j]) for i, j in matching.partner.items()}
-    except ValueError:
-        return None
-    highest = max([*pairs, *pairs.values()])
-    for period in _PERIODS:
-        if highest > period or len(pairs) < min(5, period - 1):
-            continue
-        steps = [(now - was) % period for now, was in pairs.items()]
-        common = max(set(steps), key=steps.count)
-        if common and steps.count(common) >= 0.8 * len(steps):
-            return common if common <= period / 2 else common - period
-    return None
-
-
 def _finding(
     case: Case, name: str, kind: str, matching: Matching, words: tuple[str, ...], scope: Scope
 ) -> Finding:
     subject = Subject("feature", (name,))
-    turned = _cyclic(matching, words)
+    turned = matching.turned
     shown = [f"{words[i]} looks like {words[j]} did" for i, j in matching.partner.items() if i != j]
     told = f"{name}: {'; '.join(shown[:3])} ({matching.moved:.0%} of rows, {matching.gain:.0f} nats over unchanged codes)"
     mapping = {words[i]: words[j] for i, j in matching.partner.items() if i != j}

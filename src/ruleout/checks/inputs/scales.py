@@ -16,6 +16,7 @@ from ruleout.checks.inputs._departure import Departure, departures, scope_words,
 from ruleout.profile import Case
 from ruleout.stats._relation import (
     Affine,
+    Mixture,
     affine,
     clip,
     distance_p,
@@ -23,6 +24,7 @@ from ruleout.stats._relation import (
     nearest_round,
     noise_distance,
     on_grid,
+    part_in_unit,
 )
 
 Floats = NDArray[np.float64]

@@ -13,9 +13,10 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._defaults import defaulted
-from ruleout.checks.inputs._departure import departures, locate, scope_words
+from ruleout.checks.inputs._departure import departures, locate
 from ruleout.profile import Case
 from ruleout.stats._lag import Lag, best_lag, longest_runs
+from ruleout.stats._relation import grid
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -86,7 +87,7 @@ def _of_one(
     if lag is not None and lag.z > 5 and lag.r > max(0.4 * link.before, 1.5 * abs(link.after)):
         yield _lag_finding(case, ctx, name, link, lag)
     elif broken:
-        yield _broken_finding(case, ctx, name, link)
+        yield _broken_finding(case, name, link)
 
 
 def _link(ctx: Context, name: str, *, label: bool) -> Link | None:
@@ -149,20 +150,77 @@ def _culprit(ctx: Context, name: str, links: dict[str, Link | None]) -> bool:
 
 
 def _runs(case: Case, name: str) -> Finding | None:
-    """Runs of equal neighbours, much longer than in the reference."""
-    if case.current.time is None or case.kind(name) not in ("numeric", "categorical"):
+    """Values that repeat more than in the reference: in neighbouring rows, or of one host or region."""
+    if case.kind(name) not in ("numeric", "categorical"):
         return None
+    before, after = (_as_numbers(case, w, name) for w in ("reference", "current"))
+    orders = (
+        {"": (np.arange(len(before)), np.arange(len(after)))}
+        if case.current.time is not None
+        else {}
+    )
+    orders |= (
+        {s: _by_group(case, s) for s in case.segments} if case.current.time is not None else {}
+    )
+    for group, (one, two) in orders.items():
+        was, now = longest_runs(before[one]), longest_runs(after[two])
+        if now < 2 * was + 0.5 or now < 2.5:
+            continue
+        repeats = [_repeats(before, one), _repeats(after, two)]
+        scope, rows = locate(case, repeats[1], float(repeats[0].mean()), repeats[0])
+        where = f" within each {group}" if group else ""
+        told = f"{name} repeats: runs of {now:.1f} equal values in a row{where}, {was:.1f} before"
+        return _stale(name, "freshness.runs", told, now / was, 1.0, scope, rows, now / was)
+    return _collisions(case, name, before, after)
+
+
+def _by_group(case: Case, segment: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of both windows by value of a segment, in order of time within each."""
+    return (
+        np.argsort(case.codes("reference", segment), kind="stable"),
+        np.argsort(case.codes("current", segment), kind="stable"),
+    )
+
+
+def _repeats(values: Floats, order: NDArray[np.int64]) -> Floats:
+    """Per row, the share of its neighbours in the given order that repeat the value before them."""
+    ordered = values[order]
+    same = np.r_[False, ordered[1:] == ordered[:-1]].astype(float)
+    out = np.empty(len(values))
+    out[order] = np.convolve(same, np.ones(9) / 9, mode="same")
+    return out
+
+
+def _collisions(case: Case, name: str, before: Floats, after: Floats) -> Finding | None:
+    """A continuous input that uses its old values, but far fewer of them, each many times."""
     moved = departures(case)[name]
-    numbers = [_as_numbers(case, w, name) for w in ("reference", "current")]
-    before, after = longest_runs(numbers[0]), longest_runs(numbers[1])
-    if after < 3 * before + 1 or after < 4:
+    known = [x[np.isfinite(x)] for x in (before, after[moved.rows] if moved.departed else after)]
+    if case.kind(name) != "numeric" or min(len(x) for x in known) < 200:
         return None
-    same = np.r_[False, numbers[1][1:] == numbers[1][:-1]]
-    signal = np.convolve(same.astype(float), np.ones(9) / 9, mode="same")
-    usual = float(np.mean(numbers[0][1:] == numbers[0][:-1]))
-    scope, rows = locate(case, signal, usual, np.full(2, usual), skip=name)
-    told = f"{name} repeats: runs of {after:.1f} equal values in a row, {before:.1f} before{scope_words(case, moved)}"
-    return _stale(name, "freshness.runs", told, after / before, 1.0, scope, rows, moved.distance)
+    if any(d.name == name for d in defaulted(case)) or grid(known[0], known[1]) is not None:
+        return None
+    was, now = (_collision_rate(x) for x in known)
+    old = float(np.isin(known[1], known[0]).mean())
+    if now < 2 * was or now < 3 / len(known[1]) or old < 0.8 or np.unique(known[0]).size < 50:
+        return None
+    told = f"{name} draws on few of its old values again and again: two rows agree {now / was:.1f} times as often as before"
+    return _stale(
+        name,
+        "freshness.collisions",
+        told,
+        now / was,
+        min(1.0, now / was / 4),
+        moved.scope,
+        moved.rows,
+        now / was,
+    )
+
+
+def _collision_rate(values: Floats) -> float:
+    """Chance that two rows hold the same value."""
+    counts = np.unique(values, return_counts=True)[1].astype(float)
+    n = counts.sum()
+    return float((counts * (counts - 1)).sum() / max(n * (n - 1), 1)) + 1 / n**2
 
 
 def _as_numbers(case: Case, which: str, name: str) -> Floats:
@@ -195,24 +253,18 @@ def _lag_finding(case: Case, ctx: Context, name: str, link: Link, lag: Lag) -> F
     )
 
 
-def _broken_finding(case: Case, ctx: Context, name: str, link: Link) -> Finding:
+def _broken_finding(case: Case, name: str, link: Link) -> Finding:
     moved = departures(case)[name]
-    mismatch = np.zeros(case.current.rows)
-    mismatch[ctx.rows_after] = (link.observed - link.expected) ** 2
-    level = float(1 - link.before**2)
-    usual = np.array([level, level])
-    scope, rows = (
-        locate(case, mismatch, level, usual, skip=name)
-        if len(ctx.rows_after) == case.current.rows
-        else (Scope(), np.ones(case.current.rows, dtype=bool))
-    )
     told = (
         f"{name} no longer follows from the rest of its row (r = {link.after:.2f}, {link.before:.2f} before), though its "
         f"values {'moved' if moved.departed else 'as such are usual'}"
     )
     calm = 1.0 if not moved.departed else 0.5
     strength = calm * float(np.clip(1.0 - link.after / max(link.before, 1e-9), 0.0, 1.0))
-    return _stale(name, "freshness.unlinked", told, link.z, strength, scope, rows, moved.distance)
+    everywhere = np.ones(case.current.rows, dtype=bool)
+    return _stale(
+        name, "freshness.unlinked", told, link.z, strength, Scope(), everywhere, moved.distance
+    )
 
 
 def _stale(

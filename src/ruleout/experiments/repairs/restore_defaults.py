@@ -6,14 +6,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ruleout._errors import ModelError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, spread_rows, text_series
 from ruleout.stats import _boosting as boosting
 
-_ENOUGH = 0.25
-"""Share of rows that must be left for the metric of the spared rows to speak for all."""
+_ENOUGH = 0.04
+"""Share of rows that must be left for the metric of the spared rows to speak for all ..."""
+
+_ENOUGH_ROWS = 150
+"""... and their least number."""
+
+_USUAL = 0.2
+"""Where so many rows hold the default rightly, the hit rows cannot be told from them."""
 
 
 @repair(
@@ -30,7 +37,13 @@ def restore_defaults(case: Case, plan: RepairPlan) -> Undone:
     for name, value in zip(plan.subject.names, plan.options["values"], strict=True):
         hit |= holds(case, name, value)
     hit &= case.scope_rows(plan.scope)
-    if (~hit).mean() >= _ENOUGH:
+    if float(plan.options.get("before", 0.0)) > _USUAL:
+        raise ModelError(
+            f"{plan.options['before']:.0%} of reference rows hold the default of {plan.subject.names[0]} rightly; "
+            "which rows lost their value cannot be told"
+        )
+    spared = int((~hit).sum())
+    if spared >= max(_ENOUGH * len(hit), _ENOUGH_ROWS):
         return Undone(keep=~hit, method="exclusion")
     filled = {
         name: impute(case, name, hit & holds(case, name, value))
@@ -93,7 +106,9 @@ def _impute_codes(
     if len(drawn):
         words[hit] = vocabulary[drawn]
     filled = pl.Series(name, words.tolist(), dtype=pl.String)
-    return filled.cast(series.dtype, strict=False) if series.dtype == pl.Boolean else filled
+    if series.dtype == pl.Boolean:
+        return filled.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
+    return filled
 
 
 def _column(case: Case, name: str) -> int | None:
