@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -200,6 +201,23 @@ def test_errors_and_their_status(
     """A bad incident is 2, a source that cannot be read 3, an interruption 130, a bug 70."""
     fails_with(monkeypatch, error)
     assert main(["diagnose", str(folder)]) == status
+
+
+def test_nothing_could_be_read(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where every source failed there is no diagnosis, status 3; where one was read there is, status 0."""
+    failed = records.SourceStatus("telemetry.metrics", "failed", reason="m.parquet does not exist")
+    read = records.SourceStatus("telemetry.logs", "ok", rows=5)
+    for sources, status in (((failed,), 3), ((failed, read), 0), ((), 0)):
+
+        def diagnose(incident: Incident, sources: Any = sources, **options: Any) -> Diagnosis:
+            run = records.Run(ruleout.__version__, 0.1, 10.0, sources)
+            return dataclasses.replace(canned(incident), run=run)
+
+        monkeypatch.setattr(_answer, "diagnose", diagnose)
+        assert main(["diagnose", str(folder)]) == status
+        assert ("m.parquet does not exist" in capsys.readouterr().err) == (status == 3)
 
 
 def test_a_bug_is_called_a_bug(

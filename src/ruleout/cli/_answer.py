@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ruleout._diagnose import run as diagnose
-from ruleout._errors import IncidentError
+from ruleout._errors import IncidentError, SourceError
 from ruleout._records import Diagnosis
 from ruleout.cli._progress import Progress
 from ruleout.incident import Incident
@@ -18,6 +18,7 @@ def answer(incident: Incident, chosen: Namespace, *, trust_model: bool) -> None:
 
     Raises:
         IncidentError: a file cannot be written where it should be; found before any work is done.
+        SourceError: no source could be read, so that nothing was checked.
     """
     targets = {
         form: getattr(chosen, form)
@@ -28,6 +29,7 @@ def answer(incident: Incident, chosen: Namespace, *, trust_model: bool) -> None:
         _require_place(form, target)
     with Progress(quiet=chosen.quiet) as progress:
         diagnosis = diagnose(incident, trust_model=trust_model, seed=chosen.seed, progress=progress)
+        _require_sources(diagnosis)
         progress("writing")
         texts = {form: _render(diagnosis, form) for form in targets}
     for form, text in texts.items():
@@ -49,6 +51,14 @@ def _require_place(form: str, target: str) -> None:
         raise IncidentError(
             f"--{form} is {target!r}; {problem}; name a file in a folder that exists"
         )
+
+
+def _require_sources(diagnosis: Diagnosis) -> None:
+    """A diagnosis of nothing at all is none."""
+    sources = diagnosis.run.sources
+    if sources and all(source.status == "failed" for source in sources):
+        told = "; ".join(source.reason or source.name for source in sources)
+        raise SourceError(f"no source could be read, so nothing was checked: {told}")
 
 
 def _render(diagnosis: Diagnosis, form: str) -> str:
