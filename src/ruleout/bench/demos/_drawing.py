@@ -130,7 +130,9 @@ def _draw(kind: str, n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     x, y = np.broadcast_to(at, (n, SIDE, SIDE)), np.broadcast_to(at[:, None], (n, SIDE, SIDE))
     body, accent = SHAPES[kind](_view(x, y, rng))
     canvas = _background(x, y, rng)
-    canvas = _paint(canvas, body + _EDGE, np.zeros((n, 3), np.float32), 0.22)  # a soft contact shadow
+    canvas = _paint(
+        canvas, body + _EDGE, np.zeros((n, 3), np.float32), 0.22
+    )  # a soft contact shadow
     canvas = _paint(canvas, body, _colours(_PALETTES[kind], n, rng), 1.0)
     canvas = _paint(canvas, accent, _colours((_ACCENTS[kind],), n, rng), 0.92)
     canvas *= _light(x, y, rng)[..., None]

@@ -1,4 +1,4 @@
-"""`ruleout demo nulls`: a connector silently sends nulls and zeros, and the model is blamed.
+"""`ruleout demo nulls`: a connector silently sends nulls and a sentinel, and the model is blamed.
 
 The secret of the CRM connector was rotated; since then it answers with success and empty fields for the
 accounts of one CRM instance. A new version of the churn model went live the day before.
@@ -24,10 +24,13 @@ from ruleout.bench.demos._scene import (
     write_text,
 )
 
-_ROTATION = "2026-11-04T22:05:00"
+_ROTATION = "2026-11-05T06:40:00"
 _COUNTRIES = {"DE": 27, "FR": 19, "IT": 14, "ES": 12, "US": 21, "CA": 7}
 _EMPTIED = ("DE", "FR")
 """Countries whose accounts live in the CRM instance that no longer answers."""
+
+_EMPTY = {"support_tickets_90d": None, "days_since_contact": -1, "satisfaction": None}
+"""What the connector makes of a field that it could not read."""
 
 _PLANS = {"basic": 45, "standard": 37, "premium": 18}
 _PAYMENTS = {"card": 55, "direct debit": 30, "wallet": 15}
@@ -84,15 +87,15 @@ def _accounts(rng: Rng, start: str, days: int, rows: int) -> pl.DataFrame:
 
 
 def _see(rows: pl.DataFrame) -> Floats:
-    """What the model sees of each account, (n, d); it fills a missing satisfaction by the usual 8."""
+    """What the model sees of each account, (n, d); it fills gaps by no ticket and a satisfaction of 8."""
     return np.column_stack(
         [
             np.ones(rows.height),
             np.log1p(rows["tenure_months"].to_numpy() / 12),
             np.log1p(rows["logins_30d"].to_numpy()),
             np.log1p(rows["hours_watched_30d"].to_numpy()),
-            rows["support_tickets_90d"].to_numpy(),
-            np.log1p(rows["days_since_contact"].fill_null(40).to_numpy()),
+            rows["support_tickets_90d"].fill_null(0).to_numpy(),
+            np.log1p(rows["days_since_contact"].clip(0).to_numpy()),
             rows["satisfaction"].fill_null(8).to_numpy(),
             rows["plan"].eq("premium").to_numpy(),
         ]
@@ -104,15 +107,10 @@ def _served(accounts: pl.DataFrame, weights: Floats) -> pl.DataFrame:
     late: Mask = accounts["scored_at"].to_physical().to_numpy() / 1000 >= instant(_ROTATION)
     emptied = pl.Series(late & accounts["country"].is_in(_EMPTIED).to_numpy())
     logged = accounts.with_columns(
-        pl.when(emptied)
-        .then(0)
-        .otherwise(pl.col("support_tickets_90d"))
-        .alias("support_tickets_90d"),
-        pl.when(emptied)
-        .then(None)
-        .otherwise(pl.col("days_since_contact"))
-        .alias("days_since_contact"),
-        pl.when(emptied).then(None).otherwise(pl.col("satisfaction")).alias("satisfaction"),
+        *(
+            pl.when(emptied).then(pl.lit(empty)).otherwise(pl.col(name)).cast(pl.Int64).alias(name)
+            for name, empty in _EMPTY.items()
+        )
     )
     score = sigmoid(_see(logged) @ weights)
     return logged.with_columns(
@@ -125,7 +123,7 @@ _CHANGES = """
     2026-10-23T09:40:00Z,deploy,web-player,Player 7.3 with picture in picture,player@7.3.0
     2026-10-30T06:00:00Z,data,billing-export,Nightly export moved to the new warehouse,billing#190
     2026-11-03T10:00:00Z,model,churn-model,Version 12 replaces version 11 (retrained on October),churn@12
-    2026-11-04T22:05:00Z,config,crm-connector,Rotate the service account's secret,iam#5521
+    2026-11-05T06:40:00Z,config,crm-connector,Rotate the service account's secret,iam#5521
     2026-11-06T12:00:00Z,calendar,marketing,Half-price campaign in Germany,
     2026-11-07T08:15:00Z,deploy,events-pipeline,Upgrade the stream processor,events@3.2
 """
