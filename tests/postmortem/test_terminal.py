@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ruleout._records import Diagnosis
+from ruleout._records import Diagnosis, Remedy
 from ruleout.postmortem import terminal
 
 Make = Callable[[], Diagnosis]
@@ -128,3 +128,20 @@ def test_prevention_comes_from_the_catalogue_when_nothing_better_is_known() -> N
     first = replace(made.hypotheses[0], remedies=())
     text = shown(replace(made, hypotheses=(first,)), 200)
     assert "prevent    State the unit in the feature's name or schema" in text
+
+
+def test_nothing_irreversible_while_undecided() -> None:
+    """Until a cause is found, the next observation comes first, and only what can be taken back is offered."""
+    made = diagnoses.undecided()
+    remedies = (
+        Remedy("mitigate", "Route to the previous model", reversible=True),
+        Remedy("mitigate", "Delete the labels", reversible=False),
+        Remedy("fix", "Retrain", reversible=True),
+    )
+    first = replace(made.hypotheses[0], remedies=remedies)
+    text = " ".join(shown(replace(made, hypotheses=(first, *made.hypotheses[1:])), 200).split("│"))
+    text = " ".join(text.split())
+    assert "do now Get a re-adjudicated sample of labels (probes.audit) before changing" in text
+    assert "If it is Concept drift in label is_fraud: Route to the previous model" in text
+    assert "Delete the labels" not in text
+    assert "Retrain" not in text

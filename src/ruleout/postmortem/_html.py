@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ruleout._records import Diagnosis
+from ruleout.postmortem import _actions as doing
 from ruleout.postmortem import _ledger as ledger
 from ruleout.postmortem import _story as story
 from ruleout.postmortem import _words as words
@@ -107,30 +108,21 @@ def _facts(diagnosis: Diagnosis) -> str:
 
 
 def _actions(diagnosis: Diagnosis) -> str:
-    todo = story.remedies(diagnosis, "mitigate", "fix")
     items = "".join(
-        f"<li><b>{escape(words.clean(r.action))}</b><br><span class=small>{escape(story.kind(r))}: "
-        f"{escape(story.effect(r, diagnosis.symptom))}</span></li>"
-        for r in todo[:8]
+        f"<li><b>{escape(a.text)}</b><br><span class=small>{escape(a.when)}"
+        f"{': ' + escape(a.effect) if a.effect else ''}</span></li>"
+        for a in doing.actions(diagnosis)[:8]
     )
-    now = (
-        f"<ol class=todo>{items}</ol>"
-        if items
-        else f"<p><b>{escape(story.instead(diagnosis))}</b></p>"
-    )
-    after = "".join(
-        f"<li>{escape(text)}</li>" for text in story.prevention(diagnosis)[:6]
-    ) + "".join(
-        f"<li>Missing safeguard: <b>{escape(words.clean(g.safeguard.replace('_', ' '), 60))}</b> on "
-        f"{escape(words.listed([words.clean(n, 60) for n in g.on], 4))}</li>"
+    now = f'<div class="card"><h4>In this order</h4><ol class=todo>{items}</ol></div>'
+    after = "".join(f"<li>{escape(a.text)}</li>" for a in doing.prevention(diagnosis)[:6])
+    after += "".join(
+        f"<li>Missing safeguard: <b>{escape(doing.missing(g))}</b></li>"
         for g in diagnosis.safeguard_gaps[:8]
     )
-    later = (
-        f'<div class="card"><h4>So that it does not come back</h4><ul class=plain>{after}</ul></div>'
-        if after
-        else ""
-    )
-    return f'<div class="two"><div class="card"><h4>In this order</h4>{now}</div>{later}</div>'
+    if not after:
+        return now
+    later = f"<h4>So that it does not come back</h4><ul class=plain>{after}</ul>"
+    return f'<div class="two">{now}<div class="card">{later}</div></div>'
 
 
 def _proof(diagnosis: Diagnosis) -> str:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ruleout._records import Diagnosis, Remedy
+from ruleout._records import Diagnosis
+from ruleout.postmortem import _actions as doing
 from ruleout.postmortem import _story as story
 from ruleout.postmortem import _words as words
 
@@ -65,34 +66,9 @@ def _facts(diagnosis: Diagnosis) -> str:
 
 
 def _actions(diagnosis: Diagnosis) -> str:
-    todo = story.remedies(diagnosis, "mitigate", "fix", "prevent")[:_ACTIONS]
-    if not todo:
-        return f"## Actions\n\n- [ ] {safe(story.instead(diagnosis))}"
-    rows = [
-        (
-            safe(r.action),
-            story.kind(r),
-            safe(story.effect(r, diagnosis.symptom)),
-            "",
-            safe(_done(r, diagnosis)),
-        )
-        for r in todo
-    ]
+    todo = [*doing.actions(diagnosis), *doing.prevention(diagnosis)][:_ACTIONS]
+    rows = [(safe(a.text), safe(a.when), safe(a.effect), "", safe(a.done)) for a in todo]
     return "## Actions\n\n" + _table(("action", "when", "effect", "owner", "done when"), rows)
-
-
-def _done(remedy: Remedy, diagnosis: Diagnosis) -> str:
-    """How to see that an action has worked."""
-    symptom = diagnosis.symptom
-    if remedy.kind == "prevent":
-        return "injecting the fault again raises an alarm before users notice"
-    if symptom.metric is None or symptom.reference is None:
-        return "a new diagnosis of the time after it finds no incident"
-    metric, scale = words.clean(symptom.metric, 40), symptom.change or symptom.reference
-    if remedy.expected_effect is not None and symptom.current is not None:
-        goal = words.figure(symptom.current + remedy.expected_effect, scale)
-        return f"{metric} is back near {goal} (it was {words.figure(symptom.reference, scale)}) and stays there"
-    return f"{metric} is back near {words.figure(symptom.reference, scale)} and stays there"
 
 
 def _hypotheses(diagnosis: Diagnosis) -> str:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from rich.console import Console
 
 from ruleout._records import Diagnosis, Hypothesis
+from ruleout.postmortem import _actions as doing
 from ruleout.postmortem import _story as story
 from ruleout.postmortem import _words as words
 from ruleout.postmortem._markdown import markdown
@@ -26,12 +27,8 @@ def _style() -> str:
 
 def notebook(diagnosis: Diagnosis) -> str:
     """An HTML fragment for `_repr_html_`; every style rule is scoped to the class `ruleout`."""
-    todo = story.remedies(diagnosis, "mitigate", "fix")[:3]
-    actions = "".join(
-        f"<li>{escape(words.clean(r.action))} <small>({escape(story.effect(r, diagnosis.symptom))})</small></li>"
-        for r in todo
-    )
-    now = f"<ol>{actions}</ol>" if actions else f"<p>{escape(story.instead(diagnosis))}</p>"
+    todo = doing.actions(diagnosis)[:3]
+    now = f"<ol>{''.join(f'<li>{escape(a.line)}</li>' for a in todo)}</ol>"
     return (
         f'<div class="ruleout"><style>{_style()}</style>'
         f'<p class="head {diagnosis.verdict}"><b>{story.LABEL[diagnosis.verdict]}</b> '

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ruleout import modes
-from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Remedy, Symptom
+from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Symptom
 from ruleout.postmortem import _words as words
 
 STATUS: Final = {
@@ -142,13 +141,19 @@ def _nothing(diagnosis: Diagnosis) -> str:
     return f"The change in {metric} is within its usual variation: {why or 'no fault was found'}."
 
 
+def rivals(diagnosis: Diagnosis) -> tuple[Hypothesis, ...]:
+    """The best hypothesis and those, at most two, that are at least half as likely."""
+    first, *rest = diagnosis.hypotheses[:3] or (None,)
+    if first is None:
+        return ()
+    return (first, *(h for h in rest if h.probability >= 0.5 * first.probability))
+
+
 def _undecided(diagnosis: Diagnosis) -> str:
     if not diagnosis.hypotheses:
         return "No cause can be named: nothing that was looked for was found."
-    first = diagnosis.hypotheses[0]
-    rivals = [h for h in diagnosis.hypotheses[1:3] if h.probability >= 0.5 * first.probability]
-    said = [f"{name(h)} ({words.percent(h.probability)})" for h in (first, *rivals)]
-    if rivals:
+    said = [f"{name(h)} ({words.percent(h.probability)})" for h in rivals(diagnosis)]
+    if len(said) > 1:
         sentence = f"No single cause can be named: {words.listed(said)} remain open"
     else:
         sentence = f"No cause is proven: the likeliest is {said[0]}"
@@ -249,54 +254,10 @@ def _worst_slices(diagnosis: Diagnosis) -> list[str]:
     return [text for _, text in sorted(moved, key=lambda item: -item[0])]
 
 
-def prevention(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """What would have prevented it: the remedies that say so, else the catalogue's advice."""
-    said = [r.action for r in remedies(diagnosis, "prevent")]
-    if not said:
-        known = (modes.load().get(h.failure_mode) for h in causes(diagnosis))
-        said = [text for mode in known if mode for text in mode.prevention]
-    return tuple(words.clean(text) for text in words.unique(said))
-
-
-def remedies(diagnosis: Diagnosis, *kinds: str) -> tuple[Remedy, ...]:
-    """What to do about the causes: the kinds in the given order, without repeats."""
-    every = [r for h in causes(diagnosis) for r in h.remedies]
-    ordered = [r for kind in kinds for r in every if r.kind == kind]
-    return tuple(
-        {r.action: r for r in reversed(ordered)}[a] for a in words.unique(r.action for r in ordered)
-    )
-
-
-def kind(remedy: Remedy) -> str:
-    """When a remedy is meant for."""
-    return {"mitigate": "now", "fix": "for good", "prevent": "for next time"}.get(
-        remedy.kind, words.clean(remedy.kind, 20)
-    )
-
-
 def parts(step: NextEvidence) -> str:
     """Which hypotheses an observation would part."""
     titles = [words.mode_title(m) for m in step.separates]
     return f"{titles[0]} from {titles[1]}" if len(titles) == 2 else words.listed(titles, 4)
-
-
-def effect(remedy: Remedy, symptom: Symptom) -> str:
-    """What a remedy promises, and whether it can be taken back."""
-    parts = []
-    if remedy.expected_effect is not None:
-        change = words.signed(remedy.expected_effect, symptom.change or remedy.expected_effect)
-        parts.append(f"expected {words.clean(symptom.metric or 'metric', 40)} {change}")
-    parts.append("reversible" if remedy.reversible else "not reversible")
-    return ", ".join(parts)
-
-
-def instead(diagnosis: Diagnosis) -> str:
-    """What to do when there is no remedy to name."""
-    if diagnosis.verdict == "no_incident":
-        return "Nothing to repair. Close the alert and note why."
-    if diagnosis.next_evidence:
-        return f"Get {words.need_text(diagnosis.next_evidence[0].gather)} before changing anything."
-    return "Change nothing on this evidence alone."
 
 
 def ruled_out(diagnosis: Diagnosis) -> tuple[Group, ...]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ruleout._records import Diagnosis, Hypothesis
+from ruleout.postmortem import _actions as doing
 from ruleout.postmortem import _story as story
 from ruleout.postmortem import _words as words
 from ruleout.postmortem._spark import sparkline
@@ -100,7 +101,7 @@ def _head(diagnosis: Diagnosis, width: int, most: int) -> list[Text]:
     verdict = diagnosis.verdict
     badge = f"{_SIGN[verdict]} {story.LABEL[verdict]}"
     title = words.clean(diagnosis.incident.title, 200)
-    first = Text(badge, _STYLE[verdict]).append(f"  {fit(title, width - len(badge) - 2)}", "dim")
+    first = Text().append(badge, _STYLE[verdict]).append(f"  {fit(title, width - len(badge) - 2)}")
     return [first, *(Text(line, "bold") for line in wrap(story.headline(diagnosis), width, most))]
 
 
@@ -130,9 +131,9 @@ def _chain(diagnosis: Diagnosis) -> list[Row]:
 
 def _hypotheses(diagnosis: Diagnosis, width: int, *, most: int, lines: int) -> list[Text]:
     if not diagnosis.hypotheses:
-        return [Text("No hypothesis was proposed by any check.", "dim")]
+        return [Text().append("No hypothesis was proposed by any check.", "dim")]
     right = f"{'likely':>6}  {'undone':>7}"
-    out = [Text(f"{'HYPOTHESES':<{width - len(right)}}{right}", "dim")]
+    out = [Text().append(f"{'HYPOTHESES':<{width - len(right)}}{right}", "dim")]
     told = {e.id: f"{e.id} {words.clean(e.statement)}" for e in diagnosis.evidence}
     for hypothesis in diagnosis.hypotheses[:most]:
         out.append(_title_line(hypothesis, width))
@@ -140,7 +141,7 @@ def _hypotheses(diagnosis: Diagnosis, width: int, *, most: int, lines: int) -> l
     hidden = len(diagnosis.hypotheses) - most
     rest = words.percent(story.elsewhere(diagnosis))
     more = f"and {hidden} less likely; " if hidden > 0 else ""
-    out.append(Text(f"  {more}something not in the list: {rest}", "dim"))
+    out.append(Text().append(f"  {more}something not in the list: {rest}", "dim"))
     return out
 
 
@@ -151,7 +152,7 @@ def _title_line(hypothesis: Hypothesis, width: int) -> Text:
     tag = f"[{story.standing(hypothesis)}]"
     left = fit(f"{hypothesis.rank} {story.name(hypothesis)}", room - len(tag) - 1)
     style = "bold" if hypothesis.rank == 1 else ""
-    line = Text(left, style).append(f" {tag}", "dim")
+    line = Text().append(left, style).append(f" {tag}", "dim")
     return line.append(" " * (width - cell_len(line.plain) - len(right))).append(right, style)
 
 
@@ -176,19 +177,10 @@ def _first(items: Sequence[str]) -> str:
 
 
 def _action_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
-    todo = story.remedies(diagnosis, "mitigate", "fix")[:2]
-    texts = [
-        f"{words.clean(r.action).rstrip('.')} ({story.effect(r, diagnosis.symptom)})" for r in todo
-    ]
-    rows = [Row("do now" if i == 0 else "", text, 2, "bold") for i, text in enumerate(texts)]
-    if not rows:
-        rows = [Row("do now", story.instead(diagnosis), 2, "bold")]
-    rows += [Row("prevent", text, 1) for text in story.prevention(diagnosis)[:1]]
-    for gap in diagnosis.safeguard_gaps[:1]:
-        where = words.listed([words.clean(n, 40) for n in gap.on], 3)
-        rows.append(
-            Row("missing", f"{words.clean(gap.safeguard.replace('_', ' '), 40)} on {where}", 1)
-        )
+    todo = doing.actions(diagnosis)[:2]
+    rows = [Row("do now" if i == 0 else "", a.line, 2, "bold") for i, a in enumerate(todo)]
+    rows += [Row("prevent", a.text, 1) for a in doing.prevention(diagnosis)[:1]]
+    rows += [Row("missing", doing.missing(gap), 1) for gap in diagnosis.safeguard_gaps[:1]]
     for step in diagnosis.next_evidence[:1]:
         bits = words.figure(step.information_gain_bits)
         told = f"{words.need_text(step.gather)}: parts {story.parts(step)} ({bits} bits)"
@@ -240,7 +232,7 @@ def _rows(rows: Iterable[Row], width: int) -> list[Text]:
     for row in rows:
         for i, line in enumerate(wrap(row.text, width - _GUTTER, row.most)):
             label = row.label if i == 0 else ""
-            out.append(Text(set_cell_size(label, _GUTTER), "dim").append(line, row.style))
+            out.append(Text().append(set_cell_size(label, _GUTTER), "dim").append(line, row.style))
     return out
 
 
