@@ -384,3 +384,19 @@ def test_the_three_ways_in_agree(tables: Path) -> None:
         assert main(["diagnose", *words, "--json", "d.json", "--quiet"]) == 0
         found.append(json.loads(Path("d.json").read_text()) | {"run": None})
     assert found[0] == found[1] == found[2]
+
+
+def test_the_number_of_threads_does_not_matter(tables: Path) -> None:
+    """One polars thread and two give the same JSON, byte for byte, apart from the run."""
+    words = shlex.split(
+        "diagnose --reference before.parquet --current after.parquet --target label --prediction prediction "
+        "--score score --json -"
+    )
+    texts = []
+    for threads in ("1", "2"):
+        environment = {**os.environ, "POLARS_MAX_THREADS": threads, "PYTHONHASHSEED": threads}
+        done = ruleout_command(*words, env=environment)
+        assert done.returncode == 0, done.stderr
+        texts.append(done.stdout.partition('\n  "run":')[0])
+    assert texts[0] == texts[1]
+    assert texts[0].startswith('{\n  "version": 1')
