@@ -16,7 +16,7 @@ _GRACE = 0.02
 
 def seconds(instant: str) -> float:
     """Epoch seconds of an ISO 8601 instant."""
-    return datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(instant).timestamp()
 
 
 def align_changes(case: Case, onset: Onset | None) -> tuple[AlignedChange, ...]:

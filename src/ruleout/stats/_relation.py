@@ -219,7 +219,9 @@ def grid(before: Floats, after: Floats) -> tuple[float, float] | None:
 
 
 def on_grid(values: Floats, step: float) -> float:
-    """Share of values that are multiples of `step`."""
+    """Share of values that are multiples of `step`; 0 for no values."""
+    if not len(values):
+        return 0.0
     ratio = values / step
     return float((np.abs(ratio - np.round(ratio)) < 1e-6 * np.maximum(1.0, np.abs(ratio))).mean())
 

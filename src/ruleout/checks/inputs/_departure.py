@@ -134,10 +134,18 @@ def _binned(case: Case, name: str) -> tuple[Codes, Codes]:
         return codes[0], codes[1]
     a, b = values(case, "reference", name), values(case, "current", name)
     known = a[np.isfinite(a)]
-    edges = (
-        np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1))) if len(known) else np.empty(0)
-    )
+    edges = _edges(known) if len(known) else np.empty(0)
     return _bin(a, edges), _bin(b, edges)
+
+
+def _edges(known: Floats) -> Floats:
+    """Quantile edges, with a bin of its own for every value that many rows share."""
+    points, counts = np.unique(known, return_counts=True)
+    heavy = points[counts > 0.01 * len(known)]
+    if len(heavy) > _BINS:
+        heavy = points[np.argsort(-counts, kind="stable")[:_BINS]]
+    ends = np.nextafter(np.r_[heavy, known.max()], np.inf)
+    return np.unique(np.r_[np.quantile(known, np.linspace(0, 1, _BINS + 1)), heavy, ends])
 
 
 def _bin(x: Floats, edges: Floats) -> Codes:

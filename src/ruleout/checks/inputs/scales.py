@@ -226,7 +226,7 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
             f"{name} has nothing {side} {cut.bound:.6g}{scope_words(case, found)}: {cut.share_at:.1%} of rows sit "
             f"on it, {cut.share_beyond:.1%} lay beyond it before"
         )
-        options = {"kind": "clip", "bound": cut.bound, "upper": cut.upper}
+        options = {"kind": "clip", "bound": cut.bound, "upper": cut.upper, "part": cut.part}
         return _loss_finding(
             found,
             "resolution.clip",
@@ -243,7 +243,7 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
     told = f"{share:.0%} of the values of {name} now lie on steps of {step:g}{scope_words(case, found)}, {was:.0%} did before"
     harm = min(1.0, step / (float(before.std()) or 1.0))
     return _loss_finding(
-        found, "resolution.grid", told, step, 0.5 + 0.5 * harm, {"kind": "grid", "step": step}
+        found, "resolution.grid", told, step, 0.5 + 0.5 * harm, {"kind": "grid", "step": step, "part": min(1.0, (share - was) / max(1 - was, 1e-9))}
     )
 
 

@@ -82,7 +82,8 @@ def _of_one(
         link = with_label.get(name)
         if link is None or not _broken(link):
             return
-    assert link is not None
+    if link is None:
+        return
     lag = best_lag(link.observed, link.expected, most=len(link.observed) // 3)
     if lag is not None and lag.z > 5 and lag.r > max(0.4 * link.before, 1.5 * abs(link.after)):
         yield _lag_finding(case, ctx, name, link, lag)
@@ -104,7 +105,8 @@ def _link(ctx: Context, name: str, *, label: bool) -> Link | None:
     before, after = _correlation(x_before @ beta, y), _correlation(x_after @ beta, z)
     if not before > _LEAST_LINK:
         return None
-    error = math.sqrt(1 / len(y) + 1 / len(z))
+    # Slow inputs hold fewer independent values than rows.
+    error = math.sqrt(longest_runs(y) / len(y) + longest_runs(z) / len(z))
     fall = (
         math.atanh(min(before, 0.999)) - math.atanh(float(np.clip(after, -0.999, 0.999)))
     ) / error
@@ -127,7 +129,8 @@ def _broken(link: Link) -> bool:
 def _culprit(ctx: Context, name: str, links: dict[str, Link | None]) -> bool:
     """Whether the link broke on this side: the inputs it hangs by still hang by the others."""
     mine = links[name]
-    assert mine is not None
+    if mine is None:
+        return False
     worse = [
         o for o, k in links.items() if o != name and k is not None and _broken(k) and k.z > mine.z
     ]
@@ -154,17 +157,17 @@ def _runs(case: Case, name: str) -> Finding | None:
     if case.kind(name) not in ("numeric", "categorical"):
         return None
     before, after = (_as_numbers(case, w, name) for w in ("reference", "current"))
-    orders = (
-        {"": (np.arange(len(before)), np.arange(len(after)))}
-        if case.current.time is not None
-        else {}
-    )
-    orders |= (
-        {s: _by_group(case, s) for s in case.segments} if case.current.time is not None else {}
-    )
+    if case.current.time is None:
+        return _collisions(case, name, before, after)
+    orders = {"": (np.arange(len(before)), np.arange(len(after)))}
+    orders |= {s: _by_group(case, s) for s in case.segments}
+    # Rows twice as dense repeat a slow value twice as often: look at both windows equally often.
+    density = _density(case)
     for group, (one, two) in orders.items():
-        was, now = longest_runs(before[one]), longest_runs(after[two])
-        if now < 2 * was + 0.5 or now < 2.5:
+        was = longest_runs(before[one][:: max(1, round(1 / density))])
+        now = longest_runs(after[two][:: max(1, round(density))])
+        # An input that is slow by nature cannot be seen to repeat.
+        if now < 2 * was + 0.5 or now < 2.5 or was > 5:
             continue
         repeats = [_repeats(before, one), _repeats(after, two)]
         scope, rows = locate(case, repeats[1], float(repeats[0].mean()), repeats[0])
@@ -172,6 +175,17 @@ def _runs(case: Case, name: str) -> Finding | None:
         told = f"{name} repeats: runs of {now:.1f} equal values in a row{where}, {was:.1f} before"
         return _stale(name, "freshness.runs", told, now / was, 1.0, scope, rows, now / was)
     return _collisions(case, name, before, after)
+
+
+def _density(case: Case) -> float:
+    """Current rows per second over reference rows per second; 1 where it cannot be told."""
+    spans = []
+    for which in ("reference", "current"):
+        time = case.table(which).time  # type: ignore[arg-type]
+        length = float(time[-1] - time[0]) if time is not None and len(time) > 1 else 0.0
+        spans.append(len(time) / length if time is not None and length > 0 else math.nan)
+    ratio = spans[1] / spans[0]
+    return ratio if math.isfinite(ratio) and ratio > 0 else 1.0
 
 
 def _by_group(case: Case, segment: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -278,7 +292,7 @@ def _stale(
     distance: float,
 ) -> Finding:
     subject = Subject("feature", (name,))
-    plans = (RepairPlan("reimpute", subject, scope),) if rows.any() else ()
+    plans = (RepairPlan("relink", subject, scope),) if rows.any() else ()
     return Finding(
         signal,
         subject,

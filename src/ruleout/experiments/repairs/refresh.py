@@ -1,4 +1,4 @@
-"""Undoing stale values: put them back to their rows, or predict them from the rest of the row."""
+"""Undoing stale values: put them back to their rows, or make the reference as stale."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import polars as pl
 
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
-from ruleout.experiments._undone import Undone
-from ruleout.experiments.repairs.restore_defaults import impute
-from ruleout.profile import Case
+from ruleout.experiments._undone import Damaged, Undone
+from ruleout.profile import Case, spread_rows
+
+_DAMAGED_ROWS = 8_000
 
 
 @repair("shift_rows", undoes=("stale_features",))
@@ -23,9 +24,13 @@ def shift_rows(case: Case, plan: RepairPlan) -> Undone:
     return Undone(features={name: moved}, keep=keep)
 
 
-@repair("reimpute", undoes=("stale_features", "train_serve_skew", "target_leakage"))
-def reimpute(case: Case, plan: RepairPlan) -> Undone:
-    """Predict the value from the rest of its row, as learned on the reference."""
-    rows = case.scope_rows(plan.scope)
-    filled = {name: impute(case, name, rows) for name in plan.subject.names}
-    return Undone(features=filled, method="surrogate_replay")
+@repair("relink", undoes=("stale_features", "train_serve_skew", "target_leakage"))
+def relink(case: Case, plan: RepairPlan) -> Undone:
+    """Cut the reference's values off from their rows too: they are shuffled, as stale ones are to their rows."""
+    rows = spread_rows(case.reference.rows, _DAMAGED_ROWS)
+    rng = case.rng("relink " + " ".join(plan.subject.names))
+    order = rng.permutation(len(rows))
+    frame = case.reference.frame
+    shuffled = {name: frame.get_column(name)[rows][order] for name in plan.subject.names}
+    share = float(case.scope_rows(plan.scope).mean())
+    return Undone(damaged=Damaged(rows, shuffled, share), method="damage_replay")

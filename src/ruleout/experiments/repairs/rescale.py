@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
-from ruleout.experiments._undone import Undone
-from ruleout.experiments.repairs.restore_defaults import impute
-from ruleout.profile import Case
+from ruleout.experiments._undone import Damaged, Undone
+from ruleout.profile import Case, spread_rows
 from ruleout.stats._relation import likely_other
+
+_DAMAGED_ROWS = 8_000
 
 
 def replaced(
@@ -54,31 +55,20 @@ def rescale(case: Case, plan: RepairPlan) -> Undone:
 
 @repair("restore_resolution", undoes=("precision_loss",))
 def restore_resolution(case: Case, plan: RepairPlan) -> Undone:
-    """Draw what was lost from the reference: the tail beyond a clip, or the values inside a grid cell.
-
-    The rows' own values are gone; a draw that agrees with the other inputs is the nearest thing, so
-    values are predicted from them and held to the side of the bound or the cell they came from.
-    """
+    """Clip or round the reference as the current rows were: what they lost cannot be brought back."""
     name = plan.subject.names[0]
-    values, rows = (
-        case.current.numeric(name),
-        case.scope_rows(plan.scope) & np.isfinite(case.current.numeric(name)),
-    )
+    rows = spread_rows(case.reference.rows, _DAMAGED_ROWS)
+    values = case.reference.numeric(name)[rows]
+    hit = case.scope_rows(plan.scope)
     if plan.options["kind"] == "clip":
         bound = float(plan.options["bound"])
-        rows &= values == bound
-        guess = _numbers(impute(case, name, rows))
-        tail = case.reference.numeric(name)
-        upper = bool(plan.options["upper"])
-        tail = tail[(tail >= bound) if upper else (tail <= bound)]
-        middle = float(np.median(tail)) if len(tail) else bound
-        guess = np.where((guess > bound) if upper else (guess < bound), guess, middle)
+        coarse = np.minimum(values, bound) if plan.options["upper"] else np.maximum(values, bound)
     else:
         step = float(plan.options["step"])
-        rows &= np.abs(values / step - np.round(values / step)) < 1e-6
-        guess = np.clip(_numbers(impute(case, name, rows)), values - step / 2, values + step / 2)
-    return Undone(features={name: replaced(case, name, guess, rows)}, method="surrogate_replay")
-
-
-def _numbers(series: pl.Series) -> NDArray[np.float64]:
-    return np.asarray(series.cast(pl.Float64).to_numpy(), dtype=float)
+        coarse = np.round(values / step) * step
+    share = float(hit.mean()) * float(plan.options["part"])
+    damaged = pl.Series(name, coarse).fill_nan(None)
+    dtype = case.reference.frame.schema[name]
+    if dtype.is_integer():
+        damaged = damaged.round().cast(dtype, strict=False)
+    return Undone(damaged=Damaged(rows, {name: damaged}, share), method="damage_replay")
