@@ -255,3 +255,13 @@ def test_real_service_incidents_load(data_folder: Path) -> None:
     """Every labelled service incident is loaded, odd windows and all."""
     files = sorted(data_folder.glob("services/*/*/incident.yaml"))
     assert len([load(file) for file in files]) >= 80
+
+
+def test_the_documented_incident_loads(tmp_path: Path) -> None:
+    """The incident on the page about the format is one."""
+    page = Path(__file__).parents[2] / "docs" / "incident-format.md"
+    incident = loaded(
+        tmp_path, page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    )
+    assert incident.models["previous"].version == "6"
+    assert incident.data.graph == (("age", "income"), ("income", "label"))
