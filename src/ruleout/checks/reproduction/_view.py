@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
 from ruleout._records import Subject
+from ruleout.checks.inputs._departure import departures
 from ruleout.checks.reproduction._gap import answer_spread, gap, known_answers
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.profile import Case, Outputs, Which, agreement, model_outputs, spread_rows
@@ -27,6 +28,9 @@ LEAST = 100
 _SURE = 5.0
 _MORE = 0.12
 """Share of current answers that a new model must give beyond those it happens to give before."""
+
+_STRANGE = 0.6
+"""Distance of an input from its reference above which a surrogate has no say on its rows."""
 
 EXACT = 0.97
 """Share of reference answers a model must give to be the one that served them."""
@@ -252,6 +256,7 @@ def _by_surrogate(case: Case) -> Replay | None:
         case, "reference", held, fitted.predict(_frame(case, "reference", held)), spread
     )
     current = _side(case, "current", now, fitted.predict(_frame(case, "current", now)), spread)
+    current.gap[~judgeable(case)[now]] = np.nan
     usual = reference.gap[np.isfinite(reference.gap)]
     if len(usual) < LEAST or np.isfinite(current.gap).sum() < LEAST:
         return None
@@ -283,6 +288,34 @@ def _departure(case: Case, current: Side, tolerance: float) -> tuple[float, floa
     told += [(min(moved.noise / 4, 1.0), moved.noise_z) for moved in tried if moved.noise > 1.0]
     sure = [pair for pair in told if pair[1] > _SURE]
     return max(sure or told, key=lambda pair: pair[0])
+
+
+def judgeable(case: Case) -> Mask:
+    """Current rows (n,) that a surrogate of the reference's model can speak for.
+
+    Not those where an input has moved so far that its values there and its reference hardly overlap: a surrogate
+    knows no answers for them, and what looks like another model's may be the same model's to strange inputs.
+    """
+    if "judgeable" not in case.cache:
+        known = np.ones(case.current.rows, dtype=bool)
+        for name, found in departures(case).items():
+            if found.departed and case.kind(name) != "categorical":
+                before, after = case.reference.numeric(name), case.current.numeric(name)
+                strange = found.rows & np.isfinite(after)
+                if _apart(before[np.isfinite(before)], after[strange]) > _STRANGE:
+                    known &= ~strange
+        case.cache["judgeable"] = known
+    found_rows: Mask = case.cache["judgeable"]
+    return found_rows
+
+
+def _apart(before: Floats, after: Floats) -> float:
+    """Largest gap of two distribution functions; 0 for small samples."""
+    if min(len(before), len(after)) < 30:
+        return 0.0
+    points = np.sort(after)
+    ranks = np.searchsorted(np.sort(before), points, side="right") / len(before)
+    return float(np.abs(ranks - np.arange(1, len(points) + 1) / len(points)).max())
 
 
 def _frame(case: Case, which: Which, rows: NDArray[np.int64]) -> pl.DataFrame:
@@ -371,6 +404,8 @@ def _encoded_answers(case: Case, which: Which) -> tuple[Floats, Floats, Mask, ND
     rows = spread_rows(case.table(which).rows, 4_000)
     answers = _few_columns(case, served.take(rows))
     known = np.isfinite(answers).all(axis=1)
+    if which == "current":
+        known &= judgeable(case)[rows]
     if case.representations:  # cached by frame: encode all, then choose
         encoded, coded = case.encode(case.table(which).frame)
         x = encoded[rows]
