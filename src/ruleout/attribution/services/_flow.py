@@ -63,11 +63,12 @@ def follow(
     """
     entity, metric = symptom
     kind = kind_of(metric)
-    grid, series = _aligned(metrics, windows, metric, kind)
+    sign = bad_direction(kind) or 1
+    grid = _instants(metrics, windows, symptom, sign)
+    series = _aligned(metrics, windows, grid, metric)
     if entity not in series or len(grid) < 3:
         return {}
-    sign = bad_direction(kind) or 1
-    load = _load(metrics, windows, grid, set(series))
+    load = _load(metrics, grid, set(series))
     profile = _profile(series[entity], sign)
     if profile is None:
         return {}
@@ -112,12 +113,39 @@ def _floor(level: float, kind: str) -> float:
     return 0.02 * abs(level)
 
 
-def _aligned(
-    metrics: pl.DataFrame, windows: Windows, metric: str, kind: str
-) -> tuple[np.ndarray, dict[str, _Series]]:
+def _instants(
+    metrics: pl.DataFrame, windows: Windows, symptom: tuple[str, str], sign: int
+) -> np.ndarray:
+    """The instants to compare: the incident's, and where all of them are bad, as many usual ones."""
     start, end = windows.current
+    rows = metrics.filter((pl.col("entity") == symptom[0]) & (pl.col("metric") == symptom[1]))
+    time, value = rows["time"].to_numpy(), rows["value"].to_numpy()
+    now = (time >= start) & (time <= end)
+    usual = np.zeros(len(time), dtype=bool)
+    for low, high in windows.reference:
+        usual |= (time >= low) & (time < high)
+    grid = np.unique(
+        metrics.filter((pl.col("metric") == symptom[1]) & pl.col("time").is_between(start, end))[
+            "time"
+        ].to_numpy()
+    )
+    if now.sum() < 2 or usual.sum() < 3:
+        return grid
+    level = np.median(value[usual])
+    spread = max(float(np.ptp(np.quantile(value[usual], [0.1, 0.9]))), 1e-12)
+    bad = sign * (value[now] - level)
+    least = float(np.quantile(bad, 0.1))
+    if least < spread or least < 0.3 * float(bad.max()):
+        return grid
+    return np.r_[np.sort(time[usual])[-len(grid) :], grid]
+
+
+def _aligned(
+    metrics: pl.DataFrame, windows: Windows, grid: np.ndarray, metric: str
+) -> dict[str, _Series]:
+    """Each entity's values of one metric at the instants of `grid`, with its usual level and spread."""
+    kind = kind_of(metric)
     rows = metrics.filter(pl.col("metric") == metric)
-    now = rows.filter((pl.col("time") >= start) & (pl.col("time") <= end))
     before = pl.any_horizontal(
         [(pl.col("time") >= low) & (pl.col("time") < high) for low, high in windows.reference]
     )
@@ -131,36 +159,38 @@ def _aligned(
         )
     )
     levels = {name: (level, spread) for name, level, spread in usual.iter_rows()}
-    grid = np.unique(now["time"].to_numpy())
-    series = {}
-    for (name,), part in now.group_by("entity", maintain_order=True):
-        values = np.full(len(grid), np.nan)
-        values[np.searchsorted(grid, part["time"].to_numpy())] = part["value"].to_numpy()
+    result = {}
+    for name, values in _on_grid(rows, grid).items():
         known = values[np.isfinite(values)]
-        level, spread = levels.get(str(name), (float(np.median(known)), 0.0))
+        level, spread = levels.get(name, (float(np.median(known)), 0.0))
         floor = max(_floor(level, kind), 0.02 * float(np.ptp(known)), 1e-9)
-        series[str(name)] = _Series(values, level, max(spread, floor))
-    return grid, series
+        result[name] = _Series(values, level, max(spread, floor))
+    return result
 
 
-def _load(
-    metrics: pl.DataFrame, windows: Windows, grid: np.ndarray, entities: set[str]
-) -> dict[str, np.ndarray]:
-    start, end = windows.current
-    now = metrics.filter((pl.col("time") >= start) & (pl.col("time") <= end))
-    names = sorted(n for n in now["metric"].unique().to_list() if kind_of(n) == "traffic")
+def _on_grid(rows: pl.DataFrame, grid: np.ndarray) -> dict[str, np.ndarray]:
+    """Values by entity at the instants of `grid`, NaN where there is none."""
+    order = np.argsort(grid, kind="stable")
+    result = {}
+    for (name,), part in rows.filter(pl.col("time").is_in(grid.tolist())).group_by(
+        "entity", maintain_order=True
+    ):
+        values = np.full(len(grid), np.nan)
+        places = order[np.searchsorted(grid, part["time"].to_numpy(), sorter=order)]
+        values[places] = part["value"].to_numpy()
+        result[str(name)] = values
+    return result
+
+
+def _load(metrics: pl.DataFrame, grid: np.ndarray, entities: set[str]) -> dict[str, np.ndarray]:
+    """Traffic by entity at the instants of `grid`, gaps filled with its median."""
+    names = sorted(n for n in metrics["metric"].unique().to_list() if kind_of(n) == "traffic")
     result: dict[str, np.ndarray] = {}
     for metric in names:
-        for (name,), part in now.filter(pl.col("metric") == metric).group_by(
-            "entity", maintain_order=True
-        ):
-            if str(name) in result or str(name) not in entities:
-                continue
-            values = np.full(len(grid), np.nan)
-            places = np.searchsorted(grid, part["time"].to_numpy())
-            inside = places < len(grid)
-            values[places[inside]] = part["value"].to_numpy()[inside]
-            result[str(name)] = np.nan_to_num(values, nan=float(np.nanmedian(values)))
+        found = _on_grid(metrics.filter(pl.col("metric") == metric), grid)
+        for name, values in found.items():
+            if name in entities and name not in result:
+                result[name] = np.nan_to_num(values, nan=float(np.nanmedian(values)))
     return result
 
 

@@ -15,8 +15,8 @@ from ruleout.attribution.services._records import Signal
 
 _CODE = {"change_regression": 0.7, "malformed_artifact": 0.1, "schema_change": 0.1}
 _KIND_MODES: Mapping[str, Mapping[str, float]] = {
-    "cpu": {"cpu_saturation": 0.8, "noisy_neighbour": 0.2},
-    "memory": {"memory_leak": 1.0},
+    "cpu": {"cpu_saturation": 0.9, "noisy_neighbour": 0.1},
+    "memory": {"memory_leak": 0.8},
     "disk": {"storage_fault": 1.0},
     "network": {"network_fault": 0.6, "traffic_surge": 0.2},
     "traffic": {"traffic_surge": 0.7},

@@ -65,8 +65,7 @@ def json_rows(path: Path) -> Iterator[dict[str, Any]]:
         head = file.read(1)
         file.seek(0)
         if head == "[":
-            whole = json.load(file)
-            yield from (row for row in whole if isinstance(row, dict))
+            yield from _listed(file.read(), path)
             return
         parsed = 0
         for line in file:
@@ -78,6 +77,14 @@ def json_rows(path: Path) -> Iterator[dict[str, Any]]:
         row = _parse(path.read_text(encoding="utf-8", errors="replace"))
         if row is not None:
             yield row
+
+
+def _listed(text: str, path: Path) -> list[dict[str, Any]]:
+    try:
+        whole = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise SourceError(f"{path.name}: the JSON list cannot be read: {error}") from error
+    return [row for row in whole if isinstance(row, dict)]
 
 
 def _parse(text: str) -> dict[str, Any] | None:

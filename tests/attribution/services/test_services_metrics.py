@@ -1,0 +1,157 @@
+"""Kinds, onsets, departures and the flow of the symptom's quantity."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ruleout.attribution.services._flow import follow
+from ruleout.attribution.services._kinds import bad_direction, kind_of, on_host
+from ruleout.attribution.services._metrics import departures
+from ruleout.attribution.services._onset import onset
+from ruleout.attribution.services._windows import Windows
+
+WINDOWS = Windows(((0.0, 6000.0),), (6000.0, 8400.0), 7000.0, declared=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("CpuUsageRate(%)", "cpu"),
+        ("container_cpu_cfs_throttled_seconds", "saturation"),
+        ("mem", "memory"),
+        ("MemoryUsage(Mi)", "memory"),
+        ("latency-90", "latency"),
+        ("http_server_duration_p99_ms", "latency"),
+        ("http_5xx_ratio", "error"),
+        ("availability.Average", "availability"),
+        ("requests.Sum", "traffic"),
+        ("load", "traffic"),
+        ("db_query_count_per_request", "other"),
+        ("disk_used_pct", "disk"),
+        ("NetworkReceiveBytes", "network"),
+        ("queue_depth", "saturation"),
+        ("gpu_memory_used", "accelerator"),
+        ("cache_hit_ratio", "cache"),
+        ("zzz", "other"),
+    ],
+)
+def test_kind_is_read_from_generic_words(name: str, kind: str) -> None:
+    """A metric's kind follows from the generic words of its name, whatever signs part them."""
+    assert kind_of(name) == kind
+
+
+def test_less_availability_and_more_latency_are_bad() -> None:
+    """The bad direction is down for availability, up for latency and open for traffic."""
+    assert [bad_direction(kind_of(n)) for n in ("availability", "latency", "requests")] == [
+        -1,
+        1,
+        0,
+    ]
+    assert on_host("NodeCpuUsageRate(%)")
+    assert not on_host("CpuUsageRate(%)")
+
+
+def _series(values: np.ndarray, entity: str, metric: str, step: float = 60.0) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "time": np.arange(len(values)) * step,
+            "entity": [entity] * len(values),
+            "metric": [metric] * len(values),
+            "value": values.astype(float),
+        }
+    )
+
+
+def _noise(level: float, size: int = 140, seed: int = 0) -> np.ndarray:
+    return level * (1 + 0.03 * np.random.default_rng(seed).standard_normal(size))
+
+
+def test_a_constant_series_that_breaks_departs() -> None:
+    """A series that never moved in its reference and moves now departs further than noise does."""
+    still = np.full(140, 100.0)
+    still[110:] = 90.0
+    table = pl.concat(
+        [_series(still, "a", "availability"), _series(_noise(100.0), "b", "availability")]
+    )
+    found = departures(table, WINDOWS)
+    score = dict(zip(found["entity"], found["score"], strict=True))
+    assert score["a"] > 1.0 > score["b"]
+
+
+def test_the_tail_of_an_earlier_incident_does_not_hide_this_one() -> None:
+    """A reference of which a tenth was already bad still shows the departure."""
+    values = _noise(10.0)
+    values[:10] = 60.0
+    values[105:] = 60.0
+    found = departures(_series(values, "a", "cpu"), WINDOWS)
+    assert found["score"][0] > 1.0
+
+
+def test_an_improvement_is_no_departure() -> None:
+    """Latency that falls scores nothing."""
+    values = _noise(10.0)
+    values[100:] = 1.0
+    assert departures(_series(values, "a", "latency"), WINDOWS)["score"][0] == 0.0
+
+
+def test_onset_of_a_step_is_within_a_sample() -> None:
+    """A step is dated to its first sample, and is no ramp."""
+    values = _noise(10.0)
+    values[105:] += 30
+    start = onset(_series(values, "a", "latency"), WINDOWS, 1)
+    assert start is not None
+    assert start.at == 105 * 60.0
+    assert start.ramp == 0.0
+
+
+def test_onset_of_a_ramp_is_told_as_one() -> None:
+    """A slow rise is a ramp, dated near its beginning."""
+    values = _noise(10.0)
+    values[90:] += np.linspace(0, 60, 50)
+    start = onset(_series(values, "a", "latency"), WINDOWS, 1)
+    assert start is not None
+    assert start.ramp > 600
+    assert 90 * 60 <= start.at <= 100 * 60
+
+
+def test_no_onset_without_a_departure() -> None:
+    """Noise has no onset."""
+    assert onset(_series(_noise(10.0), "a", "latency"), WINDOWS, 1) is None
+
+
+def _chain(fault: str) -> pl.DataFrame:
+    """Front calls mid calls deep; `fault` loses 50 ms per request for the middle of the window."""
+    order = ["front", "mid", "deep"]
+    parts = []
+    for place, name in enumerate(order):
+        latency = _noise(0.02 * (3 - place), seed=place)
+        if place <= order.index(fault):
+            latency[110:125] += 0.05
+        parts += [
+            _series(latency, name, "latency"),
+            _series(_noise(100.0, seed=9 + place), name, "requests"),
+        ]
+    bystander = _noise(0.3, seed=7)
+    bystander[100:] += 2.0
+    parts += [
+        _series(bystander, "other", "latency"),
+        _series(np.full(140, 1.0), "other", "requests"),
+    ]
+    return pl.concat(parts)
+
+
+@pytest.mark.parametrize("fault", ["front", "mid", "deep"])
+def test_the_symptom_is_followed_to_who_loses_the_time(fault: str) -> None:
+    """Blame goes to the deepest entity that loses the symptom's time, not to a louder bystander."""
+    edges = [("front", "mid"), ("mid", "deep"), ("front", "other")]
+    flows = follow(_chain(fault), WINDOWS, ("front", "latency"), edges)
+    best = max(flows, key=lambda name: flows[name].score)
+    assert best == fault
+    assert flows["other"].score < 0.3 * flows[best].score
+
+
+def test_flow_needs_the_symptoms_own_series() -> None:
+    """Without the symptom's series there is nothing to follow."""
+    assert follow(_chain("mid"), WINDOWS, ("nobody", "latency"), []) == {}
