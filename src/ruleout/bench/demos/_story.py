@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 _STORIES = {
-    "images": "A shop's photo classifier lost 15 points of accuracy in two days. Version 7 of the\n"
-    "model went live the evening before, and everybody looks there.",
-    "fraud": "Blocked card payments turn out to be honest ones. A fraud ring was reported, the\n"
-    "season is starting, and everybody expects adversaries.",
-    "nulls": "The churn model misses customers who leave, since just after its new version went\n"
-    "live, and everybody blames the model.",
+    "images": "A shop's photo classifier lost 15 points of accuracy in two days. Version 7 of\n"
+    "the model went live the evening before, and everybody looks there.",
+    "fraud": "Blocked card payments turn out to be honest ones. A fraud ring was reported,\n"
+    "the season is starting, and everybody expects adversaries.",
+    "nulls": "The churn model misses customers who leave, since just after its new version\n"
+    "went live, and everybody blames the model.",
 }
 _PARTS = {
     "incident.yaml": "what is known; open it, edit it",
     "reference.parquet": "rows from before",
     "current.parquet": "rows from the incident",
     "changes.csv": "deploys, settings and dates around it",
-    "photo_classifier.py": "the model; weights_v6.npz and weights_v7.npz are its versions",
-    "fraud_model.py": "the model; fraud_weights.json belongs to it",
+    "photo_classifier.py": "the model, with its weights_v6.npz and weights_v7.npz",
+    "fraud_model.py": "the model, with its fraud_weights.json",
     "known_fraud.parquet": "known cases, with their scores at release and now",
 }
 
