@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -25,17 +26,16 @@ def spans(
     """Spans of requests; from FAULT on, services lose time or leave out what they do.
 
     Args:
+        rng: draws the noise.
         own: extra milliseconds of a service's own work.
         wire: extra milliseconds on the way into a service.
         skip: services that no longer run their inner statement.
         rate: requests a second.
     """
-    rows: list[tuple[str, str, str | None, str, str, float, float]] = []
+    rows: list[Row] = []
     for index, at in enumerate(np.arange(START, END, 1 / rate)):
-        broken = at >= FAULT
-        extra, late = (own or {}, wire or {}) if broken else ({}, {})
-        gone = skip if broken else ()
-        _serve(rows, rng, f"t{index}", "front", at, None, extra, late, gone)
+        fault = Fault(own or {}, wire or {}, skip) if at >= FAULT else Fault({}, {}, ())
+        _serve(rows, rng, (f"t{index}", "front", None), float(at), fault)
     table = pl.DataFrame(
         rows,
         schema=["trace_id", "span_id", "parent_span_id", "service", "name", "start", "end"],
@@ -53,26 +53,41 @@ def spans(
 
 
 CALLS = {"front": ("cart", "ads"), "cart": ("store",)}
+Row = tuple[str, str, str | None, str, str, float, float]
 
 
-def _serve(rows, rng, trace, service, at, parent, extra, late, gone):  # type: ignore[no-untyped-def]
-    span = f"{trace}-{len(rows)}"
-    place = len(rows)
-    rows.append(None)
+class Fault(NamedTuple):
+    """What is wrong with the request at hand."""
+
+    own: dict[str, float]
+    wire: dict[str, float]
+    skip: tuple[str, ...]
+
+
+def _serve(
+    rows: list[Row],
+    rng: np.random.Generator,
+    place: tuple[str, str, str | None],
+    at: float,
+    fault: Fault,
+) -> float:
+    """Append the spans of one service's work and of all it calls; when it was done."""
+    trace, service, parent = place
+    span = f"{trace}-{service}-{len(rows)}"
+    inner: list[Row] = []
     now = at + 0.001 * rng.gamma(4, 0.5)
-    if service not in gone:
-        rows.append((trace, f"{span}s", span, service, f"{service}.step", now, now + 0.001))
+    if service not in fault.skip:
+        inner.append((trace, f"{span}s", span, service, f"{service}.step", now, now + 0.001))
         now += 0.001
+    rows.extend(inner)
     for callee in CALLS.get(service, ()):
         call = f"{span}c{callee}"
-        slot = len(rows)
-        rows.append(None)
-        wire = 0.001 * (0.5 + late.get(callee, 0.0))
-        done = _serve(rows, rng, trace, callee, now + wire, call, extra, late, gone)
-        rows[slot] = (trace, call, span, service, f"call {callee}", now, done + 0.0005)
-        now = done + 0.0005
-    now += 0.001 * extra.get(service, 0.0) * rng.gamma(2, 0.5)
-    rows[place] = (trace, span, parent, service, f"/{service}", at, now)
+        wire = 0.001 * (0.5 + fault.wire.get(callee, 0.0))
+        done = _serve(rows, rng, (trace, callee, call), now + wire, fault) + 0.0005
+        rows.append((trace, call, span, service, f"call {callee}", now, done))
+        now = done
+    now += 0.001 * fault.own.get(service, 0.0) * rng.gamma(2, 0.5)
+    rows.append((trace, span, parent, service, f"/{service}", at, now))
     return now
 
 

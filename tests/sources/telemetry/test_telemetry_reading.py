@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from ruleout.incident import Incident, TelemetrySpec
-from ruleout.sources.telemetry import read_telemetry
+from ruleout.sources.telemetry import Telemetry, read_telemetry
 from ruleout.sources.telemetry._metrics import split_names
 
 
-def _read(folder: Path, **spec: object):  # type: ignore[no-untyped-def]
+def _read(folder: Path, **spec: object) -> Telemetry:
     return read_telemetry(Incident(title="t", telemetry=TelemetrySpec(**spec), folder=folder))  # type: ignore[arg-type]
 
 

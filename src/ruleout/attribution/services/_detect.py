@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import polars as pl
+
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
 from ruleout.attribution.services._behaviour import behaviour
 from ruleout.attribution.services._flow import follow
@@ -30,6 +32,9 @@ _RESOURCES = {
     "accelerator": "accelerator_memory",
     "cache": "cache_storm",
 }
+
+_BROKEN = (ArithmeticError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError)
+"""What odd data can raise inside a detector; it must not take the other detectors along."""
 
 
 class Detector(NamedTuple):
@@ -69,7 +74,7 @@ def _run(one: Detector, seen: Observed) -> tuple[list[Signal], list[Outcome]]:
         return [], [Abstained(one.looks_for, f"{one.name} has nothing to look at", one.needs)]
     try:
         found = one.find(seen)
-    except Exception as error:  # noqa: BLE001 a detector that breaks must not take the others along
+    except _BROKEN as error:
         reason = f"{one.name} failed: {type(error).__name__}: {error}"[:300]
         return [], [Abstained(one.looks_for, reason, one.needs)]
     if not found:

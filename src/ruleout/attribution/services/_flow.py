@@ -137,7 +137,7 @@ def _instants(
     least = float(np.quantile(bad, 0.1))
     if least < spread or least < 0.3 * float(bad.max()):
         return grid
-    return np.r_[np.sort(time[usual])[-len(grid) :], grid]
+    return np.concatenate([np.sort(time[usual])[-len(grid) :], grid])
 
 
 def _aligned(
