@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ruleout
@@ -23,7 +24,7 @@ from ruleout._records import (
 )
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
-from ruleout.experiments import Bench, Tried, charts
+from ruleout.experiments import Bench, repaired_case, Tried, charts
 from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
 from ruleout.profile import Case, build_case
@@ -32,6 +33,9 @@ from ruleout.sources import fingerprint
 Progress = Callable[[str], None]
 _WORTH_UNDOING = 24
 """Repairs are replayed for so many hypotheses, likeliest first."""
+
+_WHOLE = 0.9
+"""A cause that explains this much leaves nothing to diagnose."""
 
 _WORTH_A_PICTURE = 3
 
@@ -59,18 +63,39 @@ def run(
     say = progress or (lambda _: None)
     case = build_case(incident, trust_model=trust_model, seed=seed, progress=progress)
     symptom = as_symptom(case)
+    found = examine(case, symptom, say)
+    diagnose_rest(found, say)
+    found.changes = weighing.align_changes(case, symptom.onset)
+    return _close(found, started)
+
+
+@dataclass(slots=True)
+class Examined:
+    """One pass down the ladder, and what it left to say."""
+
+    case: Case
+    symptom: Symptom
+    checked: list[Checked]
+    rows: list[Numbered]
+    candidates: list[Candidate]
+    bench: Bench
+    unknown: float
+    changes: tuple[AlignedChange, ...] = ()
+
+
+def examine(case: Case, symptom: Symptom, say: Progress, first: int = 1) -> Examined:
+    """Run the checks, propose hypotheses, undo them and weigh them; evidence is numbered from `first`."""
     case.significant = symptom.significant
     say("running checks")
     checked = list(run_checks(case))
-    rows = weighing.number(checked)
+    rows = weighing.number(checked, first)
     candidates = weighing.propose(rows)
     weighing.weigh(candidates, rows)
     say("undoing what might have done it")
     bench = Bench(case)
     undo(candidates, bench)
     unknown = weighing.weigh(candidates, rows)
-    changes = weighing.align_changes(case, symptom.onset)
-    return _close(case, symptom, checked, rows, candidates, unknown, changes, bench, started)
+    return Examined(case, symptom, checked, rows, candidates, bench, unknown)
 
 
 def undo(candidates: Sequence[Candidate], bench: Bench) -> None:
@@ -81,40 +106,50 @@ def undo(candidates: Sequence[Candidate], bench: Bench) -> None:
             candidate.undone_by, candidate.explained = best
 
 
-def _close(
-    case: Case,
-    symptom: Symptom,
-    checked: Sequence[Checked],
-    rows: Sequence[Numbered],
-    candidates: Sequence[Candidate],
-    unknown: float,
-    changes: Sequence[AlignedChange],
-    bench: Bench,
-    started: float,
-) -> Diagnosis:
+def diagnose_rest(found: Examined, say: Progress) -> None:
+    """Undo the leading cause and diagnose what is left of the symptom; a second cause joins the list."""
+    lead = max(found.candidates, key=lambda c: c.probability, default=None)
+    if lead is None or lead.undone_by is None or lead.explained is None or lead.probability < 0.3:
+        return
+    if modes.mode(lead.mode).is_null or not 0.1 <= lead.explained.fraction <= _WHOLE:
+        return
+    undone = found.bench.undone(lead.undone_by)
+    rest = None if undone is None else repaired_case(found.case, undone)
+    if rest is None:
+        return
+    symptom = as_symptom(rest)
+    if not symptom.significant:
+        return
+    say("diagnosing what is left")
+    again = examine(rest, symptom, say, first=len(found.rows) + 1)
+    weighing.join_second(lead, found.candidates, found.rows, again.candidates, again.rows)
+
+
+def _close(found: Examined, started: float) -> Diagnosis:
+    case, symptom, candidates = found.case, found.symptom, found.candidates
     incident = case.incident
-    named = weighing.leading_change(changes)
+    named = weighing.leading_change(found.changes)
     by_candidate = {
         c.key: name for c in candidates for name in named if not modes.mode(c.mode).is_null
     }
-    ranked = weighing.rank(candidates, checked, symptom, by_candidate)
-    sunk = weighing.ruled_out(candidates, rows)
+    ranked = weighing.rank(candidates, found.checked, symptom, by_candidate)
+    sunk = weighing.ruled_out(candidates, found.rows)
     settled = {r.failure_mode for r in sunk} | {h.failure_mode for h in ranked}
     failed = {s.name: s.reason or "empty" for s in case.sources if s.status != "ok"}
     return Diagnosis(
         incident=IncidentRef(incident.title, incident.task, fingerprint(incident)),
         symptom=symptom,
         verdict=weighing.verdict(ranked),
-        layers=weighing.layers(candidates, unknown),
+        layers=weighing.layers(candidates, found.unknown),
         hypotheses=ranked,
         ruled_out=sunk,
-        not_checked=weighing.not_checked(checked, settled, failed),
+        not_checked=weighing.not_checked(found.checked, settled, failed),
         next_evidence=weighing.next_evidence(candidates, missing_parts(case)),
         safeguard_gaps=(),
-        evidence=tuple(r.evidence for r in rows),
-        changes=tuple(changes),
+        evidence=tuple(r.evidence for r in found.rows),
+        changes=found.changes,
         run=_run_block(case.sources, started),
-        charts=charts(case, symptom, changes, bench, _tried(ranked, candidates)),
+        charts=charts(case, symptom, found.changes, found.bench, _tried(ranked, candidates)),
     )
 
 

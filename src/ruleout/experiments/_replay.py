@@ -134,9 +134,7 @@ def _repaired_current(
     # The same blocks are drawn for all sides: the comparison is paired.
     three = resampled(np.concatenate([before, begin, after], axis=1), _RESAMPLES, rng)
     width = before.shape[1]
-    was, begun, becomes = (
-        metric.finish(three[:, i * width : (i + 1) * width]) for i in range(3)
-    )
+    was, begun, becomes = (metric.finish(three[:, i * width : (i + 1) * width]) for i in range(3))
     gap = _surrogate_gap(case, undone)
     reference = rng.choice(change.reference_draws, _RESAMPLES) - gap
     totals = [float(metric.finish(s.sum(axis=0)[None])[0]) for s in (before, begin, after)]

@@ -4,6 +4,7 @@ from ruleout.hypotheses._changes import align_changes, leading_change
 from ruleout.hypotheses._next import next_evidence, observations
 from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
 from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
+from ruleout.hypotheses._second import join_second
 from ruleout.hypotheses._weigh import undo_weight, weigh
 from ruleout.hypotheses._weights import load_weights, weight
 
@@ -11,6 +12,7 @@ __all__ = [
     "Candidate",
     "Numbered",
     "align_changes",
+    "join_second",
     "layers",
     "leading_change",
     "load_weights",

@@ -65,14 +65,14 @@ class Candidate:
         )
 
 
-def number(checked: Sequence[Checked]) -> list[Numbered]:
-    """Evidence rows for all findings and clears, in the order of the ladder."""
+def number(checked: Sequence[Checked], first: int = 1) -> list[Numbered]:
+    """Evidence rows for all findings and clears, in the order of the ladder, numbered from `first`."""
     rows: list[Numbered] = []
     for done in checked:
         for outcome in done.outcomes:
             if isinstance(outcome, Abstained):
                 continue
-            rows.append(_row(f"E{len(rows) + 1}", done, outcome))
+            rows.append(_row(f"E{len(rows) + first}", done, outcome))
     return rows
 
 

@@ -1,0 +1,58 @@
+"""The case as it would be with one cause undone, to be diagnosed again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.experiments._replay import replayed_outputs
+from ruleout.experiments._undone import Undone
+from ruleout.profile import Case, Table
+
+_KEPT = ("surrogate held", "surrogate gap")
+"""Cached results that speak of the reference and the predictor alone."""
+
+_LEAST_ROWS = 200
+
+
+def repaired_case(case: Case, undone: Undone) -> Case | None:
+    """The case with the repair applied to its current window; None if the repair leaves no such window.
+
+    A repair by weights, or one that could only be tried on the reference, has no repaired rows.
+    """
+    if (
+        undone.reference_weight is not None
+        or undone.weight is not None
+        or undone.damaged is not None
+    ):
+        return None
+    answers = replayed_outputs(case, undone)
+    if answers is None:
+        return None
+    rows = np.ones(case.current.rows, dtype=bool) if undone.keep is None else undone.keep
+    if rows.sum() < _LEAST_ROWS:
+        return None
+    frame = case.current.frame.with_columns([c.alias(n) for n, c in undone.features.items()])
+    truth = case.truth("current") if undone.truth is None else undone.truth
+    kept = {name: case.cache[name] for name in _KEPT if name in case.cache}
+    return replace(
+        case,
+        current=_filtered(case, frame.filter(rows) if not rows.all() else frame, rows),
+        truths={**case.truths, "current": truth[rows]},
+        served={**case.served, "current": answers[1].take(rows)},
+        cache=kept,
+        significant=None,
+    )
+
+
+def _filtered(case: Case, frame: object, rows: NDArray[np.bool_]) -> Table:
+    time = case.current.time
+    total = round(case.current.total_rows * float(rows.mean()))
+    return Table(frame, total, None if time is None else time[rows])  # type: ignore[arg-type]
+
+
+def shapley_pair(first: float, second: float, both: float) -> tuple[float, float]:
+    """Shares of two causes from what undoing each alone, and both, takes away (Shapley, 1953)."""
+    return 0.5 * (first + both - second), 0.5 * (second + both - first)
