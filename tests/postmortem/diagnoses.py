@@ -6,6 +6,8 @@ import base64
 import math
 import struct
 import zlib
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -414,6 +416,7 @@ def hostile() -> Diagnosis:
     )  # fmt: skip
 
 
+@cache
 def huge() -> Diagnosis:
     """Two hundred hypotheses, three hundred pieces of evidence and long charts."""
     rng = np.random.default_rng(3)
@@ -556,7 +559,35 @@ def two_causes() -> Diagnosis:
     )  # fmt: skip
 
 
+@cache
+def quotes() -> Diagnosis:
+    """The huge diagnosis with every text replaced by two thousand characters that take six each in HTML."""
+    made, text = huge(), '"' * 2000
+
+    def quoted(value: Any) -> Any:
+        if isinstance(value, str):
+            return text
+        if isinstance(value, (tuple, list)):
+            return type(value)(quoted(v) for v in value)
+        return (
+            {k: v if k == "kind" else quoted(v) for k, v in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
+
+    return replace(
+        made,
+        incident=IncidentRef(text, text, text),
+        hypotheses=tuple(replace(h, subject=Subject("feature", (text,) * 9), chain=(text,) * 40) for h in made.hypotheses),
+        evidence=tuple(replace(e, statement=text, check=text, chart=quoted(e.chart)) for e in made.evidence),
+        ruled_out=tuple(RuledOut(f"{i}{text}", None, (f"{i}{text}",)) for i in range(900)),
+        not_checked=tuple(NotChecked(f"{i}{text}", f"{i}{text}") for i in range(900)),
+        changes=tuple(replace(c, entity=text, description=text, ref=text) for c in made.changes),
+        charts={k: quoted(v) for k, v in made.charts.items()},
+    )  # fmt: skip
+
+
 CASES = {
     f.__name__: f
-    for f in (unit_change, two_causes, undecided, quiet, services, hostile, huge, bare)
+    for f in (unit_change, two_causes, undecided, quiet, services, hostile, huge, quotes, bare)
 }

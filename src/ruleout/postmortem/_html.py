@@ -23,8 +23,8 @@ from ruleout.postmortem.draw import figure
 from ruleout.postmortem.draw._figure import framed
 from ruleout.postmortem.draw._lines import metric_over_time
 
-BUDGET: Final = 1_200_000
-"""Characters that all charts may take together."""
+LIMIT: Final = 1_900_000
+"""Characters of a whole page; a megabyte is read at once even over a telephone."""
 
 _CHARTS: Final = 40
 _NOBODY: Final = "no segment stands out, or none was looked at"
@@ -47,17 +47,19 @@ def _style() -> str:
 def html(diagnosis: Diagnosis) -> str:
     """The whole report as one self-contained page."""
     title = words.clean(diagnosis.incident.title, 200) or "Untitled incident"
-    body = "".join((
-        _header(diagnosis, title),
-        _facts(diagnosis),
-        _section("do", _actions(diagnosis)),
-        _section("proof", _proof(diagnosis)),
-        _section("hypotheses", ledger.hypotheses(diagnosis)),
-        _section("ledger", ledger.ledger(diagnosis)),
-        _section("timeline", ledger.timeline(diagnosis)),
-        _section("evidence", ledger.evidence(diagnosis)),
-        ledger.footer(diagnosis),
-    ))  # fmt: skip
+    before = _header(diagnosis, title) + _facts(diagnosis) + _section("do", _actions(diagnosis))
+    after = "".join(
+        _section(key, write(diagnosis))
+        for key, write in (
+            ("hypotheses", ledger.hypotheses),
+            ("ledger", ledger.ledger),
+            ("timeline", ledger.timeline),
+            ("evidence", ledger.evidence),
+        )
+    )
+    # Charts take what the words leave.
+    left = LIMIT - len(before) - len(after) - len(_style())
+    body = before + _section("proof", _proof(diagnosis, left)) + after + ledger.footer(diagnosis)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -125,10 +127,9 @@ def _actions(diagnosis: Diagnosis) -> str:
     return f'<div class="two">{now}<div class="card">{later}</div></div>'
 
 
-def _proof(diagnosis: Diagnosis) -> str:
+def _proof(diagnosis: Diagnosis, left: int) -> str:
     wanted = _wanted(diagnosis)
     drawn: list[str] = []
-    left = BUDGET
     for chart, caption in wanted[:_CHARTS]:
         picture = (
             _metric(chart) if chart.get("kind") == "metric_over_time" else figure(chart, caption)

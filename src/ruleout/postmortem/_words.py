@@ -49,8 +49,12 @@ def clean(text: object, limit: int = 400) -> str:
     what exceeds `limit` characters ends in an ellipsis.
     """
     words = " ".join(str(text)[: 4 * limit].split())
-    shown = "".join("\ufffd" if unicodedata.category(c) in _UNSEEN else c for c in words)
+    shown = words if words.isprintable() else "".join(map(_visible, words))
     return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+
+
+def _visible(char: str) -> str:
+    return "\ufffd" if unicodedata.category(char) in _UNSEEN else char
 
 
 def finite(value: object) -> float | None:
