@@ -28,7 +28,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, di
     kitchen = Kitchen(folder / ".cache")
     truth = {}
     for k, (mode, data) in enumerate(SMALL):
-        made = cook(Recipe(f"incident-{k:04d}", mode, 40 + k, data), kitchen, folder, ROWS)
+        made = cook(Recipe(f"incident-{k:04d}", mode, 50 + k, data), kitchen, folder, ROWS)
         assert made is not None
         truth[f"incident-{k:04d}"] = made
     return folder, truth

@@ -108,12 +108,11 @@ def test_a_crash_is_a_wrong_answer_that_says_so(tmp_path: Path) -> None:
     assert "1 mistakes" in _score.report(results)
 
 
-def test_results_are_written_one_a_line(tmp_path: Path) -> None:
-    """Each result is a JSON object with the truth and the answer."""
-    result = _compare(_truth(), _answer(("unit_change", ["weight"], 0.9)))
-    _score.write_results([result, result], tmp_path / "r.jsonl")
-    lines = (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["answer"] for line in lines] == ["unit_change", "unit_change"]
+def test_results_are_written_as_they_come_and_read_back(tmp_path: Path) -> None:
+    """Each result is a line of JSON, from which the same result is read."""
+    (tmp_path / "truth.json").write_text(json.dumps({"missing": _truth()}), encoding="utf-8")
+    results = _score.score_corpus(tmp_path, out=tmp_path / "r.jsonl")
+    assert _score.read_results(tmp_path / "r.jsonl") == results
 
 
 def test_the_command_refuses_what_it_cannot_do(

@@ -64,9 +64,8 @@ def _score(options: argparse.Namespace) -> int:
         jobs=options.jobs,
         command=options.cli,
         seed=options.seed,
+        out=options.out,
     )
-    if options.out is not None:
-        scoring.write_results(results, options.out)
     sys.stdout.write(scoring.report(results) + "\n")
     return 0
 

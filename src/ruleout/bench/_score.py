@@ -181,6 +181,7 @@ def score_corpus(
     jobs: int = 1,
     command: bool = False,
     seed: int = 0,
+    out: Path | None = None,
 ) -> list[Result]:
     """Diagnose every incident of a corpus folder, or a stratified part of it.
 
@@ -191,6 +192,7 @@ def score_corpus(
         jobs: processes.
         command: call the command line instead of the engine in this process.
         seed: the engine's seed.
+        out: file for the results, one JSON object a line, written as they come.
     """
     root = Path(folder)
     truth = json.loads((root / "truth.json").read_text(encoding="utf-8"))
@@ -200,8 +202,20 @@ def score_corpus(
     work = [(root / n, truth[n], command, seed) for n in names]
     if jobs > 1:
         with ProcessPoolExecutor(jobs) as pool:
-            return list(pool.map(_job, work))
-    return [_job(w) for w in work]
+            return _collect(pool.map(_job, work), out)
+    return _collect(map(_job, work), out)
+
+
+def _collect(results: Iterable[Result], out: Path | None) -> list[Result]:
+    if out is None:
+        return list(results)
+    kept = []
+    with out.open("w", encoding="utf-8") as lines:
+        for result in results:
+            lines.write(json.dumps(asdict(result), sort_keys=True, ensure_ascii=False) + "\n")
+            lines.flush()
+            kept.append(result)
+    return kept
 
 
 def calibration(results: Sequence[Result], bins: int = 10) -> tuple[float, float]:
@@ -260,10 +274,11 @@ def grouped(results: Iterable[Result], key: str) -> list[tuple[str, int, float, 
     ]
 
 
-def write_results(results: Iterable[Result], path: Path) -> None:
-    """One JSON object a line."""
-    lines = [json.dumps(asdict(r), sort_keys=True, ensure_ascii=False) for r in results]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def read_results(path: Path) -> list[Result]:
+    """Results that a run wrote (also one that was cut short)."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lists = ("subject", "tags", "answered", "top3")
+    return [Result(**{k: tuple(v) if k in lists else v for k, v in r.items()}) for r in rows]
 
 
 def report(results: Sequence[Result]) -> str:
