@@ -278,7 +278,10 @@ def read_results(path: Path) -> list[Result]:
     """Results that a run wrote (also one that was cut short)."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     lists = ("subject", "tags", "answered", "top3")
-    return [Result(**{k: tuple(v) if k in lists else v for k, v in r.items()}) for r in rows]
+    whole: list[dict[str, Any]] = [
+        {k: tuple(v) if k in lists else v for k, v in row.items()} for row in rows
+    ]
+    return [Result(**row) for row in whole]
 
 
 def report(results: Sequence[Result]) -> str:
