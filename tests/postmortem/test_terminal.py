@@ -145,3 +145,10 @@ def test_nothing_irreversible_while_undecided() -> None:
     assert "If it is Concept drift in label is_fraud: Route to the previous model" in text
     assert "Delete the labels" not in text
     assert "Retrain" not in text
+
+
+def test_no_chain_while_undecided() -> None:
+    """How a cause reaches the symptom is said of found causes only."""
+    made = diagnoses.undecided()
+    first = replace(made.hypotheses[0], chain=("label", "precision"), change="C1")
+    assert "label → precision" not in shown(replace(made, hypotheses=(first,)), 200)

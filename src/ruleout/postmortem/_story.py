@@ -59,8 +59,8 @@ def standing(hypothesis: Hypothesis) -> str:
 
 
 def causes(diagnosis: Diagnosis) -> tuple[Hypothesis, ...]:
-    """The best hypothesis and every further root cause that stands beside it."""
-    if not diagnosis.hypotheses:
+    """The best hypothesis and every further root cause beside it; none while undecided."""
+    if not diagnosis.hypotheses or diagnosis.verdict == "inconclusive":
         return ()
     first, *rest = diagnosis.hypotheses
     beside = (h for h in rest if h.role == "root_cause" and h.probability >= 0.5 and _held(h))

@@ -78,7 +78,8 @@ def paired(x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
 
 def thinned(x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
     """A line in the order of `x`, its gaps kept as NaN, thinned to `POINTS`."""
-    line = sorted((a, b) for a, b in zip(x, y, strict=False) if not math.isnan(a))
+    line = [(a, b) for a, b in zip(x, y, strict=False) if not math.isnan(a)]
+    line.sort(key=lambda point: point[0])
     return line[:: max(1, math.ceil(len(line) / POINTS))]
 
 
