@@ -144,7 +144,7 @@ def _censored(case: Case) -> Finding | None:
     slope, z = _trend(-values)
     third = len(values) // 4
     oldest, newest = float(values[:third].mean()), float(values[-third:].mean())
-    if z < 6 or newest > -0.15 or oldest < 0.4 * newest:
+    if z < 6 or newest > -0.15 or oldest < 0.55 * newest:
         return None
     subject = label_subject(case)
     told = (

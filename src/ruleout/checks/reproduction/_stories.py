@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,14 @@ from ruleout._errors import RuleoutError
 from ruleout.checks.reproduction._gap import class_codes, gap, has_scores
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._view import serves_now, usable_models
-from ruleout.profile import Case, Outputs, model_outputs
+from ruleout.profile import Case, Outputs, model_outputs, spread_rows
 from ruleout.stats._maps import affine, isotonic, logit, relabelling
 
 Floats = NDArray[np.float64]
+_CONSTANT_ROWS = 20_000
+_NEW = 0.02
+"""Share of current answers that a new constant must make up."""
+
 _SWAP_ROWS = 300
 _SWAP_PAIRS = 150
 
@@ -101,6 +105,28 @@ def common_answer(outputs: Outputs) -> tuple[tuple[float, ...] | None, float]:
     keys, counts = np.unique(rows, axis=0, return_counts=True)
     top = int(counts.argmax())
     return tuple(float(v) for v in keys[top]), float(counts[top] / len(rows))
+
+
+class Constant(NamedTuple):
+    """One answer that many current rows got and hardly any of the reference."""
+
+    value: tuple[float, ...]
+    share: float
+    usual: float
+
+
+def new_constant(case: Case) -> Constant | None:
+    """The commonest current answer, if it is new as such; None for bare decisions."""
+    before, after = case.outputs("reference"), case.outputs("current")
+    if not has_scores(after) or not has_scores(before):
+        return None
+    value, share = common_answer(after.take(spread_rows(case.current.rows, _CONSTANT_ROWS)))
+    if value is None:
+        return None
+    usual = float(
+        is_answer(before.take(spread_rows(case.reference.rows, _CONSTANT_ROWS)), value).mean()
+    )
+    return Constant(value, share, usual) if share >= max(_NEW, 4 * usual + _NEW) else None
 
 
 def is_answer(outputs: Outputs, value: tuple[float, ...]) -> NDArray[np.bool_]:

@@ -85,15 +85,13 @@ def _relation(
     x, y = expected[off], served[off]
     before = float(np.abs(y - x).mean())
     version = _version(case, served, off)
-    if version == "current":
-        return (
-            "new_version",
-            "; models.current gives what is served",
-            ("bad_retrain", "class_weight_change"),
-        )
     if version is not None:
+        new = version == "current"
         told = f"; models.{version} gives what is served"
-        return "other_version", told, ("wrong_version", "mixed_versions")
+        modes = (
+            ("bad_retrain", "class_weight_change") if new else ("wrong_version", "mixed_versions")
+        )
+        return "new_version" if new else "other_version", told, modes
     if len(case.classes) == 2 and float(np.abs(1 - x - y).mean()) < 0.05 * before:
         return "permuted", ": served is one minus stored", ("class_map_mismatch",)
     if len(np.unique(np.round(y, 6))) == 1 and len(x) >= 5 and len(np.unique(np.round(x, 6))) > 3:

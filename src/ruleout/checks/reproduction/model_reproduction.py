@@ -10,7 +10,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, SourceStatus, S
 from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, structure
 from ruleout.checks.reproduction._repairs import described, intended_answers
-from ruleout.checks.reproduction._stories import best
+from ruleout.checks.reproduction._stories import best, new_constant
 from ruleout.checks.reproduction._view import SERVED, Replay, replay, serves_now, usable_models
 from ruleout.profile import Case
 
@@ -130,6 +130,7 @@ def _unexplained(case: Case, found: Hit, rng: np.random.Generator) -> tuple[str,
     serving = [name for name in usable_models(case) if serves_now(case, name) is not None]
     if (
         serving
+        or new_constant(case) is not None
         or found.place.contrast
         or disorder(found, rng) > 0.85
         or structure(case, found, rng) < 0.1

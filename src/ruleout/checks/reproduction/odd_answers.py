@@ -15,9 +15,9 @@ from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described, intended_answers
 from ruleout.checks.reproduction._stories import (
     best,
-    common_answer,
     is_answer,
     known_model,
+    new_constant,
     stories,
 )
 from ruleout.checks.reproduction._view import SERVED, replay
@@ -26,8 +26,6 @@ from ruleout.profile import Case, Outputs, spread_rows
 
 Mask = NDArray[np.bool_]
 _ROWS = 20_000
-_NEW = 0.02
-"""Share of current answers that a new constant must make up."""
 
 PIPELINE = Subject("pipeline", ())
 
@@ -42,28 +40,25 @@ PIPELINE = Subject("pipeline", ())
 def constant_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Look for one answer that the reference hardly gave and many current rows got, whatever they asked."""
     del rng
-    rows = [spread_rows(case.table(which).rows, _ROWS) for which in ("reference", "current")]
-    before, after = case.outputs("reference").take(rows[0]), case.outputs("current").take(rows[1])
-    if not has_scores(after) or not has_scores(before):
+    if not has_scores(case.outputs("current")) or not has_scores(case.outputs("reference")):
         yield from _constant_decisions(case)
         return
-    value, share = common_answer(after)
-    if value is None:
+    new = new_constant(case)
+    rows = spread_rows(case.current.rows, _ROWS)
+    after = case.outputs("current").take(rows)
+    flagged = is_answer(after, new.value) if new is not None else np.zeros(len(rows), dtype=bool)
+    if new is None or flagged.sum() < 20:
+        told = "no answer is given to many rows at once"
+        yield Clear(("fallback_overload",), Subject(), told, 0.02)
         return
-    usual = float(is_answer(before, value).mean())
-    flagged = is_answer(after, value)
-    if share < _NEW or share < 4 * usual + _NEW or flagged.sum() < 20:
-        yield Clear(
-            ("fallback_overload",), Subject(), "no answer is given to many rows at once", _NEW
-        )
+    if _asked_for(case, rows, flagged):
         return
-    if _asked_for(case, rows[1], flagged):
-        return
-    place = locate(case, rows[1], flagged.astype(float))
+    value, share, usual = new
+    place = locate(case, rows, flagged.astype(float))
     shown = ", ".join(f"{v:.4g}" for v in value[:4]) + (", ..." if len(value) > 4 else "")
     told = f"{share:.1%} of the current rows get the very same answer ({shown}), {usual:.1%} in the reference"
     yield _constant(
-        case, place, value, share - usual, told=told + described(place.scope), n=len(rows[1])
+        case, place, value, share - usual, told=told + described(place.scope), n=len(rows)
     )
 
 

@@ -44,6 +44,14 @@ class LightGbmModel(Model):
         answer = self._booster.predict(data, num_threads=1)
         return _booster_answer(np.asarray(answer), self._objective, self._classes)
 
+    def contributions(self, frame: pl.DataFrame) -> np.ndarray:
+        """Exact SHAP values (n, F) or (n, K, F) of the margin, columns as in `requires`."""
+        data = _coded_matrix(frame, self.requires, self._vocabulary)
+        told = np.asarray(self._booster.predict(data, num_threads=1, pred_contrib=True))
+        wide = len(self.requires) + 1
+        shaped = told.reshape(len(told), -1, wide)[:, :, :-1]
+        return shaped[:, 0] if shaped.shape[1] == 1 else shaped
+
 
 class XgboostModel(Model):
     """An XGBoost booster saved with `save_model`."""
@@ -63,6 +71,15 @@ class XgboostModel(Model):
         self._vocabulary = _xgboost_vocabulary(cats, self.requires)
 
     def _score(self, frame: pl.DataFrame) -> Prediction:
+        rows = self._rows(frame)
+        return _booster_answer(self._booster.predict(rows), self._objective, self._classes)
+
+    def contributions(self, frame: pl.DataFrame) -> np.ndarray:
+        """Exact SHAP values (n, F) or (n, K, F) of the margin, columns as in `requires`."""
+        told = np.asarray(self._booster.predict(self._rows(frame), pred_contribs=True))
+        return told[..., :-1]
+
+    def _rows(self, frame: pl.DataFrame) -> Any:
         data = _coded_matrix(frame, self.requires, self._vocabulary)
         wanted = self._booster.num_features()
         if data.shape[1] != wanted:
@@ -70,14 +87,13 @@ class XgboostModel(Model):
                 f"model {self.name} takes {wanted} inputs, the features are {data.shape[1]}; "
                 "list its inputs in its order under `data.columns.features`"
             )
-        rows = self._xgboost.DMatrix(
+        return self._xgboost.DMatrix(
             data,
             feature_names=self._own,
             feature_types=self._types,
             enable_categorical=True,
             nthread=1,
         )
-        return _booster_answer(self._booster.predict(rows), self._objective, self._classes)
 
 
 def _booster_answer(answer: np.ndarray, objective: str, classes: Classes) -> Prediction:

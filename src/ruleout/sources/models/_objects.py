@@ -82,10 +82,15 @@ class FunctionModel(Model):
         try:
             with foreign(f"function {self.name} failed", ModelError):
                 return self._function(rows)
-        except ModelError:
+        except ModelError as first:
             if not _has_pandas():
                 raise
-        return self._function(as_pandas(rows))
+            try:
+                with foreign(f"function {self.name} failed", ModelError):
+                    return self._function(as_pandas(rows))
+            except ModelError:
+                # It may have been written for either; the first failure is told.
+                raise first from None
 
 
 def object_model(found: Any, name: str, features: tuple[str, ...], classes: Classes) -> Model:

@@ -1,0 +1,121 @@
+"""The golden set and the parity probe."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ruleout._records import Finding
+from ruleout.checks.reproduction._relations import code_relation, lag_of, numeric_relation
+from ruleout.stats._maps import logit
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from systems import abstained, cleared, healthy, new_score, old_score, run, supported, undone
+
+
+def test_golden_answers_that_stay_clear_the_model() -> None:
+    """Stored scores that are still given rule out what sits between inputs and answers."""
+    assert "wrong_version" in cleared(run(healthy().golden(new_score).case(), "golden_set"))
+
+
+@pytest.mark.parametrize(
+    ("served", "mode"),
+    [
+        (lambda f: 1 - new_score(f), "class_map_mismatch"),
+        (lambda f: 1 / (1 + np.exp(-(logit(new_score(f)) * 3 + 1))), "calibration_change"),
+        (lambda f: np.full(f.height, 0.2), "fallback_overload"),
+        (lambda f: np.where((f["host"] == "a").to_numpy(), 0.9 - new_score(f) / 2, new_score(f)), "mixed_versions"),
+        (old_score, "wrong_version"),
+    ],
+)  # fmt: skip
+def test_golden_answers_tell_how_they_changed(served: Any, mode: str) -> None:
+    """The map from stored to served scores names the fault."""
+    outcomes = run(healthy().golden(served).case(), "golden_set")
+    assert mode in supported(outcomes)
+
+
+def test_golden_answers_of_a_model_at_hand_are_recognised() -> None:
+    """If the previous version gives what is served now, it is said so."""
+    system = healthy(models={"current": new_score, "previous": old_score}).golden(old_score)
+    outcomes = run(system.case(), "golden_set")
+    assert any("models.previous gives" in o.statement for o in outcomes if isinstance(o, Finding))
+
+
+def test_equal_features_clear_the_way() -> None:
+    """Logged features that are as recomputed rule out every fault on the way."""
+    system = healthy()
+    outcomes = run(system.parity(system.current).case(), "feature_parity")
+    assert {"unit_change", "stale_features", "train_serve_skew"} <= cleared(outcomes)
+    assert supported(outcomes) == set()
+
+
+def _lagged(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(amount=pl.col("amount").shift(70).backward_fill().fill_null(0.0))
+
+
+@pytest.mark.parametrize(
+    ("fault", "mode", "names"),
+    [
+        (lambda f: f.with_columns(amount=pl.col("amount") * 1000), "unit_change", ("amount",)),
+        (lambda f: f.with_columns(amount=pl.lit(0.0)), "silent_nulls", ("amount",)),
+        (lambda f: f.with_columns(amount=pl.lit(None, pl.Float64)), "silent_nulls", ("amount",)),
+        (lambda f: f.with_columns(amount=pl.col("amount").clip(None, 0.4)), "precision_loss", ("amount",)),
+        (lambda f: f.with_columns(amount=pl.col("amount").round(0)), "precision_loss", ("amount",)),
+        (lambda f: f.with_columns(amount=pl.col("age"), age=pl.col("amount")), "feature_swap", ("amount", "age")),
+        (_lagged, "stale_features", ("amount",)),
+        (lambda f: f.with_columns(amount=pl.col("amount").exp()), "train_serve_skew", ("amount",)),
+        (
+            lambda f: f.with_columns(device=pl.col("device").replace({"ios": "web", "web": "tv", "tv": "ios"})),
+            "category_recode",
+            ("device",),
+        ),
+    ],
+)  # fmt: skip
+def test_the_relation_of_logged_to_recomputed_names_the_fault(
+    fault: Any, mode: str, names: tuple[str, ...]
+) -> None:
+    """What a logged feature is of the right one tells what happened to it; its values undo it."""
+    system = healthy()
+    right = system.current
+    system.frames["current"] = fault(right)
+    case = system.serve(new_score(system.current.fill_null(0.0))).parity(right).case()
+    outcomes = run(case, "feature_parity")
+    assert mode in supported(outcomes)
+    found = next(o for o in outcomes if isinstance(o, Finding) and mode in o.supports)
+    assert set(found.subject.names) == set(names)
+    keyed = np.isin(case.current.frame["id"].to_numpy(), case.parity["id"].to_numpy())  # type: ignore[index]
+    before = case.metric.value(case.truth("current"), case.outputs("current"), keyed.astype(float))
+    assert undone(case, outcomes, mode) > before
+
+
+def test_unknown_keys_are_an_abstention() -> None:
+    """Recomputed rows of other requests say nothing, and that is said."""
+    system = healthy()
+    other = system.current.with_columns(id=pl.col("id") + "x")
+    assert "only 0 recomputed rows" in abstained(run(system.parity(other).case(), "feature_parity"))
+
+
+def test_hours_and_shifts_are_told_from_scales() -> None:
+    """A constant number of hours is a clock's, also round midnight; a constant factor is a unit's."""
+    rng = np.random.default_rng(0)
+    hour = rng.integers(0, 24, 500).astype(float)
+    assert numeric_relation((hour + 5) % 24, hour, clock=False).kind == "hours"
+    stamp = rng.uniform(1.6e9, 1.7e9, 500)
+    assert numeric_relation(stamp - 7200, stamp, clock=True).kind == "hours"
+    assert numeric_relation(stamp * 9 / 5 + 32, stamp, clock=False).kind == "scale"
+    assert code_relation(np.zeros(50, int), rng.integers(1, 5, 50)).kind == "constant"
+
+
+def test_lag_of_finds_how_late_the_log_is() -> None:
+    """The recomputed value of a row turns up in the log as many rows later as the log is late."""
+    values = np.random.default_rng(1).normal(size=1_000)
+    late = np.r_[np.zeros(33), values[:-33]]
+    rows = np.arange(100, 900, 7)
+    lag, share = lag_of(late, rows, values[rows])
+    assert lag == 33
+    assert share > 0.95
