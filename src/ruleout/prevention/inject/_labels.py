@@ -129,7 +129,7 @@ def evaluation_bug(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sc
                 "label",
                 (scene.base.target,),
                 accepted=(("metric", (scene.base.metric,)), ("pipeline", ()), ("none", ())),
-                also=("corrupted_labels",) if dosage.variant == "batch" else (),
+                also=("corrupted_labels", "label_noise") if dosage.variant == "batch" else (),
                 without_audit=("concept_drift", "label_noise", "corrupted_labels")
                 if dosage.variant == "batch"
                 else (),
