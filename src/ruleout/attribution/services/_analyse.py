@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from ruleout._errors import RuleoutError
 from ruleout._records import Abstained, Checked, Finding, SourceStatus, Subject
 from ruleout.attribution.services._blame import Verdict, blame, error_lines
+from ruleout.attribution.services._charts import charts
 from ruleout.attribution.services._detect import detect
 from ruleout.attribution.services._elsewhere import Elsewhere, elsewhere
 from ruleout.attribution.services._hypothesise import aligned, hypotheses
 from ruleout.attribution.services._rank import entity_scores, probabilities
-from ruleout.attribution.services._records import ServicesResult
+from ruleout.attribution.services._records import ServiceHypothesis, ServicesResult
+from ruleout.attribution.services._replay import replay
+from ruleout.attribution.services._safeguards import as_records, gaps
 from ruleout.attribution.services._scene import Observed, observe
 from ruleout.attribution.services._symptom import symptom
 from ruleout.attribution.services._windows import settle_windows
@@ -22,6 +26,8 @@ from ruleout.sources._changes import Change, load_changes
 from ruleout.sources.telemetry import Telemetry, read_telemetry
 
 Progress = Callable[[str], None]
+_CALM = 0.7
+"""Probability of no incident where the symptom's own metric never left its usual range."""
 
 
 def analyse(
@@ -51,15 +57,38 @@ def analyse(
     ranking, _ = probabilities(entity_scores(found.signals))
     verdict, others = _who_changed(seen, dict(ranking[:5]))
     named = hypotheses(seen, ranking, found.signals, verdict, others)
+    named = _explained(seen, named, rng)
+    told = symptom(incident, telemetry, windows, seen.start, rng)
+    calm = _CALM if told.significant is False else 0.0
+    named = tuple(replace(one, probability=one.probability * (1 - calm)) for one in named)
+    missing, guarded = as_records(gaps(seen))
     return ServicesResult(
-        symptom=symptom(incident, telemetry, windows, seen.start, rng),
-        checked=(*found.checked, _changes_checked(verdict, others)),
+        symptom=told,
+        checked=(*found.checked, _changes_checked(verdict, others), guarded),
         hypotheses=named,
-        unknown=max(1 - sum(one.probability for one in named), 0.0),
-        no_incident=0.0,
+        unknown=max(1 - calm - sum(one.probability for one in named), 0.0),
+        no_incident=calm,
+        safeguard_gaps=missing,
         changes=aligned(verdict),
         sources=sources,
         ranking=tuple(ranking),
+        charts=charts(seen, ranking, named[0] if named else None),
+    )
+
+
+def _explained(
+    seen: Observed, named: tuple[ServiceHypothesis, ...], rng: np.random.Generator
+) -> tuple[ServiceHypothesis, ...]:
+    """The hypotheses, with the share of the added time that putting their service back takes away."""
+    if seen.tree is None:
+        return named
+    services = dict.fromkeys(name for one in named[:6] for name in one.subject.names)
+    shares = replay(seen.tree, seen.period, list(services), rng)
+    return tuple(
+        replace(one, explained=shares.get(one.subject.names[0]))
+        if "added_time" in one.signals
+        else one
+        for one in named
     )
 
 

@@ -122,10 +122,19 @@ def _load(departed: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
 
 
 def _machine(departed: pl.DataFrame, symptom: str | None, hosts: frozenset[str]) -> list[Elsewhere]:
+    # Where the entity's own demand for the processor has grown, it is no neighbour's doing.
+    own = {
+        row["entity"]
+        for row in departed.iter_rows(named=True)
+        if row["kind"] == "cpu" and not row["host"] and row["now"] > 1.5 * max(row["level"], 1e-9)
+    }
+    if symptom in own:
+        return []
     rows = [
         row
         for row in departed.iter_rows(named=True)
         if (row["host"] or row["entity"] in hosts)
+        and row["entity"] not in own
         and row["kind"] in {"cpu", "memory", "disk", "network"}
         and row["sign"] > 0
         and row["score"] > 0.8

@@ -24,9 +24,12 @@ _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "cache": {"cache_storm": 1.0},
     "accelerator": {"accelerator_memory": 1.0},
     "latency": {"slow_dependency": 0.45, "network_fault": 0.35, "cpu_saturation": 0.2},
-    "error": {"change_regression": 0.6, "slow_dependency": 0.2},
-    "availability": {"change_regression": 0.6, "slow_dependency": 0.2},
+    "error": {"change_regression": 0.75, "slow_dependency": 0.25},
+    "availability": {"change_regression": 0.75, "slow_dependency": 0.25},
 }
+_SLOW = {"slow_dependency": 0.75, "cpu_saturation": 0.15, "network_fault": 0.1}
+"""Who loses the symptom's time is slow to its callers; why, its own metrics must tell."""
+
 _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "saturation", "cache"}
 """Kinds that point at the entity that shows them; time and traffic also depart in its neighbours."""
 
@@ -40,7 +43,7 @@ def saturated(value: float, half: float, top: float) -> float:
 
 def from_flow(flows: Mapping[str, Flow], kind: str) -> list[Signal]:
     """Who loses most of the symptom's quantity by its own doing."""
-    modes = _KIND_MODES.get(kind, _KIND_MODES["latency"])
+    modes = _KIND_MODES.get(kind, {}) if kind != "latency" else _SLOW
     return [
         Signal(
             name,

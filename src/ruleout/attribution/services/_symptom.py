@@ -34,6 +34,7 @@ def symptom(
         return Symptom(spec.metric, None, None, None, None, None, None, when, "none")
     before, after = found
     change = float(np.mean(after) - np.mean(before))
+    sign = _direction(incident)
     drawn = np.sort(_resampled(after, rng) - _resampled(before, rng))
     low, high = float(drawn[int(0.025 * _RESAMPLES)]), float(drawn[int(0.975 * _RESAMPLES)])
     return Symptom(
@@ -43,10 +44,33 @@ def symptom(
         change,
         low,
         high,
-        not low <= 0 <= high,
+        True if not low <= 0 <= high else _quiet(before, after, sign),
         when,
         "none",
     )
+
+
+def _direction(incident: Incident) -> int:
+    spec = incident.symptom
+    return {"up": 1, "down": -1}.get(
+        spec.direction or "", bad_direction(kind_of(spec.metric or ""))
+    )
+
+
+def _quiet(before: np.ndarray, after: np.ndarray, sign: int) -> bool | None:
+    """False where no instant of the incident leaves the reference's usual range either, else None.
+
+    A short symptom inside a long window moves its mean little; then it cannot be told by the mean.
+    """
+    low, high = np.quantile(before, [0.025, 0.975])
+    worse = (
+        (after > high)
+        if sign > 0
+        else (after < low)
+        if sign < 0
+        else (after > high) | (after < low)
+    )
+    return None if worse.any() else False
 
 
 def symptom_onset(incident: Incident, telemetry: Telemetry, windows: Windows) -> Start | None:
@@ -57,8 +81,7 @@ def symptom_onset(incident: Incident, telemetry: Telemetry, windows: Windows) ->
     series = telemetry.metrics.filter(
         (pl.col("entity") == spec.entity) & (pl.col("metric") == spec.metric)
     )
-    sign = {"up": 1, "down": -1}.get(spec.direction or "", bad_direction(kind_of(spec.metric)))
-    return onset(series, windows, sign)
+    return onset(series, windows, _direction(incident))
 
 
 def _samples(
