@@ -60,7 +60,8 @@ def test_loads_nothing_and_runs_nothing(make: Make) -> None:
 
 @EVERY
 def test_is_well_formed(make: Make) -> None:
-    """Every element is closed, in order."""
+    """Every element is closed, in order, and no sign stands bare."""
+    assert not re.search(r"<(?![a-z/!])", html(make()) + notebook(make()))
     assert not Page(html(make())).stack
     assert not Page(notebook(make())).stack
 

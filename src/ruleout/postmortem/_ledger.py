@@ -33,13 +33,13 @@ def hypotheses(diagnosis: Diagnosis) -> str:
     full = "".join(_detail(h, told, diagnosis, shown=h.rank == 1) for h in found[:_DETAILED])
     brief = "".join(
         f"<tr><td>{h.rank}</td><td>{_say(story.name(h), 160)}</td><td>{story.standing(h)}</td>"
-        f"<td class=n>{words.percent(h.probability)}</td><td class=n>{story.share(h)}</td></tr>"
+        f"<td class=n>{escape(words.percent(h.probability))}</td><td class=n>{escape(story.share(h))}</td></tr>"
         for h in found[_DETAILED : _DETAILED + _BRIEF]
     )
     rest = len(found) - _DETAILED - _BRIEF
     more = f'<p class="small">and {rest} less likely</p>' if rest > 0 else ""
     table = _table(("", "hypothesis", "status", "#likely", "#undone"), brief) if brief else ""
-    elsewhere = words.percent(story.elsewhere(diagnosis))
+    elsewhere = escape(words.percent(story.elsewhere(diagnosis)))
     return (
         f'<div class="card">{_layers(diagnosis)}</div><div class="card">{full}{table}{more}'
         f'<p class="small">Something that is not in this list: {elsewhere}. '
@@ -55,7 +55,7 @@ def _layers(diagnosis: Diagnosis) -> str:
     )
     names = {"none": "nothing is broken", "unknown": "unknown"}
     legend = "".join(
-        f'<span><i class="swatch {k}"></i>{names.get(k, k)} {words.percent(m)}</span>'
+        f'<span><i class="swatch {k}"></i>{names.get(k, k)} {escape(words.percent(m))}</span>'
         for k, m in masses
         if m > 0
     )
@@ -68,11 +68,12 @@ def _detail(
     hypothesis: Hypothesis, told: dict[str, Evidence], diagnosis: Diagnosis, *, shown: bool
 ) -> str:
     likely = 100 * min(1.0, max(0.0, hypothesis.probability))
+    undone = words.percent(hypothesis.explained.fraction) if hypothesis.explained else "–"
     head = (
         f'<span class="row"><span class="name">{hypothesis.rank}. {_say(story.name(hypothesis), 200)}</span>'
-        f'<span><span class="bar"><i style="width:{likely:.0f}%"></i></span>{words.percent(hypothesis.probability)}</span>'
+        f'<span><span class="bar"><i style="width:{likely:.0f}%"></i></span>{escape(words.percent(hypothesis.probability))}</span>'
         f'<span><span class="status {hypothesis.status}">{story.standing(hypothesis)}</span></span>'
-        f'<span class="n">undone {words.percent(hypothesis.explained.fraction) if hypothesis.explained else "–"}</span></span>'
+        f'<span class="n">undone {escape(undone)}</span></span>'
     )
     facts = "".join(
         f"<dt>{escape(k)}</dt><dd>{v}</dd>" for k, v in _facts(hypothesis, told, diagnosis) if v
@@ -90,7 +91,7 @@ def _facts(
     if hypothesis.explained:
         yield (
             "Undoing it",
-            f"takes away {story.share(hypothesis)}; {_say(story.method(hypothesis))}",
+            f"takes away {escape(story.share(hypothesis))}; {_say(story.method(hypothesis))}",
         )
     else:
         yield "Undoing it", "has not been tried or has no repair"
@@ -189,7 +190,7 @@ def timeline(diagnosis: Diagnosis) -> str:
         ref = f" <span class=small>{_say(change.ref, 60)}</span>" if change.ref else ""
         told = f"<b>{_say(change.entity, 60)}</b> {_say(change.description, 240)}{ref}"
         share = 100 * min(1.0, max(0.0, change.alignment))
-        fit = f'<span class="bar"><i style="width:{share:.0f}%"></i></span>{words.percent(change.alignment)}'
+        fit = f'<span class="bar"><i style="width:{share:.0f}%"></i></span>{escape(words.percent(change.alignment))}'
         what = f"{_say(change.id, 12)} {_say(change.kind, 20)}"
         events.append((words.instant(change.at) or 0.0, _event(change.at, what, told, fit)))
     if not events:

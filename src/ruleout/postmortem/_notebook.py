@@ -74,15 +74,15 @@ def _charts(diagnosis: Diagnosis) -> str:
 
 def _hypotheses(diagnosis: Diagnosis) -> str:
     rows = "".join(_row(h) for h in diagnosis.hypotheses[:5])
-    rest = f"<tr><td></td><td>something that is not in the list</td><td>{words.percent(story.elsewhere(diagnosis))}</td><td></td><td></td></tr>"
+    rest = f"<tr><td></td><td>something that is not in the list</td><td>{escape(words.percent(story.elsewhere(diagnosis)))}</td><td></td><td></td></tr>"
     head = "<tr><th></th><th>hypothesis</th><th>likely</th><th>status</th><th>undone</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{rows}{rest}</tbody></table>"
 
 
 def _row(hypothesis: Hypothesis) -> str:
     return (
-        f"<tr><td>{hypothesis.rank}</td><td>{escape(story.name(hypothesis))}</td><td>{words.percent(hypothesis.probability)}</td>"
-        f"<td>{story.standing(hypothesis)}</td><td>{story.share(hypothesis)}</td></tr>"
+        f"<tr><td>{hypothesis.rank}</td><td>{escape(story.name(hypothesis))}</td><td>{escape(words.percent(hypothesis.probability))}</td>"
+        f"<td>{story.standing(hypothesis)}</td><td>{escape(story.share(hypothesis))}</td></tr>"
     )
 
 
