@@ -27,6 +27,7 @@ ORDER = (
     ("postmortem",),
     ("prevention",),
     ("bench",),
+    ("_door",),
     ("cli", "web", "mcp"),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

@@ -6,12 +6,15 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 import ruleout
 from ruleout import hypotheses as weighing
 from ruleout import modes
+from ruleout._errors import SourceError
 from ruleout._records import (
     AlignedChange,
     Checked,
@@ -22,6 +25,7 @@ from ruleout._records import (
     SourceStatus,
     Symptom,
 )
+from ruleout.attribution.services import ServicesResult, analyse
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
 from ruleout.experiments import Bench, repaired_case, Tried, charts
@@ -61,12 +65,79 @@ def run(
     """
     started = time.perf_counter()
     say = progress or (lambda _: None)
-    case = build_case(incident, trust_model=trust_model, seed=seed, progress=progress)
+    services = None
+    if has_telemetry(incident):
+        rng = np.random.default_rng(seed)
+        services = analyse(incident, rng, progress)
+    if services is not None and incident.data.reference is None and incident.data.current is None:
+        return _of_services(incident, services, started)
+    try:
+        case = build_case(incident, trust_model=trust_model, seed=seed, progress=progress)
+    except SourceError as error:
+        if services is None:
+            raise
+        failed = SourceStatus("data", "failed", None, str(error))
+        return _of_services(
+            incident, replace(services, sources=(*services.sources, failed)), started
+        )
     symptom = as_symptom(case)
     found = examine(case, symptom, say)
     diagnose_rest(found, say)
     found.changes = weighing.align_changes(case, symptom.onset)
-    return _close(found, started)
+    told = _close(found, started)
+    return told if services is None else _with_services(told, services, found, started)
+
+
+def has_telemetry(incident: Incident) -> bool:
+    """Whether the incident has metrics, traces or logs to read."""
+    told = incident.telemetry
+    return bool(told.metrics or told.traces or told.logs)
+
+
+def _of_services(incident: Incident, result: ServicesResult, started: float) -> Diagnosis:
+    """The diagnosis of an incident that is seen in telemetry alone."""
+    rows = weighing.number(result.checked)
+    ranked = tuple(weighing.service_hypotheses(result, rows))
+    named = {h.failure_mode for h in ranked}
+    failed = {s.name: s.reason or "empty" for s in result.sources if s.status != "ok"}
+    return Diagnosis(
+        incident=IncidentRef(incident.title, incident.task, fingerprint(incident)),
+        symptom=result.symptom,
+        verdict=weighing.verdict(ranked),
+        layers=weighing.layer_masses(ranked, result.unknown),
+        hypotheses=ranked,
+        ruled_out=weighing.ruled_out((), rows, named),
+        not_checked=weighing.not_checked(result.checked, named, failed),
+        next_evidence=(),
+        safeguard_gaps=result.safeguard_gaps,
+        evidence=tuple(r.evidence for r in rows),
+        changes=result.changes,
+        run=_run_block(result.sources, started),
+        charts=result.charts,
+    )
+
+
+def _with_services(
+    told: Diagnosis, result: ServicesResult, found: Examined, started: float
+) -> Diagnosis:
+    """One diagnosis from tables and telemetry together."""
+    rows = weighing.number(result.checked, len(found.rows) + 1)
+    others = weighing.service_hypotheses(result, rows)
+    lineage = found.case.incident.data.sources
+    ranked = tuple(weighing.beside(told.hypotheses, others, found.unknown, lineage))
+    left = found.unknown * (result.unknown + result.no_incident)
+    seen = {s.name for s in told.run.sources}
+    sources = (*told.run.sources, *(s for s in result.sources if s.name not in seen))
+    return replace(
+        told,
+        verdict=weighing.verdict(ranked),
+        layers=weighing.layer_masses(ranked, left),
+        hypotheses=ranked,
+        safeguard_gaps=result.safeguard_gaps,
+        evidence=(*told.evidence, *(r.evidence for r in rows)),
+        run=_run_block(sources, started),
+        charts={**result.charts, **told.charts},
+    )
 
 
 @dataclass(slots=True)

@@ -27,9 +27,9 @@ class Answer:
 
     def to_json(self) -> str:
         """The diagnosis in the public format."""
-        from ruleout import postmortem
+        from ruleout.postmortem._codec import to_json
 
-        return postmortem.encode(self.diagnosis)
+        return to_json(self.diagnosis)
 
     def to_html(self) -> str:
         """The report as one self-contained page."""

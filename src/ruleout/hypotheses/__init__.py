@@ -5,6 +5,7 @@ from ruleout.hypotheses._next import next_evidence, observations
 from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
 from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
 from ruleout.hypotheses._second import join_second
+from ruleout.hypotheses._services import beside, layer_masses, service_hypotheses
 from ruleout.hypotheses._weigh import undo_weight, weigh
 from ruleout.hypotheses._weights import load_weights, weight
 
@@ -12,7 +13,9 @@ __all__ = [
     "Candidate",
     "Numbered",
     "align_changes",
+    "beside",
     "join_second",
+    "layer_masses",
     "layers",
     "leading_change",
     "load_weights",
@@ -24,6 +27,7 @@ __all__ = [
     "rank",
     "ruled_out",
     "touches",
+    "service_hypotheses",
     "undo_weight",
     "verdict",
     "weigh",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ruleout import modes
 from ruleout._records import (
@@ -133,9 +133,14 @@ def verdict(hypotheses: Sequence[Hypothesis]) -> Verdict:
     return "no_incident" if hypotheses[0].layer == "none" else "cause_found"
 
 
-def ruled_out(candidates: Sequence[Candidate], rows: Sequence[Numbered]) -> tuple[RuledOut, ...]:
-    """Modes that a check looked for and did not find, and candidates that the evidence sank."""
-    alive = {c.mode for c in candidates if c.probability >= LISTED}
+def ruled_out(
+    candidates: Sequence[Candidate], rows: Sequence[Numbered], named: Collection[str] = ()
+) -> tuple[RuledOut, ...]:
+    """Modes that a check looked for and did not find, and candidates that the evidence sank.
+
+    Modes in `named` are hypotheses still and stay out of the list.
+    """
+    alive = {c.mode for c in candidates if c.probability >= LISTED} | set(named)
     because: dict[str, list[str]] = {}
     for row in rows:
         if row.clear is not None:

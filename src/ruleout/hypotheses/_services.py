@@ -1,0 +1,117 @@
+"""Hypotheses about services, as the diagnosis tells them, and beside those about tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ruleout import modes
+from ruleout._records import Hypothesis, Layer, Status, Subject, Symptom
+from ruleout.attribution.services import ServiceHypothesis, ServicesResult
+from ruleout.hypotheses._propose import Numbered
+
+_NOTHING = "random_fluctuation"
+
+
+def service_hypotheses(result: ServicesResult, rows: Sequence[Numbered]) -> list[Hypothesis]:
+    """The services' hypotheses in the public form, likeliest first; the null where it has mass."""
+    told = [_one(one, result.symptom, rows) for one in result.hypotheses]
+    if result.no_incident > 0:
+        null = modes.mode(_NOTHING)
+        told.append(
+            Hypothesis(
+                rank=0,
+                failure_mode=_NOTHING,
+                layer=null.layer,
+                subject=Subject(),
+                probability=result.no_incident,
+                status="supported",
+                remedies=null.advice(),
+            )
+        )
+    return ranked(told)
+
+
+def _one(one: ServiceHypothesis, symptom: Symptom, rows: Sequence[Numbered]) -> Hypothesis:
+    mode = modes.mode(one.failure_mode)
+    names = set(one.subject.names)
+    heard = [
+        r.evidence
+        for r in rows
+        if r.finding is not None
+        and (not r.evidence.subject.names or names & set(r.evidence.subject.names))
+    ]
+    return Hypothesis(
+        rank=0,
+        failure_mode=one.failure_mode,
+        layer=mode.layer,
+        subject=one.subject,
+        probability=one.probability,
+        status=_status(one),
+        role=one.role,
+        explained=one.explained,
+        evidence_for=tuple(
+            e.id for e in heard if e.signal in one.signals or one.failure_mode in e.supports
+        ),
+        evidence_against=tuple(e.id for e in heard if one.failure_mode in e.against),
+        onset=one.onset or symptom.onset,
+        change=one.change,
+        chain=one.chain,
+        remedies=mode.advice(one.subject.names),
+    )
+
+
+def _status(one: ServiceHypothesis) -> Status:
+    undone = one.explained
+    if (
+        undone is not None
+        and undone.fraction >= 0.5
+        and undone.low >= 0.2
+        and one.probability >= 0.3
+    ):
+        return "confirmed"
+    return "supported" if one.probability >= 0.1 else "possible"
+
+
+def ranked(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """The hypotheses by probability, with their ranks."""
+    ordered = sorted(hypotheses, key=lambda h: (-h.probability, h.failure_mode, h.subject.names))
+    return [replace(h, rank=i + 1) for i, h in enumerate(ordered)]
+
+
+def beside(
+    tables: Sequence[Hypothesis],
+    services: Sequence[Hypothesis],
+    unknown: float,
+    sources: Mapping[str, Sequence[str]],
+) -> list[Hypothesis]:
+    """One list for both: services take the mass that the tables leave to "something else".
+
+    A table cause whose inputs come from a suspected service (by lineage) names it in its chain.
+    """
+    faults = [h for h in services if not modes.mode(h.failure_mode).is_null]
+    suspects = {h.subject.names[0]: h for h in faults if h.subject.names and h.probability >= 0.1}
+    linked = [_with_service(h, suspects, sources) for h in tables]
+    return ranked([*linked, *(replace(h, probability=h.probability * unknown) for h in faults)])
+
+
+def _with_service(
+    told: Hypothesis, suspects: Mapping[str, Hypothesis], sources: Mapping[str, Sequence[str]]
+) -> Hypothesis:
+    names = set(told.subject.names)
+    for source, fed in sources.items():
+        if source in suspects and (names & set(fed) or source in names):
+            return replace(told, chain=(source, *(n for n in told.chain if n != source)))
+    return told
+
+
+def layer_masses(hypotheses: Sequence[Hypothesis], unknown: float) -> dict[str, float]:
+    """Probability by layer."""
+    mass: dict[str, float] = dict.fromkeys(
+        ("data", "model", "infrastructure", "integration", "none", "unknown"), 0.0
+    )
+    for told in hypotheses:
+        layer: Layer = told.layer
+        mass[layer] += told.probability
+    mass["unknown"] += unknown
+    return mass
