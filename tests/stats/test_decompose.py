@@ -11,7 +11,9 @@ def split(a: Drawn, b: Drawn, *, balanced: bool = False, seed: int = 0) -> Decom
     def window(d: Drawn) -> Window:
         return Window(d.x, d.loss, lambda w: 1 - float(np.average(d.loss, weights=w)), d.y)
 
-    return decompose(window(a), window(b), rng=np.random.default_rng(seed), balanced=balanced, draws=60)
+    return decompose(
+        window(a), window(b), rng=np.random.default_rng(seed), balanced=balanced, draws=60
+    )
 
 
 def parts(found: Decomposition) -> dict[str, float]:
@@ -22,7 +24,9 @@ def parts(found: Decomposition) -> dict[str, float]:
 def test_parts_add_up_exactly(seed: int) -> None:
     """Whatever moved, the four parts sum to the change to rounding."""
     rng = np.random.default_rng(seed)
-    found = split(draw(1500, rng), draw(1500, rng, near=seed, positives=1.0 + seed), balanced=seed == 2)
+    found = split(
+        draw(1500, rng), draw(1500, rng, near=seed, positives=1.0 + seed), balanced=seed == 2
+    )
     assert sum(parts(found).values()) == pytest.approx(found.change.value, abs=1e-12)
 
 

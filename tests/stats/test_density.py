@@ -17,7 +17,7 @@ def test_same_windows_cannot_be_told_apart() -> None:
 def test_ratio_follows_the_truth() -> None:
     """For a shifted normal the estimated log ratio correlates with the true one."""
     rng = np.random.default_rng(2)
-    a, b = rng.normal(size=(4000, 2)), rng.normal(size=(4000, 2)) + [1.0, 0.0]
+    a, b = rng.normal(size=(4000, 2)), [*rng.normal(size=(4000, 2)), 1.0, 0.0]
     ratio = density_ratio(a, b, rng=rng)
     assert np.corrcoef(np.log(ratio.reference), a[:, 0])[0, 1] > 0.9
     assert ratio.gain[0] > 0.8
@@ -58,7 +58,8 @@ def test_cross_fit_learns_without_seeing() -> None:
     x = rng.normal(size=(3000, 3))
     y = np.stack([np.sin(2 * x[:, 0]), rng.normal(size=3000)], axis=1)
     own, foreign = cross_fit(x, y, x[:10], rng=rng)
-    assert own.shape == (3000, 2) and foreign.shape == (10, 2)
+    assert own.shape == (3000, 2)
+    assert foreign.shape == (10, 2)
     assert np.corrcoef(own[:, 0], y[:, 0])[0, 1] > 0.9
     assert abs(np.corrcoef(own[:, 1], y[:, 1])[0, 1]) < 0.1
 

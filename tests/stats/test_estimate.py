@@ -43,8 +43,14 @@ def test_estimates_hold_under_a_shift_of_scores(metric: str) -> None:
         score, y = scored(2000, rng)
         now, unseen = scored(1500, rng, shift=-0.7)
         told = estimate_classification(metric, (score, y), now, now >= 0.5, rng=rng, draws=40)
-        cells = np.array([((now >= 0.5) == d) & (unseen == v) for d, v in ((1, 1), (1, 0), (0, 1), (0, 0))]).sum(1)
-        real = expected_auc(unseen, now) if metric == "roc_auc" else from_cells(metric, cells.astype(float))
+        cells = np.array(
+            [((now >= 0.5) == d) & (unseen == v) for d, v in ((1, 1), (1, 0), (0, 1), (0, 0))]
+        ).sum(1)
+        real = (
+            expected_auc(unseen, now)
+            if metric == "roc_auc"
+            else from_cells(metric, cells.astype(float))
+        )
         held += told.low <= real <= told.high
     assert held >= 12
 

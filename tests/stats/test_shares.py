@@ -16,7 +16,8 @@ def test_shapley_adds_up_and_shares_what_is_joint(players: int) -> None:
 
     shares = shapley(players, value, rng=np.random.default_rng(0), permutations=40)
     assert shares.sum() == pytest.approx(6.0)
-    assert shares[0] == pytest.approx(4.0, abs=0.6) and shares[1] == pytest.approx(2.0, abs=0.6)
+    assert shares[0] == pytest.approx(4.0, abs=0.6)
+    assert shares[1] == pytest.approx(2.0, abs=0.6)
     assert np.abs(shares[2:]).max() == 0.0
 
 
@@ -24,7 +25,9 @@ def test_balance_weights_give_the_current_shares() -> None:
     """The weighted reference has the current class balance."""
     ref, cur = np.repeat([0, 1, 2], [500, 300, 200]), np.repeat([0, 1, 2], [100, 100, 800])
     weight = balance_weights(ref, cur, 3)
-    assert np.bincount(ref, weights=weight) / weight.sum() == pytest.approx(class_shares(cur, 3), abs=0.005)
+    assert np.bincount(ref, weights=weight) / weight.sum() == pytest.approx(
+        class_shares(cur, 3), abs=0.005
+    )
 
 
 def test_bbse_recovers_the_shift_without_labels() -> None:
@@ -46,7 +49,8 @@ def test_few_actors_are_told_from_many() -> None:
     spread = (rng.random(4000) < 0.1).astype(float)
     few = np.where(actor < 5, 1.0, 0.05)
     found = concentration(actor, few, 0.05, rng=rng)
-    assert found.p_value <= 0.02 and set(found.top[:5].tolist()) == {0, 1, 2, 3, 4}
+    assert found.p_value <= 0.02
+    assert set(found.top[:5].tolist()) == {0, 1, 2, 3, 4}
     assert concentration(actor, spread, 0.05, rng=rng).p_value > 0.02
 
 
@@ -56,7 +60,8 @@ def test_bunching_below_a_threshold_is_seen() -> None:
     ref = rng.uniform(0, 1, 5000)
     crowd = np.concatenate([rng.uniform(0, 1, 4000), rng.uniform(0.45, 0.5, 600)])
     odds, z = bunching(ref, crowd, 0.5, width=0.05)
-    assert odds > 2 and z > 5
+    assert odds > 2
+    assert z > 5
     assert abs(bunching(ref, rng.uniform(0, 1, 5000) ** 1.3, 0.5, width=0.05)[1]) < 3
 
 
@@ -66,6 +71,8 @@ def test_the_input_whose_effect_turned_is_named() -> None:
     x, now = rng.normal(size=(3000, 3)), rng.normal(size=(3000, 3))
     y = x @ [1.0, 1.0, 0.3] + rng.normal(size=3000)
     y_now = now @ [1.0, -1.0, 0.3] + rng.normal(size=3000)
-    drift = effect_drift((x, y[:, None]), (now, y_now[:, None]), rng=rng, categorical=np.zeros(3, dtype=bool))
+    drift = effect_drift(
+        (x, y[:, None]), (now, y_now[:, None]), rng=rng, categorical=np.zeros(3, dtype=bool)
+    )
     assert drift.size.argmax() == 1
     assert drift.size[1] > 3 * max(drift.size[0], drift.size[2], drift.usual.max())

@@ -11,7 +11,8 @@ ORDERED = np.arange(8) < 5
 def windows(rng: np.random.Generator, planted: dict[int, tuple[int, int]], n: int = 8000) -> Any:
     """Bins and 0/1 losses of two windows; the planted slice's loss rises by 0.35."""
     bins = [
-        np.concatenate([rng.integers(0, 8, (n, 5)), rng.integers(0, 4, (n, 3))], axis=1) for _ in range(2)
+        np.concatenate([rng.integers(0, 8, (n, 5)), rng.integers(0, 4, (n, 3))], axis=1)
+        for _ in range(2)
     ]
     inside = np.ones(n, dtype=bool)
     for column, (low, high) in planted.items():
@@ -20,14 +21,17 @@ def windows(rng: np.random.Generator, planted: dict[int, tuple[int, int]], n: in
     return (bins[0], (rng.random(n) < 0.15) * 1.0), (bins[1], (rng.random(n) < level) * 1.0)
 
 
-@pytest.mark.parametrize("planted", [{0: (5, 7)}, {0: (5, 7), 6: (2, 2)}, {0: (4, 7), 3: (0, 3), 6: (2, 2)}])
+@pytest.mark.parametrize(
+    "planted", [{0: (5, 7)}, {0: (5, 7), 6: (2, 2)}, {0: (4, 7), 3: (0, 3), 6: (2, 2)}]
+)
 def test_planted_slice_is_found(planted: dict[int, tuple[int, int]]) -> None:
     """One, two and three planted conditions come back as the worst slice, by column and nearly by range."""
     rng = np.random.default_rng(7)
     worst = find_slices(*windows(rng, planted), ORDERED, rng=rng)[0]
     assert {c.column for c in worst.conditions} == set(planted)
     for column, low, high in worst.conditions:
-        assert abs(low - planted[column][0]) <= 1 and abs(high - planted[column][1]) <= 1
+        assert abs(low - planted[column][0]) <= 1
+        assert abs(high - planted[column][1]) <= 1
     assert worst.extra == pytest.approx(0.35, abs=0.12)
 
 

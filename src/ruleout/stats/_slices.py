@@ -137,11 +137,15 @@ def _search(
         grown: dict[tuple[Condition, ...], float] = {}
         for conditions, score in front:
             inside = _member(bins, conditions)
+            rows_in, inside_moments = bins[inside], moments[inside]
             used = {c.column for c in conditions}
             for column in range(bins.shape[1]):
                 if column in used:
                     continue
-                for condition, z in _literals(table, bins, moments, inside, column, total, least):
+                found_here = _literals(
+                    table, column, rows_in[:, column], inside_moments, total=total, least=least
+                )
+                for condition, z in found_here:
                     # a further condition must earn its place, or every slice grows to full depth
                     if z > score + (0.7 if level else 0.0):
                         key = tuple(sorted((*conditions, condition)))
@@ -159,21 +163,16 @@ def _member(bins: Bins, conditions: tuple[Condition, ...]) -> NDArray[np.bool_]:
 
 
 def _literals(
-    table: _Table, bins: Bins, moments: Floats, inside: NDArray[np.bool_], column: int,
-    total: Floats, least: int,
+    table: _Table, column: int, codes: Bins, moments: Floats, *, total: Floats, least: int
 ) -> list[tuple[Condition, float]]:
-    """The three best conditions on `column` within `inside`, with their z."""
+    """The three best conditions on `column` for rows of bins `codes` (n,) and moments (n, 6), with their z."""
     size = table.sizes[column]
-    codes = bins[inside, column]
-    sums = np.stack([
-        np.bincount(codes, weights=moments[inside, k], minlength=size) for k in range(_MOMENTS)
-    ], axis=1)
+    columns = [np.bincount(codes, weights=moments[:, k], minlength=size) for k in range(_MOMENTS)]
+    sums: Floats = np.stack(columns, axis=1).astype(float)
     low, high, ranges = _ranges(sums, bool(table.ordered[column]))
     z = _z(ranges, total, least)
     best = np.argsort(-z, kind="stable")[:3]
-    return [
-        (Condition(column, int(low[k]), int(high[k])), float(z[k])) for k in best if z[k] > 1.0
-    ]
+    return [(Condition(column, int(low[k]), int(high[k])), float(z[k])) for k in best if z[k] > 1.0]
 
 
 def _ranges(sums: Floats, ordered: bool) -> tuple[Bins, Bins, Floats]:  # noqa: FBT001
@@ -190,7 +189,7 @@ def _ranges(sums: Floats, ordered: bool) -> tuple[Bins, Bins, Floats]:  # noqa: 
 
 
 def _z(inside: Floats, total: Floats, least: int) -> Floats:
-    """z of the difference in differences for rows of sums (K, 6)."""
+    """Standardised difference in differences for rows of sums (K, 6)."""
     outside = total - inside
     with np.errstate(invalid="ignore", divide="ignore"):
         rise, var = _rise(inside)
@@ -247,8 +246,13 @@ def _describe(table: _Table, tested: _Tested, p_value: float) -> Slice:
     whole = total[4] / total[3] - total[1] / total[0]
     carried = (after - before) * within[3] / total[3]
     return Slice(
-        conditions=tested.conditions, rows=int(within[3]), before=float(before), after=float(after),
-        extra=tested.extra, low=tested.extra - 1.645 * tested.se,
+        conditions=tested.conditions,
+        rows=int(within[3]),
+        before=float(before),
+        after=float(after),
+        extra=tested.extra,
+        low=tested.extra - 1.645 * tested.se,
         high=tested.extra + 1.645 * tested.se,
-        share=float(carried / whole) if abs(whole) > 1e-12 else float("nan"), p_value=p_value,
+        share=float(carried / whole) if abs(whole) > 1e-12 else float("nan"),
+        p_value=p_value,
     )

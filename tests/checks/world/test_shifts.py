@@ -75,7 +75,8 @@ def test_reweighting_undoes_a_shift_of_inputs() -> None:
     current = resampled(pool, np.exp(-1.8 * np.abs(pool["amount"].to_numpy())), rng)
     case = case_of(reference, current)
     told = Bench(case).explained(RepairPlan("reweight", Subject(), options={"to": "inputs"}))
-    assert told is not None and told.method == "reweighting"
+    assert told is not None
+    assert told.method == "reweighting"
     assert told.fraction > 0.6
     assert set(REPAIRS["reweight"].undoes) >= {"covariate_shift", "prior_shift", "seasonality"}
 
@@ -118,7 +119,8 @@ def test_too_few_labels_abstain_by_name() -> None:
     rng = np.random.default_rng(8)
     reference, current = windows(rng, 100)
     told = outcomes(case_of(reference, current), "shift_decomposition")
-    assert isinstance(told[0], Abstained) and told[0].needs == "data.columns.target"
+    assert isinstance(told[0], Abstained)
+    assert told[0].needs == "data.columns.target"
 
 
 def test_a_cut_in_the_log_is_told_from_a_shift() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout.profile import Case, Outputs
+from ruleout.profile import Case, Outputs, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._decompose import Decomposition, Window, decompose
 from ruleout.stats._density import density_ratio
@@ -68,8 +68,9 @@ def view(case: Case) -> View | None:
 def _build(case: Case) -> View | None:
     sides = []
     categorical = np.empty(0, dtype=bool)
-    for which in ("reference", "current"):
-        loss = case.loss(which)  # type: ignore[arg-type]
+    both: tuple[Which, Which] = ("reference", "current")
+    for which in both:
+        loss = case.loss(which)
         known = np.flatnonzero(np.isfinite(loss))
         if len(known) < LEAST:
             return None
@@ -84,17 +85,17 @@ def _build(case: Case) -> View | None:
                 known.astype(np.int64),
                 x,
                 loss[known],
-                case.truth(which)[known],  # type: ignore[arg-type]
+                case.truth(which)[known],
                 case.outputs(which).take(known),
-                block,  # type: ignore[arg-type]
+                block,
             )
         )
     owner = column_owners(case, len(categorical))
     return View(sides[0], sides[1], categorical, owner, case.metric.higher_is_better)
 
 
-def _encoded(case: Case, which: str, rows: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
-    frame = case.table(which).frame  # type: ignore[arg-type]
+def _encoded(case: Case, which: Which, rows: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
+    frame = case.table(which).frame
     if case.representations:  # these are cached by frame: encode all, then choose
         x, categorical = case.encode(frame)
         return x[rows], categorical
@@ -240,8 +241,8 @@ def _within(before: Outputs, after: Outputs, k: int, classes: int) -> tuple[floa
         test = ks(before.scores[:, k], after.scores[:, k])
         return test.effect, test.p_value
     counts = [
-        np.bincount(o.decision[o.decision >= 0].astype(np.int64), minlength=classes)
-        for o in (before, after)
+        np.bincount(d[d >= 0], minlength=classes)
+        for d in (before.decision.astype(np.int64), after.decision.astype(np.int64))
     ]
     test = categories(*counts)
     return test.effect, test.p_value

@@ -315,7 +315,8 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             statistic=event.at,
             effect=1.0,
             p_value=None,
-            strength=1.0,
+            # a chaos run is meant to hurt; a calendar entry may only stand near
+            strength=1.0 if event.kind == "chaos" else 0.8,
             supports=modes,
         )
     ]

@@ -20,6 +20,7 @@ from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._residual import Residual, effect_blame, residual
 from ruleout.checks.world._view import View, split, view
 from ruleout.profile import Case
+from ruleout.stats._flips import Flips
 from ruleout.stats._slices import Slice, find_slices
 from ruleout.stats._twosample import normal_sf
 
@@ -94,11 +95,11 @@ def _findings(
         table.names[c.column] in case.segments and table.names[c.column] not in case.features
         for c in place.conditions
     )
-    label = Subject("label", (case.incident.data.columns.target or "label",))
+    label = _label(case)
     if place is not None and by_segment:
         yield _source(label, found, place, table)
     elif tied:
-        yield from _region(case, label, seen, found, slices, table)
+        yield from _region(case, seen, found, slices, table)
     elif (mapping := _mapping(case, found)) is not None:
         yield _finding(
             "mapping", label, found, mapping, ("corrupted_labels", "label_noise", "concept_drift")
@@ -113,12 +114,17 @@ def _findings(
         )
 
 
+def _label(case: Case) -> Subject:
+    return Subject("label", (case.incident.data.columns.target or "label",))
+
+
 def _finding(
     kind: str,
     subject: Subject,
     found: Residual,
     text: str,
     supports: tuple[str, ...],
+    *,
     scope: Scope | None = None,
 ) -> Finding:
     return Finding(
@@ -147,19 +153,19 @@ def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Fin
         f"elsewhere (p = {place.p_value:.1g}), and that column is no input"
     )
     return _finding(
-        "by_source", label, found, text, ("corrupted_labels", "label_noise", "concept_drift"), scope
+        "by_source",
+        label,
+        found,
+        text,
+        ("corrupted_labels", "label_noise", "concept_drift"),
+        scope=scope,
     )
 
 
 def _region(
-    case: Case,
-    label: Subject,
-    seen: View,
-    found: Residual,
-    slices: Sequence[Slice],
-    table: Binned,
+    case: Case, seen: View, found: Residual, slices: Sequence[Slice], table: Binned
 ) -> Iterator[Finding]:
-    names, where = _region_names(case, seen, slices, table), ""
+    names, where, label = _region_names(case, seen, slices, table), "", _label(case)
     if slices:
         where = f", most of all where {table.describe(slices[0].conditions)}"
     text = (
@@ -198,14 +204,13 @@ def _region_names(
 
 def _mapping(case: Case, found: Residual) -> str | None:
     """The sentence for labels that went through another table, or None when they did not."""
-    if found.line is not None:
+    if found.line is not None and abs(found.line[1] - 1.0) >= 0.25:
         a, b = found.line
-        if abs(b - 1.0) < 0.25:
-            return None
         return f"labels are now {a:.3g} + {b:.3g} times what inputs say: another unit or another target"
-    flips = found.flips
-    if flips is None:
-        return None
+    return None if found.flips is None else _class_mapping(case, found.flips)
+
+
+def _class_mapping(case: Case, flips: Flips) -> str | None:
     start, end = (case.classes[k] for k in flips.pair)
     if flips.rate > 0.45 and len(case.classes) == 2:
         return f"{flips.rate:.0%} of the labels are the other class: the polarity has changed"

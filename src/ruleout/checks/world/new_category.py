@@ -67,11 +67,15 @@ def loss_share(case: Case, rows: NDArray[np.bool_]) -> float | None:
 
 def _classes(case: Case) -> Iterator[Outcome]:
     before, now = case.truth("reference"), case.truth("current")
-    if before.dtype.kind == "f" or len(case.classes) < 2 or not (before >= 0).any():
+    if before.dtype.kind == "f" or len(case.classes) < 2:
         return
     size = len(case.classes)
-    old = np.bincount(before[before >= 0].astype(np.int64), minlength=size)
-    new = np.bincount(now[now >= 0].astype(np.int64), minlength=size)
+    old, new = (
+        np.bincount(t[t >= 0], minlength=size)
+        for t in (before.astype(np.int64), now.astype(np.int64))
+    )
+    if not old.any():
+        return
     fresh = np.flatnonzero((old == 0) & (new >= max(_LEAST_ROWS, _LEAST_SHARE * new.sum())))
     if not len(fresh):
         return

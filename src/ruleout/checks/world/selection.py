@@ -15,7 +15,7 @@ import numpy as np
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.world._bins import Binned, binned
-from ruleout.checks.world._view import View, split, view
+from ruleout.checks.world._view import split, view
 from ruleout.checks.world.decomposition import blamed, moved
 from ruleout.profile import Case
 
@@ -60,11 +60,11 @@ def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             Clear(MODES, Subject(), "the mix of the inputs did not move", 0.1, "selection.none")
         ]
     table = binned(case, seen)
-    return list(_judge(case, seen, table, names))
+    return list(_judge(case, table, names))
 
 
-def _judge(case: Case, seen: View, table: Binned, names: tuple[str, ...]) -> Iterator[Outcome]:
-    rates = slice_rates(case, seen, table, names[0])
+def _judge(case: Case, table: Binned, names: tuple[str, ...]) -> Iterator[Outcome]:
+    rates = slice_rates(case, table, names[0])
     if rates is None:
         yield Abstained(MODES, f"rates of {names[0]} cannot be compared", _NEEDS)
         return
@@ -105,7 +105,7 @@ def _judge(case: Case, seen: View, table: Binned, names: tuple[str, ...]) -> Ite
     )
 
 
-def slice_rates(case: Case, seen: View, table: Binned, name: str) -> Rates | None:
+def slice_rates(case: Case, table: Binned, name: str) -> Rates | None:
     """Rates by bin of one column; None when the column is not binned or a window has no extent in time."""
     if name not in table.names or case.reference.time is None or case.current.time is None:
         return None

@@ -60,7 +60,7 @@ def _classes(case: Case) -> Floats:
 def _segment(case: Case, column: str) -> Floats:
     if not (case.reference.has(column) and case.current.has(column)):
         raise RuleoutError(f"column {column!r} is not in both windows")
-    codes = [case.codes(w, column).astype(np.int64) + 1 for w in ("reference", "current")]  # type: ignore[arg-type]
+    codes = [case.codes(w, column).astype(np.int64) + 1 for w in ("reference", "current")]
     return balance_weights(codes[0], codes[1], len(case.vocabulary(column)) + 1)
 
 
