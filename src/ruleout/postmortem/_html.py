@@ -27,7 +27,6 @@ LIMIT: Final = 1_900_000
 """Characters of a whole page; a megabyte is read at once even over a telephone."""
 
 _CHARTS: Final = 40
-_NOBODY: Final = "no segment stands out, or none was looked at"
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _SECTIONS: Final = {
     "do": "Do now",
@@ -94,13 +93,8 @@ def _facts(diagnosis: Diagnosis) -> str:
     else:
         under = f"{move.change} ({move.interval}){'; ' + move.labels if move.labels else ''}"
         told = [(move.metric, f"{move.before} → {move.after}", under)]
-    onset = diagnosis.symptom.onset
-    if onset is None:
-        told.append(("Since", "not known", "no timestamps, or no single point in time"))
-    else:
-        told.append(("Since", f"{words.onset_at(onset)} UTC", words.between(onset)))
-    hit = story.hit(diagnosis)
-    told.append(("Who is hit", words.listed(hit, 2) or "not localised", "" if hit else _NOBODY))
+    told.append(("Since", *story.begun(diagnosis)))
+    told.append(("Who is hit", *story.struck(diagnosis, 2)))
     told.append(("How sure", *story.sure(diagnosis)))
     facts = (
         f'<div class="fact"><span>{escape(a)}</span><b>{escape(b)}</b><span>{escape(c)}</span></div>'
@@ -123,7 +117,8 @@ def _actions(diagnosis: Diagnosis) -> str:
     )
     if not after:
         return now
-    later = f"<h4>So that it does not come back</h4><ul class=plain>{after}</ul>"
+    goal = "alarm again" if diagnosis.verdict == "no_incident" else "come back"
+    later = f"<h4>So that it does not {goal}</h4><ul class=plain>{after}</ul>"
     return f'<div class="two">{now}<div class="card">{later}</div></div>'
 
 

@@ -87,7 +87,8 @@ def _facts(
 ) -> Iterable[tuple[str, str]]:
     mode = modes.load().get(hypothesis.failure_mode)
     yield "What it is", _say(mode.definition) if mode else ""
-    yield "Layer and role", f"{_say(hypothesis.layer)}, {_say(hypothesis.role.replace('_', ' '))}"
+    if hypothesis.layer != "none":
+        yield "Layer and role", _say(f"{hypothesis.layer}, {hypothesis.role.replace('_', ' ')}")
     if hypothesis.explained:
         yield (
             "Undoing it",

@@ -159,10 +159,6 @@ def _undecided(diagnosis: Diagnosis) -> str:
         sentence = f"No cause is proven: the likeliest is {said[0]}"
     if (rest := elsewhere(diagnosis)) >= 0.15:
         sentence += f", and {words.percent(rest)} is on something not in the list"
-    if diagnosis.next_evidence:
-        sentence += (
-            f". Most would be learned from {words.need_text(diagnosis.next_evidence[0].gather)}"
-        )
     return f"{sentence}."
 
 
@@ -205,17 +201,37 @@ def sure(diagnosis: Diagnosis) -> tuple[str, str]:
     if not diagnosis.hypotheses:
         return "unknown", "no hypothesis was proposed"
     first = diagnosis.hypotheses[0]
-    return words.percent(first.probability), f"{STATUS[first.status]}; {method(first)}"
+    rests = STATUS[first.status]
+    if diagnosis.verdict != "no_incident":
+        rests += f"; {method(first)}"
+    return words.percent(first.probability), rests
+
+
+def unmoved(diagnosis: Diagnosis) -> bool:
+    """Whether the metric did no more than it usually does."""
+    return diagnosis.verdict == "no_incident" and diagnosis.symptom.significant is False
+
+
+def begun(diagnosis: Diagnosis) -> tuple[str, str]:
+    """When it began, by the symptom or else by a found cause; and the interval or the reason."""
+    if diagnosis.symptom.onset is not None:
+        onset = diagnosis.symptom.onset
+        return f"{words.onset_at(onset)} UTC", words.between(onset)
+    for hypothesis in causes(diagnosis):
+        if hypothesis.onset is not None:
+            interval = words.between(hypothesis.onset)
+            return f"{words.onset_at(hypothesis.onset)} UTC", f"{interval}, by the cause".lstrip(
+                ", "
+            )
+    if unmoved(diagnosis):
+        return "nothing began", "the metric did what it usually does"
+    return "not known", "no timestamps, or no single point in time"
 
 
 def since(diagnosis: Diagnosis) -> str:
-    """When it began: the symptom's onset, else the best hypothesis'."""
-    if diagnosis.symptom.onset is not None:
-        return words.since(diagnosis.symptom.onset)
-    for hypothesis in causes(diagnosis):
-        if hypothesis.onset is not None:
-            return f"{words.since(hypothesis.onset)}, by the cause"
-    return "not known (no timestamps, or no single point in time)"
+    """When it began, in one phrase."""
+    short, more = begun(diagnosis)
+    return f"{short} ({more})" if more else short
 
 
 def hit(diagnosis: Diagnosis) -> tuple[str, ...]:
@@ -224,14 +240,20 @@ def hit(diagnosis: Diagnosis) -> tuple[str, ...]:
     return (*(words.subject_text(subject) for subject in named), *_worst_slices(diagnosis))
 
 
-def who(diagnosis: Diagnosis) -> str:
-    """Who is hit, as far as the evidence goes."""
+def struck(diagnosis: Diagnosis, most: int = 3) -> tuple[str, str]:
+    """Who is hit, and why that is not known where it is not."""
     parts = hit(diagnosis)
-    return (
-        words.listed(parts, 3)
-        if parts
-        else "not localised: no segment stands out, or none was looked at"
-    )
+    if parts:
+        return words.listed(parts, most), ""
+    if unmoved(diagnosis):
+        return "nobody", "as far as could be seen"
+    return "not localised", "no segment stands out, or none was looked at"
+
+
+def who(diagnosis: Diagnosis) -> str:
+    """Who is hit, in one phrase."""
+    short, more = struck(diagnosis)
+    return f"{short}: {more}" if more else short
 
 
 def _worst_slices(diagnosis: Diagnosis) -> list[str]:
