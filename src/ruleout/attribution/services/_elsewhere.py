@@ -135,9 +135,10 @@ def _machine(departed: pl.DataFrame, symptom: str | None, hosts: frozenset[str])
         for row in departed.iter_rows(named=True)
         if (row["host"] or row["entity"] in hosts)
         and row["entity"] not in own
-        and row["kind"] in {"cpu", "memory", "disk", "network"}
+        and row["kind"] in {"cpu", "memory", "disk"}
         and row["sign"] > 0
         and row["score"] > 0.8
+        and _strained(row["metric"], row["level"], row["now"])
     ]
     if not rows:
         return []
@@ -150,6 +151,14 @@ def _machine(departed: pl.DataFrame, symptom: str | None, hosts: frozenset[str])
             f"the machine {worst['entity']} shows {worst['metric']} at {worst['now']:.3g} after {worst['level']:.3g}",
         )
     ]
+
+
+def _strained(metric: str, level: float, now: float) -> bool:
+    """Whether a machine is near its limit: over 70% where the metric is a share, else far beyond its usual."""
+    share = {"ratio", "rate", "utilization", "utilisation", "util", "pct", "percent", "usage"}
+    if set(words(metric)) & share or "%" in metric:
+        return now > (0.7 if max(now, level) <= 1.05 else 70.0)
+    return now > 3 * max(level, 1e-9)
 
 
 def _poison(errors: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:

@@ -18,8 +18,9 @@ from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._symptom import as_onset, iso
 
 _ENTITIES = 10
+_NAMED = 5
 _LEAST = 0.004
-"""Hypotheses below this probability are left to the unknown."""
+"""Hypotheses below this probability are left to the unknown, but for the first few entities'."""
 
 
 def hypotheses(
@@ -41,7 +42,12 @@ def hypotheses(
         ]
     if verdict is not None:
         found += _with_change(seen, ranking, signals, verdict)
-    kept = [one for one in found if one.probability >= _LEAST]
+    leaders = {entity for entity, _ in ranking[:_NAMED]}
+    kept = [
+        one
+        for one in found
+        if one.probability >= _LEAST or (one.subject.names[0] in leaders and one.probability > 0)
+    ]
     return tuple(
         sorted(kept, key=lambda one: (-one.probability, one.failure_mode, one.subject.names))
     )

@@ -15,6 +15,7 @@ TEMPERATURE = 0.9
 UNKNOWN = 2.0
 """Score that stands for causes of which the telemetry carries no sign."""
 
+_TRACE = 1e-4
 _CROWD = 4
 """So many entities may stand out; what the next one shows is noise."""
 
@@ -36,10 +37,11 @@ def probabilities(scores: Mapping[str, float]) -> tuple[list[tuple[str, float]],
     names = sorted(scores, key=lambda name: (-scores[name], name))
     values = np.array([scores[name] for name in names])
     noise = values[_CROWD] if len(values) > _CROWD else 0.0
-    logits = np.r_[UNKNOWN, np.maximum(values - noise, 0)] / TEMPERATURE
-    odds = np.exp(logits - logits.max())
-    odds[1:] -= np.exp(-logits.max())
-    shares = odds / odds.sum()
+    odds = np.expm1(np.maximum(values - noise, 0) / TEMPERATURE)
+    # What stays within the noise keeps its order, and next to no weight.
+    odds = np.maximum(odds, _TRACE * np.exp(np.minimum(values - noise, 0)))
+    shares = np.r_[np.exp(UNKNOWN / TEMPERATURE), odds]
+    shares /= shares.sum()
     return [(n, float(p)) for n, p in zip(names, shares[1:], strict=True)], float(shares[0])
 
 
