@@ -15,6 +15,7 @@ from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import Predictor, fit_surrogate
 from ruleout.profile._roles import class_codes
 from ruleout.profile._unstructured import looked_at
+from ruleout.stats._maps import relabelling
 from ruleout.stats._twosample import rank_auc
 
 REPRODUCES = 0.98
@@ -22,6 +23,10 @@ REPRODUCES = 0.98
 
 _PROBE_ROWS = 4_000
 _FIT_ROWS = 16_000
+_ORDER_ROWS = 2_000
+_TURNED = 0.2
+"""Area under the ROC curve below which scores are taken to be those of the other class."""
+
 _USEFUL = 0.05
 """A surrogate that knows less than this about the served answers is no surrogate."""
 
@@ -41,23 +46,57 @@ def model_outputs(case: Case, name: str, frame: pl.DataFrame) -> Outputs:
         values = said.scores if said.scores is not None else said.labels
         return Outputs(np.asarray(values, dtype=float).reshape(len(frame), -1)[:, 0])
     if case.task == "multiclass":
-        return _multiclass(case, said, frame.height)
-    score = _positive_score(case, said)
+        return _multiclass(case, name, said, frame.height)
+    score = _positive_score(case, name, said)
     if score is None:
         return Outputs(_label_codes(case, said.labels))
     cut = 0.5 if threshold is None else threshold
     return Outputs((score >= cut).astype(np.int32), score)
 
 
-def _positive_score(case: Case, said: Any) -> NDArray[np.float64] | None:
+def _positive_score(case: Case, name: str, said: Any) -> NDArray[np.float64] | None:
     if said.scores is None:
         return None
     scores = np.asarray(said.scores, dtype=float)
-    if scores.ndim == 1:
-        return scores
     classes = tuple(said.classes or ())
-    column = classes.index(case.classes[1]) if case.classes[1] in classes else scores.shape[1] - 1
-    return np.asarray(scores[:, column])
+    if scores.ndim == 2 and case.classes and case.classes[1] in classes:
+        return np.asarray(scores[:, classes.index(case.classes[1])])
+    score = scores if scores.ndim == 1 else scores[:, -1]
+    return 1 - score if case.classes and _speaks_of_the_other(case, name) else np.asarray(score)
+
+
+def _speaks_of_the_other(case: Case, name: str) -> bool:
+    """Whether a model that names no classes scores the negative one, by the reference's answers."""
+    key = f"polarity {name}"
+    if key not in case.cache:
+        rows = spread_rows(case.reference.rows, _ORDER_ROWS)
+        raw = np.asarray(case.models[name].predict(case.reference.frame[rows]).scores, dtype=float)
+        raw = raw if raw.ndim == 1 else raw[:, -1]
+        decision = case.served["reference"].decision[rows]
+        known = np.isfinite(raw) & (decision != -1)
+        case.cache[key] = bool(known.any() and rank_auc(raw[known], decision[known] == 1) < _TURNED)
+    return bool(case.cache[key])
+
+
+def _column_order(case: Case, name: str) -> NDArray[np.int64]:
+    """Column of each class in the scores of a model that names none, by the reference's answers.
+
+    Training tools number classes in an order of their own; the order that gives most of the
+    decisions that were served is taken, if it is clearly better than the classes' own.
+    """
+    key = f"column order {name}"
+    if key not in case.cache:
+        size = len(case.classes)
+        rows = spread_rows(case.reference.rows, _ORDER_ROWS)
+        raw = np.asarray(case.models[name].predict(case.reference.frame[rows]).scores, dtype=float)
+        decision = case.served["reference"].decision[rows].astype(np.int64)
+        known = np.isfinite(raw).all(axis=1) & (decision >= 0)
+        table = np.zeros((size, size), dtype=np.int64)
+        np.add.at(table, (raw[known].argmax(axis=1), decision[known]), 1)
+        called = relabelling(table)
+        better = table[np.arange(size), called].sum() > np.trace(table) + 0.05 * table.sum()
+        case.cache[key] = np.argsort(called) if better else np.arange(size)
+    return np.asarray(case.cache[key])
 
 
 def _label_codes(case: Case, labels: Any) -> NDArray[np.int32]:
@@ -66,18 +105,18 @@ def _label_codes(case: Case, labels: Any) -> NDArray[np.int32]:
     return class_codes(series.to_frame(), "label", case.classes, numeric=numeric)
 
 
-def _multiclass(case: Case, said: Any, rows: int) -> Outputs:
+def _multiclass(case: Case, name: str, said: Any, rows: int) -> Outputs:
     scores = None
     classes = tuple(said.classes or ())
     if said.scores is not None and np.asarray(said.scores).ndim == 2:
         raw = np.asarray(said.scores, dtype=float)
         if set(classes) & set(case.classes):
             scores = np.zeros((rows, len(case.classes)))
-            for position, name in enumerate(classes):
-                if name in case.classes:
-                    scores[:, case.classes.index(name)] = raw[:, position]
+            for position, label in enumerate(classes):
+                if label in case.classes:
+                    scores[:, case.classes.index(label)] = raw[:, position]
         elif raw.shape[1] == len(case.classes):
-            scores = raw
+            scores = raw[:, _column_order(case, name)]
     if said.labels is not None:
         decision = _label_codes(case, said.labels)
         if (decision >= 0).mean() > 0.5 or scores is None:
@@ -98,7 +137,10 @@ def agreement(case: Case, served: Outputs, replayed: Outputs) -> float:
     if served.score is not None and replayed.score is not None:
         return _closeness(served.score, replayed.score)
     if served.scores is not None and replayed.scores is not None:
-        return _closeness(served.scores.max(axis=1), replayed.scores.max(axis=1))
+        apart = 0.5 * np.abs(served.scores - replayed.scores).sum(axis=1)
+        apart = apart[np.isfinite(apart)]
+        spread = float(np.nanstd(served.scores.max(axis=1))) or 1.0
+        return float((apart <= 0.04 * spread + 1e-4).mean()) if len(apart) else float("nan")
     known = (served.decision != -1) & (replayed.decision != -1)
     return (
         float((served.decision[known] == replayed.decision[known]).mean())

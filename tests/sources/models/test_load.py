@@ -156,7 +156,7 @@ def test_xgboost_codes_text_from_the_file(
         expected = model.predict_proba(table)
         two = answer.scores.ndim == 1
         assert np.allclose(answer.scores, expected[:, 1] if two else expected, atol=1e-6)
-        assert two or answer.classes == ("0", "1", "2")
+        assert answer.classes is None
 
 
 def test_boosters_name_missing_columns_and_text_they_cannot_read(

@@ -32,7 +32,7 @@ def read_answer(answer: object, n: int, classes: Classes) -> Prediction:
     if len(values) != n:
         raise ModelError(f"the model answered {len(values)} rows for {n}")
     if values.ndim == 2 and values.shape[1] > 1:
-        return Prediction(None, values.astype(np.float64), column_classes(values, classes))
+        return Prediction(None, values.astype(np.float64), None)
     return _one_column(values.reshape(n), classes)
 
 
@@ -62,6 +62,8 @@ def voted_classes(labels: np.ndarray, scores: np.ndarray, classes: Classes) -> C
     """
     texts = np.array([text or "" for text in array_text(labels)], dtype=object)
     best = scores.argmax(axis=1)
+    if classes is not None and not set(texts.tolist()) & set(classes):
+        return None  # numbers of classes, not their names
     guess = column_classes(scores, classes)
     names: list[str] = []
     for column in range(scores.shape[1]):

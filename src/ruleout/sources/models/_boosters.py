@@ -13,7 +13,7 @@ import polars as pl
 
 from ruleout._errors import ModelError, SourceError, need
 from ruleout.sources._labels import array_text, label_text, natural_order
-from ruleout.sources.models._answers import Classes, column_classes
+from ruleout.sources.models._answers import Classes
 from ruleout.sources.models._base import Model, Prediction, foreign
 from ruleout.sources.models._columns import column_for, numbers
 
@@ -100,7 +100,7 @@ def _booster_answer(answer: np.ndarray, objective: str, classes: Classes) -> Pre
     """Boosters answer P(second class), class probabilities, class numbers or values."""
     values = answer.astype(np.float64)
     if values.ndim == 2 and values.shape[1] > 1:
-        return Prediction(None, values, column_classes(values, classes))
+        return Prediction(None, values, None)
     values = values.reshape(-1)
     if objective in ("multi:softmax", "binary:hinge") and classes is not None:
         names = natural_order(classes)

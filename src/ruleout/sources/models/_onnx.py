@@ -99,11 +99,7 @@ class OnnxModel(Model):
             return from_mappings(mappings)._replace(labels=labels)
         scores = next((v for v in arrays if v.ndim == 2 and v.shape[1] > 1), None)
         if scores is not None:
-            names = (
-                voted_classes(labels, scores, self._classes)
-                if labels is not None
-                else read_answer(scores, n, self._classes).classes
-            )
+            names = None if labels is None else voted_classes(labels, scores, self._classes)
             return Prediction(labels, scores.astype(np.float64), names)
         values = next((v for v in arrays if v.dtype.kind == "f"), arrays[0])
         return _with_labels(read_answer(values.reshape(n), n, self._classes), labels)
