@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout.profile import Outputs
+from ruleout.profile import Case, Outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,11 @@ class Undone:
     that it reproduces there is what the hypothesis explains."""
 
     method: str = "repair_replay"
+
+
+def surrogate(case: Case) -> bool:
+    """Whether only a surrogate can replay: then damage is better done to the reference.
+
+    There the surrogate's own errors stand on both sides of the comparison.
+    """
+    return case.predictor is None or case.predictor.kind == "surrogate"

@@ -168,7 +168,7 @@ def _rise(case: Case, name: str, now: ImageSample, fault: Fault) -> Finding | No
         p_value=test.p_value,
         strength=float(np.clip((new - old) / 0.08, 0.15, 1.0)),
         supports=fault.supports,
-        against=("concept_drift", "covariate_shift"),
+        against=("concept_drift", "covariate_shift", "fallback_overload", "adversarial_shift"),
         scope=where.scope,
         onset=where.onset,
         repairs=(RepairPlan("image_files", subject, where.scope, options),),

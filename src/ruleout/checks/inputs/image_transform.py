@@ -204,7 +204,7 @@ def _finding(case: Case, name: str, pair: Pair, found: tuple[Located, Undoing, f
         p_value=None,
         strength=max(0.1, sureness * spread),
         supports=MODES,
-        against=("covariate_shift", "new_category", "concept_drift"),
+        against=("covariate_shift", "new_category", "concept_drift", "fallback_overload"),
         scope=where.scope,
         onset=where.onset,
         repairs=(RepairPlan("image_inverse", subject, where.scope, undone.options),),

@@ -184,7 +184,7 @@ def _loss(
         p_value=test.p_value,
         strength=float(np.clip((new - old) / 0.08, 0.15, 1.0)),
         supports=("silent_nulls",),
-        against=("concept_drift", "covariate_shift"),
+        against=("concept_drift", "covariate_shift", "fallback_overload", "adversarial_shift"),
         scope=where.scope,
         onset=where.onset,
         repairs=(RepairPlan("text_loss", subject, where.scope, {"signal": what[0]}),),

@@ -13,7 +13,7 @@ from ruleout._errors import RuleoutError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
 from ruleout.checks.inputs.image_files import faults
-from ruleout.experiments._undone import Damaged, Undone
+from ruleout.experiments._undone import Damaged, Undone, surrogate
 from ruleout.profile import Case
 from ruleout.profile._image import sample_rows, shrink
 from ruleout.profile._pixels import decode, encode_like
@@ -25,7 +25,7 @@ from ruleout.stats._tone import Tone
 Floats = NDArray[np.float64]
 Change = Callable[[Floats], Floats]
 
-_REFERENCE_ROWS = 400
+_REFERENCE_ROWS = 600
 
 
 @repair("image_inverse", undoes=("image_preprocessing",))
@@ -38,9 +38,15 @@ def image_inverse(case: Case, plan: RepairPlan) -> Undone:
     name, options = plan.subject.names[0], plan.options
     transform = str(options.get("transform"))
     if transform in EXACT:
-        return _replaced(case, plan, name, EXACT[transform][1])
+        damage, inverse = EXACT[transform]
+        if surrogate(case):
+            return _damaged(case, plan, name, damage)
+        return _replaced(case, plan, name, inverse)
     if transform == "tone":
-        return _replaced(case, plan, name, _tone(options).undo)
+        tone = _tone(options)
+        if surrogate(case):
+            return _damaged(case, plan, name, tone.apply)
+        return _replaced(case, plan, name, tone.undo)
     return _damaged(case, plan, name, _lossy(transform, options))
 
 

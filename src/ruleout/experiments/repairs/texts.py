@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ruleout._errors import RuleoutError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
-from ruleout.experiments._undone import Damaged, Undone
+from ruleout.experiments._undone import Damaged, Undone, surrogate
 from ruleout.profile import Case
 from ruleout.profile._image import sample_rows
 from ruleout.profile._unstructured import texts
@@ -33,7 +33,7 @@ def text_inverse(case: Case, plan: RepairPlan) -> Undone:
     garbling = GARBLINGS.get(str(plan.options.get("damage")))
     if garbling is None:
         raise RuleoutError(f"unknown damage {plan.options.get('damage')!r} of a text")
-    if garbling.inverse is None:
+    if garbling.inverse is None or surrogate(case):
         return _damaged(case, plan, garbling.damage)
     name = plan.subject.names[0]
     looked = sample_rows(case.current.rows, _REPLAYED_ROWS)
