@@ -21,6 +21,7 @@ from ruleout.stats._maps import relabelling
 
 Floats = NDArray[np.float64]
 MODES = ("evaluation_bug", "corrupted_labels")
+_WINDOWS: tuple[Which, Which] = ("reference", "current")
 _LAGS = 24
 _LEAST = 300
 _WEAK = 0.12
@@ -120,12 +121,16 @@ def _turned(case: Case, after: tuple[Floats, Floats], usual: float) -> Iterator[
         yield from _rescaled(case)
         return
     view = replay(case)
-    follows = view is not None and not view.departed
+    if view is not None and view.departed:
+        return  # the answers turned, not the labels
+    sure = _labels_moved(case) * (1.0 if view is not None else 0.6)
     if now < -0.3 * usual:
         told = (
             f"labels say the opposite of the answers (r = {now:.2f}, {usual:.2f} in the reference)"
         )
-        yield _flipped(case, told, Scope(), 1.0 if follows else 0.6)
+        yield _flipped(
+            case, told, Scope(), sure * float(np.clip((-now / usual - 0.3) / 0.4, 0.1, 1.0))
+        )
         return
     for column in case.segments:
         values = _opposite_values(case, after, column, usual)
@@ -133,7 +138,7 @@ def _turned(case: Case, after: tuple[Floats, Floats], usual: float) -> Iterator[
             told = (
                 f"labels say the opposite of the answers where {column} is {', '.join(values[:4])}"
             )
-            yield _flipped(case, told, Scope(column=column, values=values), 1.0 if follows else 0.6)
+            yield _flipped(case, told, Scope(column=column, values=values), sure)
             return
 
 
@@ -183,6 +188,9 @@ def _renamed(case: Case) -> Iterator[Outcome]:
     view = replay(case)
     if view is not None and view.departed:
         return
+    strength = _restored(case, (float(fixed) - right)) * (1.0 if view is not None else 0.7)
+    if strength < 0.05:
+        return
     told = ", ".join(
         f"{case.classes[k]} for {case.classes[int(order[k])]}" for k in np.flatnonzero(moved)[:3]
     )
@@ -191,9 +199,34 @@ def _renamed(case: Case) -> Iterator[Outcome]:
         "labels.flipped", subject,
         f"one renaming of the recorded classes ({told}) lifts agreement from {right:.0%} to {fixed:.0%}",
         float(fixed - right), float((fixed - right) * np.sqrt(known.sum()) * 2), None,
-        1.0 if view is not None else 0.7, ("corrupted_labels",), against=("covariate_shift",),
+        strength, ("corrupted_labels",), against=("covariate_shift",),
         repairs=(RepairPlan("relabel", subject, Scope(), {"order": tuple(int(k) for k in order)}),),
     )  # fmt: skip
+
+
+def _restored(case: Case, gain: float) -> float:
+    """How surely a renaming of labels that lifts agreement by `gain` is what happened, in [0, 1].
+
+    It must bring agreement back to the reference's, and the labels' shares, not the answers', must
+    have moved: answers that were misled by their inputs would have moved those.
+    """
+    usual, now = (1 - float(np.nanmean(case.loss(which))) for which in _WINDOWS)
+    back = gain / max(usual - now, 0.02)
+    sure = float(np.clip((back - 0.5) / 0.35, 0.0, 1.0))
+    return sure * _labels_moved(case)
+
+
+def _labels_moved(case: Case) -> float:
+    """1 where the answers' class shares stayed, or the labels' moved far more; else 0.3."""
+    size = len(case.classes)
+    moves = []
+    for codes in (
+        [case.outputs(which).decision.astype(np.int64) for which in _WINDOWS],
+        [case.truth(which).astype(np.int64) for which in _WINDOWS],
+    ):
+        shares = [np.bincount(c[c >= 0], minlength=size) / max((c >= 0).sum(), 1) for c in codes]
+        moves.append(0.5 * float(np.abs(shares[0] - shares[1]).sum()))
+    return 1.0 if moves[0] < 0.05 or moves[1] > 2 * moves[0] else 0.3
 
 
 def _rescaled(case: Case) -> Iterator[Outcome]:

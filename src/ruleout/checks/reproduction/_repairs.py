@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ruleout._records import RepairPlan, Scope, Subject
+from ruleout._records import Finding, RepairPlan, Scope, Subject
 from ruleout.checks.reproduction._hit import Hit
 from ruleout.checks.reproduction._view import SERVED
 
@@ -18,3 +18,8 @@ def described(scope: Scope) -> str:
         return ""
     shown = ", ".join(scope.values[:4]) + (", ..." if len(scope.values) > 4 else "")
     return f" where {scope.column} is {shown}"
+
+
+def acquits(signal: str, statement: str, effect: float, against: tuple[str, ...]) -> Finding:
+    """A finding that speaks against modes whatever their subject."""
+    return Finding(signal, Subject(), statement, effect, effect, None, 1.0, (), against=against)

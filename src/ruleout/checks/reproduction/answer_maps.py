@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
@@ -15,6 +16,7 @@ from ruleout.checks.reproduction._stories import Story, best, known_model, stori
 from ruleout.checks.reproduction._view import SERVED
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE, new_version
 from ruleout.profile import Case
+from ruleout.stats._maps import isotonic
 
 _ENOUGH = 0.55
 
@@ -115,9 +117,36 @@ def _recalibrated(case: Case, found: Hit, told: Story | None) -> Iterator[Outcom
     signal = "score_map.exact" if found.replay.exact and top.share > 0.95 else "score_map.monotone"
     if case.task == "binary" and signal == "score_map.monotone":
         supports = ("calibration_change", "class_weight_change")
+        excess = _excess_noise(found)
+        if excess is not None:
+            signal = "score_map.pure" if excess < 1.25 else "score_map.noisy"
+            statement += f", with {excess:.2f} times the noise that a mere map would leave"
         if new_version(case):
             signal = "score_map.new_version"
     yield _finding(found, top, _Claim(signal, statement, supports), (plan, intended_answers(found)))
+
+
+def _excess_noise(found: Hit) -> float | None:
+    """Scatter around the map, in units of what a mere map of the reference's answers would show.
+
+    The map is put behind the reference's served answers, and the surrogate's scatter around that is
+    the yardstick: another training scatters more, a refitted post-processor does not.
+    """
+    x, y = found.intended.score, found.served.score
+    side = found.replay.reference
+    before, meant = side.served.score, side.intended.score
+    if found.replay.exact or x is None or y is None or before is None or meant is None:
+        return None
+    known = np.isfinite(before) & np.isfinite(meant)
+    through = isotonic(x, y)
+    usual = _scatter(meant[known], through(before[known]))
+    return _scatter(x, y) / max(usual, 1e-9)
+
+
+def _scatter(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Mean distance of `y` from a monotone map of `x`, fitted on one half and judged on the other."""
+    odd = np.arange(len(x)) % 2 == 1
+    return float(np.abs(isotonic(x[odd], y[odd])(x[~odd]) - y[~odd]).mean())
 
 
 def _exchanged(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:

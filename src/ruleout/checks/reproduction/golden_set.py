@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ruleout._errors import RuleoutError
 from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
+from ruleout.checks.reproduction._repairs import acquits
 from ruleout.checks.reproduction._view import SERVED, usable_models
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
 from ruleout.profile import Case, model_outputs, numeric_array, text_series
@@ -73,10 +74,14 @@ def _differs(
     share = float(off.sum() / known.sum())
     head = f"{share:.1%} of {known.sum()} golden inputs no longer get their stored score"
     kind, told, supports = _relation(case, expected, served, off)
-    yield Finding(
-        f"golden.{kind}", SERVED, f"{head}{told}", share, share * float(np.sqrt(known.sum()) / 0.1), None,
-        1.0, supports, against=_AGAINST,
-    )  # fmt: skip
+    subject = SERVED
+    if kind == "constant":
+        subject = Subject("pipeline", ())
+    elif kind == "partial":
+        subject = Subject("host", _on_some(case, off)[1])
+    size = share * float(np.sqrt(known.sum()) / 0.1)
+    yield Finding(f"golden.{kind}", subject, f"{head}{told}", share, size, None, 1.0, supports)
+    yield acquits("golden.departs", head, size, _AGAINST)
 
 
 def _relation(
@@ -97,9 +102,9 @@ def _relation(
     if len(np.unique(np.round(y, 6))) == 1 and len(x) >= 5 and len(np.unique(np.round(x, 6))) > 3:
         told = f": all of them get {float(y[0]):.4g}"
         return "constant", told, ("fallback_overload", "observability_failure", "hardware_fault")
-    partial = _on_some(case, off)
-    if partial is not None:
-        told = f", all where {partial}"
+    column, values = _on_some(case, off)
+    if values:
+        told = f", all where {column} is {', '.join(values[:4])}"
         return "partial", told, ("mixed_versions", "hardware_fault", "change_regression")
     if len(x) >= 40:
         return _map_or_noise(x, y, before)
@@ -126,8 +131,8 @@ def _map_or_noise(x: Floats, y: Floats, before: float) -> tuple[str, str, tuple[
     return "differs", "", _UNCLEAR
 
 
-def _on_some(case: Case, off: NDArray[np.bool_]) -> str | None:
-    """Values of a segment column in which golden answers differ while in others they do not."""
+def _on_some(case: Case, off: NDArray[np.bool_]) -> tuple[str, tuple[str, ...]]:
+    """A segment column and its values in which golden answers differ while in others they do not."""
     frame = case.golden
     for column in case.segments:
         if frame is None or column not in frame.columns:
@@ -139,8 +144,8 @@ def _on_some(case: Case, off: NDArray[np.bool_]) -> str | None:
         big = counts >= 10
         high, low = big & (rates > 0.3), big & (rates < 0.02)
         if high.any() and low.any() and (high | low)[big].all():
-            return f"{column} is {', '.join(names[high][:4])}"
-    return None
+            return column, tuple(str(name) for name in names[high])
+    return "", ()
 
 
 def _version(case: Case, served: Floats, off: NDArray[np.bool_]) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, SourceStatus, Subject
 from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, structure
-from ruleout.checks.reproduction._repairs import described, intended_answers
+from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
 from ruleout.checks.reproduction._stories import best, new_constant
 from ruleout.checks.reproduction._view import SERVED, Replay, replay, serves_now, usable_models
 from ruleout.profile import Case
@@ -73,7 +74,7 @@ def model_reproduction(case: Case, rng: np.random.Generator) -> Iterator[Outcome
     if found is None:
         yield from _same_map(view)
         return
-    yield _departs(case, found, rng)
+    yield from _departs(case, found, rng)
 
 
 def _same_map(view: Replay) -> Iterator[Outcome]:
@@ -97,7 +98,7 @@ def _same_map(view: Replay) -> Iterator[Outcome]:
     yield Clear(large, Subject(), told, 0.06, "reproduction.surrogate")
 
 
-def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Finding:
+def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Iterator[Outcome]:
     view = found.replay
     told = best(case)
     explained = told is not None and told.share > 0.8
@@ -108,21 +109,20 @@ def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Finding:
     )
     if explained and told is not None:
         statement += f"; {told.name} explains {told.share:.0%} of that"
+    kind = "departs" if view.exact else "departs_surrogate"
+    strength = 1.0 if view.exact else min(1.0, view.departure / 0.25)
+    yield replace(
+        acquits(f"reproduction.{kind}", statement, view.z, ELSEWHERE),
+        statistic=view.departure, strength=strength, scope=found.place.scope, onset=found.place.onset,
+    )  # fmt: skip
     supports = () if explained else _unexplained(case, found, rng)
-    return Finding(
-        "reproduction.departs" if view.exact else "reproduction.departs_surrogate",
-        SERVED,
-        statement,
-        view.departure,
-        view.z,
-        None,
-        1.0 if view.exact else min(1.0, view.departure / 0.25),
-        supports,
-        against=ELSEWHERE,
-        scope=found.place.scope,
-        onset=found.place.onset,
-        repairs=(intended_answers(found),) if supports else (),
-    )
+    if supports:
+        yield Finding(
+            f"reproduction.unexplained{'' if view.exact else '_surrogate'}", SERVED,
+            "another model seems to have answered: the difference follows the inputs", view.departure,
+            view.z, None, strength, supports, scope=found.place.scope, onset=found.place.onset,
+            repairs=(intended_answers(found),),
+        )  # fmt: skip
 
 
 def _unexplained(case: Case, found: Hit, rng: np.random.Generator) -> tuple[str, ...]:

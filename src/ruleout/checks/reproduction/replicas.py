@@ -9,7 +9,7 @@ import numpy as np
 from ruleout._records import Clear, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, misassigned, obedience
-from ruleout.checks.reproduction._repairs import described, intended_answers
+from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
 from ruleout.checks.reproduction._stories import best, known_model
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
 from ruleout.profile import Case
@@ -97,9 +97,11 @@ def assignment(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     subject = Subject("segment", (column,))
     yield Finding(
         "assignment.ratio", subject, told, after - before, abs(after - before) * np.sqrt(case.current.rows),
-        p_value, 1.0, ("experiment_misassignment",), against=("mixed_versions", "hardware_fault", "wrong_version"),
+        p_value, 1.0, ("experiment_misassignment",),
         scope=found.place.scope, onset=found.place.onset, repairs=(intended_answers(found, subject),),
     )  # fmt: skip
+    others = ("mixed_versions", "hardware_fault", "wrong_version")
+    yield acquits("assignment.explains", told, 10.0, others)
 
 
 def _changed_alone(case: Case, values: tuple[str, ...]) -> str | None:

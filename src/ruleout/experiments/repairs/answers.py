@@ -35,6 +35,7 @@ Mask = NDArray[np.bool_]
         "fallback_overload",
         "feature_swap",
         "observability_failure",
+        "experiment_misassignment",
     ),
 )
 def intended_answers(case: Case, plan: RepairPlan) -> Undone:
