@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
 from ruleout.profile import Case, text_series
 from ruleout.stats._relation import clip, grid
@@ -139,8 +140,35 @@ def _risen(
     usual = float(np.max([abs(b.mean() - before.mean()) for b in blocks]))
     if test.effect < max(0.02, 2 * usual) or test.p_value > 1e-4:
         return None
-    del case
+    if not _from_everywhere(case, name, before, after & scope, (hits[0] / n[0], hits[1] / n[1])):
+        return None
     return Defaulted(name, value, after & scope, hits[0] / n[0], hits[1] / n[1], test.p_value, kind)
+
+
+def _from_everywhere(
+    case: Case, name: str, before: Mask, after: Mask, shares: tuple[float, float]
+) -> bool:
+    """Whether the rows that newly hold the value are drawn from all rows, as lost values are.
+
+    Where the population moved, rows that hold the value still look like such rows did; lost values
+    pull their mean towards that of all rows. True as well where the two cannot be told apart.
+    """
+    ctx = context(case)
+    columns = ctx.without(name)
+    one, two = before[ctx.rows_before], after[ctx.rows_after]
+    if min(one.sum(), two.sum()) < 40 or not columns.any():
+        return True
+    usual = ctx.before[one][:, columns].mean(axis=0)
+    everyone = ctx.before[:, columns].mean(axis=0)
+    now = ctx.after[two][:, columns].mean(axis=0)
+    towards = everyone - usual
+    length = float(towards @ towards)
+    noise = float(columns.sum()) * (1 / one.sum() + 1 / two.sum())
+    if length < 4 * noise:
+        return True
+    pulled = float((now - usual) @ towards) / length
+    lost = (shares[1] - shares[0]) / max(shares[1], 1e-9)
+    return pulled > 0.35 * lost
 
 
 def together(found: Sequence[Defaulted]) -> list[list[Defaulted]]:

@@ -52,13 +52,14 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     del rng
     ctx = context(case)
     lost = {d.name for d in defaulted(case)}
+    moved = lost | {n for n, d in departures(case).items() if d.departed}
     links = {n: _link(ctx, n, label=False) for n in ctx.names[:-1] if n not in lost}
     with_label = (
         {n: _link(ctx, n, label=True) for n in links} if ctx.after[:, ctx.label].any() else {}
     )
     seen = False
     for name in links:
-        for finding in _of_one(case, ctx, name, links, with_label):
+        for finding in _of_one(case, ctx, name, links, with_label, moved):
             seen = True
             yield finding
     if not seen:
@@ -72,12 +73,13 @@ def _of_one(
     name: str,
     links: dict[str, Link | None],
     with_label: dict[str, Link | None],
+    moved: set[str],
 ) -> Iterator[Finding]:
     runs = _runs(case, name)
     if runs is not None:
         yield runs
     link = links[name]
-    broken = link is not None and _broken(link) and _culprit(ctx, name, links)
+    broken = link is not None and _broken(link) and _culprit(ctx, name, links, moved)
     if not broken:
         link = with_label.get(name)
         if link is None or not _broken(link):
@@ -126,30 +128,26 @@ def _broken(link: Link) -> bool:
     return link.z > 8 and link.after < 0.7 * link.before and link.before - link.after > 0.06
 
 
-def _culprit(ctx: Context, name: str, links: dict[str, Link | None]) -> bool:
-    """Whether the link broke on this side: the inputs it hangs by still hang by the others."""
+def _culprit(ctx: Context, name: str, links: dict[str, Link | None], moved: set[str]) -> bool:
+    """Whether the link broke on this side: it is gone towards inputs that are themselves sound, too."""
     mine = links[name]
     if mine is None:
         return False
-    worse = [
+    worse = {
         o for o, k in links.items() if o != name and k is not None and _broken(k) and k.z > mine.z
-    ]
-    if not worse:
+    }
+    suspect = (worse | moved) - {name}
+    if not suspect:
         return True
-    # Look again without the inputs that broke harder; if the link is whole, they were at fault.
-    keep = ctx.without(name, *worse)
-    own = ctx.of(name)
-    x, y = _curved(ctx.before[:, keep]), ctx.before[:, own][:, 0]
+    keep, own = ctx.without(name, *sorted(suspect)), ctx.of(name)
     if not keep.any():
         return False
+    x, y = _curved(ctx.before[:, keep]), ctx.before[:, own][:, 0]
     gram = x.T @ x + 0.01 * len(y) * np.eye(x.shape[1])
     beta = np.linalg.solve(gram, x.T @ (y - y.mean()))
-    after = _curved(ctx.after[:, keep])
-    before_r, after_r = (
-        _correlation(x @ beta, y),
-        _correlation(after @ beta, ctx.after[:, own][:, 0]),
-    )
-    return before_r > _LEAST_LINK and after_r < 0.7 * before_r and before_r - after_r > 0.06
+    before = _correlation(x @ beta, y)
+    after = _correlation(_curved(ctx.after[:, keep]) @ beta, ctx.after[:, own][:, 0])
+    return before > _LEAST_LINK and after < 0.7 * before and before - after > 0.06
 
 
 def _runs(case: Case, name: str) -> Finding | None:
