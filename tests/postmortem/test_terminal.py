@@ -101,6 +101,7 @@ def test_ascii_where_the_terminal_knows_no_more(make: Make) -> None:
     terminal(make(), Console(file=raw, width=80))
     raw.flush()
     assert raw.buffer.getvalue().isascii()
+    assert all(len(line) <= 80 for line in raw.buffer.getvalue().splitlines())
 
 
 def test_markup_is_not_interpreted() -> None:

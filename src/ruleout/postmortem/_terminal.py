@@ -51,7 +51,9 @@ def terminal(diagnosis: Diagnosis, console: Console) -> None:
     )
     for line in lines:
         if console.options.ascii_only:
-            line.plain = line.plain.translate(_ASCII).encode("ascii", "replace").decode()
+            # As long as it was, so that columns stay aligned.
+            plain = line.plain.replace(" → ", " ->").translate(_ASCII)
+            line.plain = plain.encode("ascii", "replace").decode()
         line.rstrip()
         console.print(
             line, no_wrap=True, overflow="crop", crop=True, highlight=False, soft_wrap=False
