@@ -12,7 +12,7 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._departure import Departure, departures, scope_words
-from ruleout.profile import Case
+from ruleout.profile import Case, spread_rows
 from ruleout.stats._relation import mixture, noise_distance
 from ruleout.stats._twosample import ks
 
@@ -125,12 +125,12 @@ def _by_correlation(
         return None
     if first.name not in ctx.names or second.name not in ctx.names:
         return None
-    if ks(case.reference.numeric(first.name), case.reference.numeric(second.name)).effect > 0.1:
+    if ks(_few(case, first.name), _few(case, second.name)).effect > 0.1:
         return None
     others = ctx.without(first.name, second.name, label=True)
-    a, b = ctx.of(first.name), ctx.of(second.name)
-    was = [_correlations(ctx.before, c, others) for c in (a, b)]
-    now = [_correlations(ctx.after, c, others) for c in (a, b)]
+    before, after = _correlations(case, ctx)
+    places = [int(np.flatnonzero(ctx.of(name))[0]) for name in (first.name, second.name)]
+    was, now = [before[i][others] for i in places], [after[i][others] for i in places]
     kept = float(((now[0] - was[0]) ** 2 + (now[1] - was[1]) ** 2).sum())
     exchanged = float(((now[0] - was[1]) ** 2 + (now[1] - was[0]) ** 2).sum())
     noise = 2 * others.sum() * (1 / len(ctx.before) + 1 / len(ctx.after))
@@ -140,13 +140,24 @@ def _by_correlation(
     return _finding(case, first, second, *gaps, "swap.correlations", kept / noise)
 
 
-def _correlations(x: Floats, column: NDArray[np.bool_], others: NDArray[np.bool_]) -> Floats:
-    own = x[:, column][:, 0]
-    rest = x[:, others]
-    scale = np.maximum(own.std() * rest.std(axis=0), 1e-9)
-    return np.asarray(
-        ((own - own.mean())[:, None] * (rest - rest.mean(axis=0))).mean(axis=0) / scale
-    )
+def _few(case: Case, name: str) -> Floats:
+    """At most 4,000 reference values, evenly spread: enough to see whether two shapes are alike."""
+    values = case.reference.numeric(name)
+    return values[spread_rows(len(values), 4_000)]
+
+
+def _correlations(case: Case, ctx: Context) -> tuple[Floats, Floats]:
+    """Correlations (M, M) of all columns in the reference and in the current window (cached)."""
+    if "column correlations" not in case.cache:
+        case.cache["column correlations"] = (_correlated(ctx.before), _correlated(ctx.after))
+    made: tuple[Floats, Floats] = case.cache["column correlations"]
+    return made
+
+
+def _correlated(x: Floats) -> Floats:
+    centred = x - x.mean(axis=0)
+    spread = centred.std(axis=0)
+    return np.asarray(centred.T @ centred / len(x) / np.maximum(np.outer(spread, spread), 1e-9))
 
 
 def _finding(
