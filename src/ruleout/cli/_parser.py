@@ -27,7 +27,7 @@ _ROLES = (
     ("scores", "CLASS=COLUMN,...", "probability column of each class"),
 )
 
-PASSED_ON = {"bench": "ruleout.bench._cli"}
+PASSED_ON = {"bench": "ruleout.bench._cli", "inject": "ruleout.prevention.inject._cli"}
 """Commands whose module has a `main(words) -> exit status` of its own."""
 
 
@@ -47,6 +47,9 @@ def parser() -> ArgumentParser:
     _add_schema(commands)
     commands.add_parser(
         "bench", help="make incidents with known causes, and score answers", add_help=False
+    )
+    commands.add_parser(
+        "inject", help="copy an incident with one fault more, truth beside it", add_help=False
     )
     return top
 

@@ -12,6 +12,7 @@ from ruleout.prevention.inject import (
     _values,
     _world,
 )
+from ruleout.prevention.inject._incident import inject_folder, system_of
 from ruleout.prevention.inject._registry import (
     Dosage,
     InjectionError,
@@ -53,6 +54,8 @@ __all__ = [
     "Serving",
     "Truth",
     "inject",
+    "inject_folder",
     "injector",
     "injectors",
+    "system_of",
 ]
