@@ -65,8 +65,8 @@ class Cost(NamedTuple):
     peak_mb: float
 
 
-SMALL = Size(12_000, 15, 6, 6.0, 800)
-LARGE = Size(200_000, 50, 10, 24.0, 1200)
+SMALL = Size(12_000, 15, 6, 8.0, 800)
+LARGE = Size(200_000, 50, 10, 30.0, 1200)
 FULL = Size(1_000_000, 50, 10, 40.0, 1600)
 
 
