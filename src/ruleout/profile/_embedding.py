@@ -148,8 +148,7 @@ def embedding_statistics(
     inside = centred @ space.axes
     length = np.sum(centred**2, axis=1)
     similar = directions @ space.anchors.T
-    rank = -2 if own and similar.shape[1] > 1 else -1
-    nearest = np.partition(similar, rank, axis=1)[:, rank]
+    nearest = _nearest(similar, own=own)
     zero = norm == 0
     return {
         "missing": np.isnan(norm).astype(float),
@@ -166,6 +165,14 @@ def embedding_statistics(
         ),
         "nearest": nearest,
     }
+
+
+def _nearest(similar: np.ndarray, *, own: bool) -> np.ndarray:
+    """Largest similarity per row; of a reference's own vectors not the one with itself."""
+    if not own or similar.shape[1] < 2:
+        return np.asarray(similar.max(axis=1))
+    top = np.partition(similar, -2, axis=1)[:, -2:]
+    return np.where(top[:, 1] > 1.0 - 1e-9, top[:, 0], top[:, 1])
 
 
 STATISTICS = (

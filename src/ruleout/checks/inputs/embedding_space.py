@@ -148,8 +148,8 @@ def _dimension(case: Case, name: str, now: EmbeddingSample, odd: NDArray[np.bool
 def _space(
     case: Case, name: str, before: EmbeddingSample, now: EmbeddingSample
 ) -> Iterator[Outcome]:
-    known = ~_empty(before) & np.isfinite(before.vectors).all(axis=1)
-    fresh = ~_empty(now) & np.isfinite(now.vectors).all(axis=1)
+    known = ~_empty(before) & ~_frozen(before) & np.isfinite(before.vectors).all(axis=1)
+    fresh = ~_empty(now) & ~_frozen(now) & np.isfinite(now.vectors).all(axis=1)
     weights = balance(case, before.rows[known], now.rows[fresh])
     used, kept = weights.reference > 0, weights.current > 0
     if min(used.sum(), kept.sum()) < _LEAST_VECTORS:
@@ -251,7 +251,7 @@ def _finding(
         p_value=None,
         strength=float(np.clip(size[1], 0.15, 1.0)),
         supports=(key[1],),
-        against=("covariate_shift", "concept_drift"),
+        against=("covariate_shift", "concept_drift", "fallback_overload"),
         scope=where.scope,
         onset=where.onset,
         repairs=(RepairPlan("vectors", subject, where.scope, options),),
