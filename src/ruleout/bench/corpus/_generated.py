@@ -19,8 +19,32 @@ def _pick(
 
 
 @data_set("card_fraud")
-def card_fraud(n: int = 60_000, seed: int = 5) -> DataSet:
+def card_fraud() -> DataSet:
     """Card payments: actors, devices, counts over windows, money, a clock."""
+    return DataSet(
+        "card_fraud",
+        "fraud model",
+        "binary",
+        ("roc_auc", "recall", "precision", "f1", "log_loss"),
+        _payments(60_000, 5),
+        ("amount", "tx_count_24h", "spend_24h", "account_age_days", "distance_km", "hour"),
+        ("device", "merchant", "country", "card_present"),
+        "fraud",
+        (0, 1),
+        ("linear", "boosted", "forest", "neural"),
+        {
+            "payments": ("amount", "merchant", "card_present", "country"),
+            "velocity-store": ("tx_count_24h", "spend_24h"),
+            "device-service": ("device", "distance_km"),
+            "accounts": ("account_age_days",),
+        },
+        hours={"hour": "hour"},
+        counts=("tx_count_24h", "spend_24h"),
+        threshold=0.4,
+    )
+
+
+def _payments(n: int, seed: int) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     hour = (rng.normal(14, 5, n).round() % 24).astype(np.int64)
     amount = np.exp(rng.normal(3.5, 1.1, n)).round(2)
@@ -50,7 +74,7 @@ def card_fraud(n: int = 60_000, seed: int = 5) -> DataSet:
         + 0.4 * (device == "mobile")
     )
     fraud = (rng.random(n) < 1 / (1 + np.exp(-1.4 * logit))).astype(np.int64)
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             "amount": amount,
             "tx_count_24h": count,
@@ -65,27 +89,6 @@ def card_fraud(n: int = 60_000, seed: int = 5) -> DataSet:
             "fraud": fraud,
         }
     )
-    return DataSet(
-        "card_fraud",
-        "fraud model",
-        "binary",
-        ("roc_auc", "recall", "precision", "f1", "log_loss"),
-        frame,
-        ("amount", "tx_count_24h", "spend_24h", "account_age_days", "distance_km", "hour"),
-        ("device", "merchant", "country", "card_present"),
-        "fraud",
-        (0, 1),
-        ("linear", "boosted", "forest", "neural"),
-        {
-            "payments": ("amount", "merchant", "card_present", "country"),
-            "velocity-store": ("tx_count_24h", "spend_24h"),
-            "device-service": ("device", "distance_km"),
-            "accounts": ("account_age_days",),
-        },
-        hours={"hour": "hour"},
-        counts=("tx_count_24h", "spend_24h"),
-        threshold=0.4,
-    )
 
 
 @data_set("delivery")
@@ -95,45 +98,12 @@ def delivery() -> DataSet:
 
 
 def _deliveries(n: int, seed: int) -> DataSet:
-    rng = np.random.default_rng(seed)
-    hour = (12 + 5 * rng.normal(0, 1, n)).round() % 24
-    distance = rng.gamma(2.2, 1.6, n).round(2)
-    open_orders = rng.poisson(6 + 10 * np.exp(-((hour - 19) ** 2) / 8), n)
-    couriers = rng.poisson(12, n) + 1
-    temperature = rng.normal(12, 8, n).round(1)
-    rain = rng.random(n) < 0.2
-    kitchen = _pick(rng, ["pizza", "sushi", "burger", "thai", "bakery"], [4, 2, 3, 2, 1], n)
-    weight = np.exp(rng.normal(0.3, 0.5, n)).round(3)
-    prep = {"pizza": 14.0, "sushi": 20.0, "burger": 11.0, "thai": 17.0, "bakery": 6.0}
-    rush = 9 * np.exp(-((hour - 19) ** 2) / 10) + 5 * np.exp(-((hour - 12) ** 2) / 6)
-    minutes = (
-        np.array([prep[k] for k in kitchen])
-        + 3.4 * distance
-        + 14 * open_orders / couriers
-        + rush
-        + 6 * rain
-        - 0.25 * np.minimum(temperature, 10)
-        + 1.5 * weight
-    ) * np.exp(rng.normal(0, 0.08, n))
-    frame = pl.DataFrame(
-        {
-            "hour_of_order": hour.astype(np.int64),
-            "distance_km": distance,
-            "open_orders": open_orders,
-            "couriers_free": couriers,
-            "temperature_c": temperature,
-            "raining": rain,
-            "kitchen": kitchen.tolist(),
-            "weight_kg": weight,
-            "minutes": minutes.round(1),
-        }
-    )
     return DataSet(
         "delivery",
         "delivery time model",
         "regression",
         ("mae", "rmse"),
-        frame,
+        _orders(n, seed),
         (
             "hour_of_order",
             "distance_km",
@@ -154,6 +124,42 @@ def _deliveries(n: int, seed: int) -> DataSet:
         },
         hours={"hour_of_order": "hour"},
         counts=("open_orders", "couriers_free"),
+    )
+
+
+def _orders(n: int, seed: int) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    hour = (12 + 5 * rng.normal(0, 1, n)).round() % 24
+    distance = rng.gamma(2.2, 1.6, n).round(2)
+    open_orders = rng.poisson(6 + 10 * np.exp(-((hour - 19) ** 2) / 8), n)
+    couriers = rng.poisson(12, n) + 1
+    temperature = rng.normal(12, 8, n).round(1)
+    rain = rng.random(n) < 0.2
+    kitchen = _pick(rng, ["pizza", "sushi", "burger", "thai", "bakery"], [4, 2, 3, 2, 1], n)
+    weight = np.exp(rng.normal(0.3, 0.5, n)).round(3)
+    prep = {"pizza": 14.0, "sushi": 20.0, "burger": 11.0, "thai": 17.0, "bakery": 6.0}
+    rush = 9 * np.exp(-((hour - 19) ** 2) / 10) + 5 * np.exp(-((hour - 12) ** 2) / 6)
+    minutes = (
+        np.array([prep[k] for k in kitchen])
+        + 3.4 * distance
+        + 14 * open_orders / couriers
+        + rush
+        + 6 * rain
+        - 0.25 * np.minimum(temperature, 10)
+        + 1.5 * weight
+    ) * np.exp(rng.normal(0, 0.08, n))
+    return pl.DataFrame(
+        {
+            "hour_of_order": hour.astype(np.int64),
+            "distance_km": distance,
+            "open_orders": open_orders,
+            "couriers_free": couriers,
+            "temperature_c": temperature,
+            "raining": rain,
+            "kitchen": kitchen.tolist(),
+            "weight_kg": weight,
+            "minutes": minutes.round(1),
+        }
     )
 
 

@@ -87,8 +87,8 @@ def _retimed(scene: Scene, world: pl.DataFrame, mask: Mask) -> pl.DataFrame:
 
 
 def _draw(weight: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw n rows by weight, each at most three times (more where the pool is too small)."""
-    times = max(3, -(-2 * n // len(weight)))
+    """Draw n rows by weight, each once where the pool is large enough: repeats look like another fault."""
+    times = max(1, -(-3 * n // (2 * len(weight))))
     stock = np.tile(np.arange(len(weight)), times)
     w = np.tile(weight, times) + 1e-12
     race = rng.exponential(size=len(w)) / w
