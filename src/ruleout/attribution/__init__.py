@@ -1,0 +1,28 @@
+"""Why the metric moved when nothing is broken: shares, slices, mechanisms, estimates, effects."""
+
+from ruleout.attribution._decompose import Attribution, decompose
+from ruleout.attribution._detail import DetailShare, divide, movers
+from ruleout.attribution._effect import Effect, estimate_effect
+from ruleout.attribution._mechanisms import Mechanism, attribute_mechanisms, mechanisms, topology
+from ruleout.attribution._performance import (
+    PerformanceEstimate,
+    estimate_performance,
+    expected_labels,
+)
+
+__all__ = [
+    "Attribution",
+    "DetailShare",
+    "Effect",
+    "Mechanism",
+    "PerformanceEstimate",
+    "attribute_mechanisms",
+    "decompose",
+    "divide",
+    "estimate_effect",
+    "estimate_performance",
+    "expected_labels",
+    "mechanisms",
+    "movers",
+    "topology",
+]

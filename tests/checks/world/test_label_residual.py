@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from served import answered, case_of, cleared, findings, rule, windows
+from served_world import answered, case_of, cleared, findings, rule, windows
 
 from ruleout._records import Subject
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from served import START, case_of, cleared, findings, rows, windows
+from served_world import START, case_of, cleared, findings, rows, windows
 
 from ruleout.checks.world.feedback import tie
 from ruleout.checks.world.history import calendar_cells, season_weight

@@ -9,6 +9,7 @@ blame neither the world nor the data path. Reference: Lundberg et al. (2020); se
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -78,7 +79,7 @@ def contributions(
     case: Case, rng: np.random.Generator
 ) -> tuple[tuple[str, ...], Floats, Floats, str] | None:
     """Names (F,), contributions (n, F) and (m, F) of both windows, and how they were made; None if they cannot be."""
-    model = case.models.get("current")
+    model: Any = case.models.get("current")
     both: tuple[Which, Which] = ("reference", "current")
     if hasattr(model, "contributions"):
         told = [_exact(case, model, which) for which in both]
@@ -92,11 +93,11 @@ def contributions(
     return names, told[0], told[1], f"sampled Shapley values of the {case.predictor.kind}"
 
 
-def _exact(case: Case, model: object, which: Which) -> Floats:
+def _exact(case: Case, model: Any, which: Which) -> Floats:
     table = case.table(which)
     rows = spread_rows(table.rows, _EXACT_ROWS)
-    told = np.asarray(model.contributions(table.frame[rows]), dtype=float)  # type: ignore[attr-defined]
-    return np.asarray(np.abs(told).mean(axis=1) if told.ndim == 3 else told)
+    told = np.asarray(model.contributions(table.frame[rows]), dtype=float)
+    return np.abs(told).mean(axis=1) if told.ndim == 3 else told
 
 
 def _sampled(

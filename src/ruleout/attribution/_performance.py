@@ -1,0 +1,165 @@
+"""Performance while labels are missing: estimated from calibrated scores, and the labels that are still due filled in.
+
+Assumes that P(label | score) is as in the reference. A change of the relation breaks it, so where some current labels are
+known they are compared with what their scores promise, and the estimate carries a warning when they disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.profile import Case
+from ruleout.stats._boosting import Floats
+from ruleout.stats._estimate import (
+    Estimated,
+    calibrate,
+    estimate_classification,
+    estimate_loss,
+)
+from ruleout.stats._twosample import normal_sf
+
+_METRICS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "f1",
+    "auc": "roc_auc",
+}
+_LEAST = 200
+_KNOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceEstimate:
+    """What the metric probably is, without all labels."""
+
+    metric: str
+    reference: float
+    estimate: Estimated
+    rows: int
+    """Rows whose outcome was estimated."""
+
+    known: int
+    """Rows whose label is known."""
+
+    caution: str
+    """A reason not to believe it, or an empty text."""
+
+
+def estimate_performance(case: Case) -> PerformanceEstimate | None:
+    """Estimate the metric on the current window; None where neither scores nor a loss to learn from exist."""
+    before = np.isfinite(case.loss("reference"))
+    if before.sum() < _LEAST:
+        return None
+    if case.task == "regression":
+        return _regression(case, before)
+    if case.task == "binary" and case.metric.name in _METRICS:
+        return _binary(case)
+    return None
+
+
+def _binary(case: Case) -> PerformanceEstimate | None:
+    old, new = case.outputs("reference"), case.outputs("current")
+    if old.score is None or new.score is None:
+        return None
+    truth, now = case.truth("reference").astype(np.int64), case.truth("current").astype(np.int64)
+    usable = (truth >= 0) & np.isfinite(old.score)
+    given = np.isfinite(new.score) & (new.decision.astype(float) >= 0)
+    if usable.sum() < _LEAST or given.sum() < _LEAST:
+        return None
+    rng = case.rng("estimated performance")
+    learned = old.score[usable], (truth[usable] == 1).astype(float)
+    told = estimate_classification(
+        _METRICS[case.metric.name], learned, new.score[given], new.decision[given] == 1, rng=rng
+    )
+    known = given & (now >= 0)
+    return PerformanceEstimate(
+        metric=case.metric.name,
+        reference=case.metric.value(case.truth("reference"), old),
+        estimate=told,
+        rows=int((given & ~known).sum()),
+        known=int(known.sum()),
+        caution=_disagreement(learned, new.score[known], now[known] == 1, rng),
+    )
+
+
+def _disagreement(
+    learned: tuple[Floats, Floats],
+    score: Floats,
+    outcome: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> str:
+    """A warning when known current labels are not what their scores promise."""
+    if len(score) < _KNOWN:
+        return (
+            "no current labels are known: a changed relation of outcome to score would go unnoticed"
+        )
+    promised = calibrate(*learned, score, rng=rng)
+    band = np.digitize(promised, np.quantile(promised, [0.25, 0.5, 0.75]))
+    worst, text = 0.0, ""
+    for k in range(4):
+        rows = band == k
+        spread = float(np.sqrt((promised[rows] * (1 - promised[rows])).sum()))
+        z = abs(float((outcome[rows] - promised[rows]).sum())) / max(spread, 1e-9)
+        if z > worst:
+            worst, text = (
+                z,
+                f"{outcome[rows].mean():.0%} instead of {promised[rows].mean():.0%} positive",
+            )
+    if 8 * normal_sf(worst) > 0.01:
+        return ""
+    return (
+        f"the {len(score)} current labels that are known contradict their scores ({text}): the relation changed, and "
+        "this estimate is too favourable"
+    )
+
+
+def _regression(case: Case, before: NDArray[np.bool_]) -> PerformanceEstimate | None:
+    if case.metric.name != "mae":
+        return None
+    x, categorical = case.encode(case.reference.frame)
+    now, _ = case.encode(case.current.frame)
+    said, said_now = (case.outputs(w).decision.astype(float) for w in ("reference", "current"))
+    loss, known = case.loss("reference"), np.isfinite(case.loss("current"))
+    with_answer = np.concatenate([x, said[:, None]], axis=1)[before]
+    kinds = np.append(categorical, False)
+    told = estimate_loss(
+        (with_answer, loss[before]),
+        np.concatenate([now, said_now[:, None]], axis=1),
+        rng=case.rng("estimated performance"),
+        categorical=kinds,
+    )
+    return PerformanceEstimate(
+        metric="mae",
+        reference=float(loss[before].mean()),
+        estimate=told,
+        rows=int((~known).sum()),
+        known=int(known.sum()),
+        caution=""
+        if known.sum() >= _KNOWN
+        else "no current labels are known: a changed relation would go unnoticed",
+    )
+
+
+def expected_labels(case: Case) -> Floats | None:
+    """P(positive) of each current row (m,): its label where it is known, else what its score promises.
+
+    For labels that come late: a metric over these does not dip on the newest rows. None without scores.
+    """
+    old, new = case.outputs("reference"), case.outputs("current")
+    if case.task != "binary" or old.score is None or new.score is None:
+        return None
+    truth, now = case.truth("reference").astype(np.int64), case.truth("current").astype(np.int64)
+    usable = (truth >= 0) & np.isfinite(old.score)
+    if usable.sum() < _LEAST:
+        return None
+    promised = calibrate(
+        old.score[usable],
+        (truth[usable] == 1).astype(float),
+        np.nan_to_num(new.score),
+        rng=case.rng("expected labels"),
+    )
+    return np.where(now >= 0, (now == 1).astype(float), promised)
