@@ -175,13 +175,15 @@ def clip(before: Floats, after: Floats) -> Clip | None:
     ]
     found = []
     for upper, (taken, kept) in ((True, (sides[1], sides[0])), (False, (sides[0], sides[1]))):
-        noise = 4 * math.sqrt(0.25 * (1 / len(before) + 1 / len(after)))
-        lost = taken[0] - taken[1]
-        still = abs(kept[0] - kept[1]) < max(0.5 * noise, 0.1 * mass)
-        if taken[0] > 0.01 and still and abs(lost - mass) < max(noise, 0.15 * mass):
+        noise = math.sqrt(max(kept[0], 0.002) * (1 / len(before) + 1 / len(after)))
+        lost, gone = taken[0] - taken[1], kept[0] - kept[1]
+        # A default would thin the near side by as much as the far one; a clip leaves it alone.
+        if_default = kept[0] * mass
+        if if_default < 4 * noise or taken[0] <= 0.01:
+            continue
+        if abs(gone) < 0.5 * if_default and abs(lost - mass) < max(4 * noise, 0.15 * mass):
             found.append(Clip(bound, upper, at, taken[0], min(1.0, lost / taken[0])))
-    # One-sided support: a bound at the very end of the range is a default, not a clip.
-    return found[0] if len(found) == 1 and min(sides[0][0], sides[1][0]) > 0.005 else None
+    return found[0] if len(found) == 1 else None
 
 
 GRIDS: tuple[float, ...] = tuple(

@@ -107,9 +107,27 @@ def indicators(before: NDArray[np.int32], after: NDArray[np.int32]) -> tuple[Flo
     return ((both[0] - mean) / np.maximum(scale, 1e-9), (both[1] - mean) / np.maximum(scale, 1e-9))
 
 
+_COLLAPSED = 0.3
+
+
 def ranks(before: Floats, after: Floats) -> tuple[Floats, Floats]:
-    """Each window's own ranks, standardised (n, 1), with missing at 0; so that units do not matter."""
-    return _rank(before), _rank(after)
+    """Ranks standardised on the reference (n, 1), missing at 0.
+
+    Where the reference's scale says nothing of the current values (all beyond one end: another
+    unit), they are ranked among themselves.
+    """
+    known = np.sort(before[np.isfinite(before)])
+    own = _rank(before)
+    if len(known) < 2 or not own.any():
+        return own, _rank(after)
+    place = (
+        0.5
+        * (np.searchsorted(known, after, "left") + np.searchsorted(known, after, "right"))
+        / len(known)
+    )
+    placed = np.where(np.isfinite(after), (place - 0.5) * np.sqrt(12), 0.0)[:, None]
+    ends = float(((place <= 0) | (place >= 1)).mean())
+    return own, (_rank(after) if ends > 0.5 or placed.std() < _COLLAPSED * own.std() else placed)
 
 
 def _rank(values: Floats) -> Floats:

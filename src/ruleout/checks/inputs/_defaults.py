@@ -75,7 +75,12 @@ def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
     if len(known) < 30:
         return None
     points, counts = np.unique(known, return_counts=True)
-    value = float(points[counts.argmax()])
+    base = np.array([float((before == v).mean()) for v in points[np.argsort(-counts)[:8]]])
+    rise = counts[np.argsort(-counts)[:8]] / len(known) - base
+    # A default is one value: where several rise together, something else moved.
+    if len(rise) > 1 and np.sort(rise)[-2] > 0.4 * rise.max():
+        return None
+    value = float(points[np.argsort(-counts)[:8]][rise.argmax()])
     found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")
     whole = before[~lost_before]
     if found is None or clip(whole, known) is not None or grid(whole, known) is not None:
@@ -97,9 +102,9 @@ def _number_kind(value: float, before: Floats) -> str:
     outside = value < before.min() or value > before.max()
     if value in NUMBERS or outside:
         return "sentinel"
-    spread = float(before.std()) or 1.0
-    typical = (float(before.mean()), float(np.median(before)))
-    if any(abs(value - t) <= 0.005 * spread for t in typical):
+    near_mean = abs(value - float(before.mean())) <= 0.03 * (float(before.std()) or 1.0)
+    near_median = 0.46 <= float((before < value).mean()) <= float((before <= value).mean()) <= 0.54
+    if near_mean or near_median or value == float(np.median(before)):
         return "typical"
     points, counts = np.unique(before, return_counts=True)
     return "typical" if points[counts.argmax()] == value else "frozen"
@@ -166,9 +171,10 @@ def _from_everywhere(
     noise = float(columns.sum()) * (1 / one.sum() + 1 / two.sum())
     if length < 4 * noise:
         return True
-    pulled = float((now - usual) @ towards) / length
     lost = (shares[1] - shares[0]) / max(shares[1], 1e-9)
-    return pulled > 0.35 * lost
+    as_lost = now - (usual + lost * towards)
+    as_moved = now - usual
+    return float(as_lost @ as_lost) < float(as_moved @ as_moved)
 
 
 def together(found: Sequence[Defaulted]) -> list[list[Defaulted]]:

@@ -97,13 +97,18 @@ def _one(case: Case, ctx: Context, name: str) -> Finding | None:
     respelt = _respelt(before, after, words)
     if respelt is not None:
         return _spelling_finding(case, name, respelt, words, after)
-    scope, rows = (
-        (moved.scope, moved.rows) if moved.departed else (Scope(), np.ones(len(after), dtype=bool))
-    )
+    everywhere = (Scope(), np.ones(len(after), dtype=bool))
+    places = [everywhere, (moved.scope, moved.rows)] if moved.scope != Scope() else [everywhere]
     told: tuple[str, Matching] | None = None
+    scope = Scope()
     for kind, label in (("profile", False), ("label", True)):
-        matching = _match(ctx, name, (before, after), words, rows, label=label)
-        if matching is not None:
+        made = [
+            (m, at)
+            for at, rows in places
+            if (m := _match(ctx, name, (before, after), words, rows, label=label))
+        ]
+        if made:
+            matching, scope = max(made, key=lambda m: m[0].gain)
             told = kind, matching
             break
     if told is None:

@@ -74,6 +74,14 @@ def _clean(case: Case, name: str, found: Departure) -> tuple[Floats, Floats]:
 
 def best_map(before: Floats, after: Floats) -> Affine | None:
     """The simplest affine map that makes the samples agree; None if none does."""
+    zero = _common(before)
+    if (
+        zero is not None
+        and len(after)
+        and abs(float((after == zero).mean()) - float((before == zero).mean())) < 0.1
+    ):
+        # Where most rows hold one value, the map shows in the others.
+        before, after = before[before != zero], after[after != zero]
     mending = [m for m in affine(before, after) if m.mends and _moves(m, before)]
     if not mending:
         return None
@@ -87,6 +95,14 @@ def best_map(before: Floats, after: Floats) -> Affine | None:
         if factor is not None and abs(factor / chosen.slope - 1) < 0.01
         else chosen
     )
+
+
+def _common(values: Floats) -> float | None:
+    """The value that more than two rows in five share, if there is one."""
+    points, counts = np.unique(values, return_counts=True)
+    if not len(points) or counts.max() < 0.4 * len(values) or len(points) < 5:
+        return None
+    return float(points[counts.argmax()])
 
 
 def _moves(found: Affine, before: Floats) -> bool:
@@ -243,7 +259,12 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
     told = f"{share:.0%} of the values of {name} now lie on steps of {step:g}{scope_words(case, found)}, {was:.0%} did before"
     harm = min(1.0, step / (float(before.std()) or 1.0))
     return _loss_finding(
-        found, "resolution.grid", told, step, 0.5 + 0.5 * harm, {"kind": "grid", "step": step, "part": min(1.0, (share - was) / max(1 - was, 1e-9))}
+        found,
+        "resolution.grid",
+        told,
+        step,
+        0.5 + 0.5 * harm,
+        {"kind": "grid", "step": step, "part": min(1.0, (share - was) / max(1 - was, 1e-9))},
     )
 
 

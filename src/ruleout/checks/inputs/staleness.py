@@ -37,8 +37,11 @@ class Link(NamedTuple):
 
     observed: Floats
 
-    label: bool
-    """Whether the label was needed to see it."""
+    slope: float
+    """How much the value still moves with what is expected of it: 1 in the reference, 0 once cut off.
+
+    A population of narrower range lowers the correlation but not the slope.
+    """
 
 
 @check("freshness", layer="data", rung="inputs", looks_for=("stale_features",))
@@ -64,7 +67,8 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             yield finding
     if not seen:
         told = "values repeat no more than before and still follow from their rows"
-        yield Clear(("stale_features",), Subject(), told, 0.2, "freshness.none")
+        looked = Subject("feature", tuple(sorted(links))) if lost else Subject()
+        yield Clear(("stale_features",), looked, told, 0.2, "freshness.none")
 
 
 def _of_one(
@@ -112,7 +116,10 @@ def _link(ctx: Context, name: str, *, label: bool) -> Link | None:
     fall = (
         math.atanh(min(before, 0.999)) - math.atanh(float(np.clip(after, -0.999, 0.999)))
     ) / error
-    return Link(before, after, fall, x_after @ beta, z, label)
+    expected = x_after @ beta
+    variance = float(expected.var())
+    slope = float(np.cov(expected, z)[0, 1]) / variance if variance > 1e-9 else 1.0
+    return Link(before, after, fall, expected, z, slope)
 
 
 def _curved(x: Floats) -> Floats:
@@ -125,7 +132,8 @@ def _correlation(a: Floats, b: Floats) -> float:
 
 
 def _broken(link: Link) -> bool:
-    return link.z > 8 and link.after < 0.7 * link.before and link.before - link.after > 0.06
+    fell = link.z > 8 and link.after < 0.7 * link.before and link.before - link.after > 0.06
+    return fell and link.slope < 0.75
 
 
 def _culprit(ctx: Context, name: str, links: dict[str, Link | None], moved: set[str]) -> bool:
@@ -211,7 +219,7 @@ def _collisions(case: Case, name: str, before: Floats, after: Floats) -> Finding
         return None
     if any(d.name == name for d in defaulted(case)) or grid(known[0], known[1]) is not None:
         return None
-    was, now = (_collision_rate(x) for x in known)
+    was, now = _expected_collisions(known[0], known[1]), _collision_rate(known[1])
     old = float(np.isin(known[1], known[0]).mean())
     if now < 2 * was or now < 3 / len(known[1]) or old < 0.8 or np.unique(known[0]).size < 50:
         return None
@@ -226,6 +234,18 @@ def _collisions(case: Case, name: str, before: Floats, after: Floats) -> Finding
         moved.rows,
         now / was,
     )
+
+
+def _expected_collisions(before: Floats, after: Floats) -> float:
+    """Chance that two rows would agree if values were as fine as before, wherever they now lie."""
+    edges = np.unique(np.quantile(before, np.linspace(0, 1, 21)[1:-1]))
+    home, place = np.searchsorted(edges, before, "right"), np.searchsorted(edges, after, "right")
+    share = np.bincount(place, minlength=len(edges) + 1) / len(after)
+    rates = [
+        _collision_rate(before[home == b]) if (home == b).sum() > 1 else 1.0
+        for b in range(len(edges) + 1)
+    ]
+    return float((share**2 * np.array(rates)).sum()) + 1e-9
 
 
 def _collision_rate(values: Floats) -> float:
