@@ -30,8 +30,13 @@ class Concentration(NamedTuple):
 
 
 def concentration(
-    actor: NDArray[np.int64], loss: Floats, expected: float, *, rng: np.random.Generator,
-    top: int = 10, draws: int = 99,
+    actor: NDArray[np.int64],
+    loss: Floats,
+    expected: float,
+    *,
+    rng: np.random.Generator,
+    top: int = 10,
+    draws: int = 99,
 ) -> Concentration:
     """Compare the excess loss of the `top` worst actors with losses shuffled over rows.
 
@@ -49,10 +54,14 @@ def concentration(
     order = np.argsort(-by_actor, kind="stable")[:top]
     total = float(np.maximum(excess.sum(), 1e-12))
     observed = float(by_actor[order].sum())
-    shuffled = np.array([
-        np.sort(np.bincount(actor, weights=rng.permutation(excess), minlength=size))[-top:].sum()
-        for _ in range(draws)
-    ])
+    shuffled = np.array(
+        [
+            np.sort(np.bincount(actor, weights=rng.permutation(excess), minlength=size))[
+                -top:
+            ].sum()
+            for _ in range(draws)
+        ]
+    )
     count = np.bincount(actor, minlength=size)
     positive = np.sort(np.maximum(by_actor[count > 0], 0.0))
     return Concentration(

@@ -15,7 +15,9 @@ def row_folds(x: Floats, folds: int, rng: np.random.Generator) -> NDArray[np.int
     """
     keys = np.ascontiguousarray(np.nan_to_num(x, nan=-1.2345e300)) @ rng.normal(size=x.shape[1])
     _, group = np.unique(keys, return_inverse=True)
-    fold = (rng.permutation(int(group.max()) + 1) % folds)[group] if len(x) else np.empty(0, np.int64)
+    fold = (
+        (rng.permutation(int(group.max()) + 1) % folds)[group] if len(x) else np.empty(0, np.int64)
+    )
     sizes = np.bincount(fold, minlength=folds)
     if sizes.min() < 0.7 * len(x) / folds:
         fold = rng.permutation(len(x)) % folds
@@ -45,8 +47,15 @@ def cross_fit(
     for k in range(folds):
         train = fold != k
         model = fit(
-            x[train], y[train], rng=rng, categorical=categorical, loss=loss, trees=trees,
-            depth=depth, rows=3_000, weight=None if weight is None else weight[train],
+            x[train],
+            y[train],
+            rng=rng,
+            categorical=categorical,
+            loss=loss,
+            trees=trees,
+            depth=depth,
+            rows=3_000,
+            weight=None if weight is None else weight[train],
         )
         own[~train] = _answer(model, x[~train], loss).reshape(-1, *y.shape[1:])
         foreign += _answer(model, others, loss).reshape(foreign.shape) / folds

@@ -126,19 +126,34 @@ def decompose(
     if reference.outcomes is not None:
         target = np.concatenate([target, reference.outcomes], axis=1)
     own, foreign = cross_fit(
-        reference.x, target, current.x, rng=rng, categorical=categorical,
-        weight=prior, trees=trees,
+        reference.x,
+        target,
+        current.x,
+        rng=rng,
+        categorical=categorical,
+        weight=prior,
+        trees=trees,
     )
-    own, foreign = (np.concatenate(pair, axis=1) for pair in zip((own, foreign), known, strict=True))
+    own, foreign = (
+        np.concatenate(pair, axis=1) for pair in zip((own, foreign), known, strict=True)
+    )
     plan = _Plan(reference, current, prior, ratio.reference, own, foreign, inside)
     point = _parts(plan, np.ones(n), np.ones(len(current.x)))
     replicates = np.array([_parts(plan, *_resample(plan, rng)) for _ in range(draws)])
     shares = [_share(value, replicates[:, k]) for k, value in enumerate(point[:5])]
     weight = _input_weight(plan, np.ones(n), np.ones(len(current.x)))
     return Decomposition(
-        reference=point[5], current=point[6], change=shares[0], balance=shares[1],
-        covariates=shares[2], conditional=shares[3], unseen=shares[4], ratio=ratio,
-        supported=float(inside.mean()), weight=weight, balanced=bool(balanced),
+        reference=point[5],
+        current=point[6],
+        change=shares[0],
+        balance=shares[1],
+        covariates=shares[2],
+        conditional=shares[3],
+        unseen=shares[4],
+        ratio=ratio,
+        supported=float(inside.mean()),
+        weight=weight,
+        balanced=bool(balanced),
         overlap=float(weight.sum() ** 2 / (weight**2).sum() / n),
     )
 

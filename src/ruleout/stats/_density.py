@@ -79,8 +79,15 @@ def density_ratio(
     for k in range(folds):
         train, test = fold != k, fold == k
         model = fit(
-            rows[train], label[train], rng=rng, categorical=categorical, loss="logistic",
-            trees=trees, depth=depth, rows=3_000, weight=weights[train],
+            rows[train],
+            label[train],
+            rng=rng,
+            categorical=categorical,
+            loss="logistic",
+            trees=trees,
+            depth=depth,
+            rows=3_000,
+            weight=weights[train],
         )
         margin[test] = model.raw(rows[test])[:, 0]
         gain += model.gain

@@ -23,8 +23,13 @@ class EffectDrift(NamedTuple):
 
 
 def effect_drift(
-    reference: tuple[Floats, Floats], current: tuple[Floats, Floats], *, rng: np.random.Generator,
-    categorical: NDArray[np.bool_], trees: int = 40, rows: int = 160,
+    reference: tuple[Floats, Floats],
+    current: tuple[Floats, Floats],
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_],
+    trees: int = 40,
+    rows: int = 160,
 ) -> EffectDrift:
     """Fit the response on the inputs in both windows and compare what each input does to it.
 
@@ -38,7 +43,14 @@ def effect_drift(
     """
     x, y = reference
     half = rng.permutation(len(x)) % 2 == 0
-    kw = {"rng": rng, "categorical": categorical, "trees": trees, "depth": 3, "rows": 3_000, "rate": 0.2}
+    kw = {
+        "rng": rng,
+        "categorical": categorical,
+        "trees": trees,
+        "depth": 3,
+        "rows": 3_000,
+        "rate": 0.2,
+    }
     first, second = (fit(x[m], y[m], **kw) for m in (half, ~half))  # type: ignore[arg-type]
     now = fit(current[0], current[1], **kw)  # type: ignore[arg-type]
     both = np.concatenate([x, current[0]])
@@ -67,7 +79,9 @@ def _grid(values: Floats, coded: bool) -> tuple[Floats, Floats]:  # noqa: FBT001
     return grid, np.full(len(grid), 1.0 / len(grid))
 
 
-def _dependence(model: Booster, background: Floats, column: int, grid: Floats, mass: Floats) -> Floats:
+def _dependence(
+    model: Booster, background: Floats, column: int, grid: Floats, mass: Floats
+) -> Floats:
     """Centred partial dependence (G, K) of `column` over `grid` (G,)."""
     probes = np.repeat(background[None], len(grid), axis=0)
     probes[:, :, column] = grid[:, None]

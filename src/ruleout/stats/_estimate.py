@@ -50,8 +50,9 @@ def isotonic(score: Floats, outcome: Floats, weight: Floats | None = None) -> tu
     return s[starts], np.repeat(values, sizes)
 
 
-def calibrate(score: Floats, outcome: Floats, score_now: Floats, *, rng: np.random.Generator,
-              bags: int = 8) -> Floats:
+def calibrate(
+    score: Floats, outcome: Floats, score_now: Floats, *, rng: np.random.Generator, bags: int = 8
+) -> Floats:
     """P(positive | score) at `score_now` (m,): isotonic fits on bootstrap draws, averaged to smooth steps."""
     n = len(score)
     total = np.zeros(len(score_now))
@@ -101,8 +102,13 @@ def expected_auc(probability: Floats, score: Floats, weight: Floats | None = Non
 
 
 def estimate_classification(
-    metric: str, reference: tuple[Floats, Floats], score_now: Floats, decided_now: NDArray[np.bool_],
-    *, rng: np.random.Generator, draws: int = 60,
+    metric: str,
+    reference: tuple[Floats, Floats],
+    score_now: Floats,
+    decided_now: NDArray[np.bool_],
+    *,
+    rng: np.random.Generator,
+    draws: int = 60,
 ) -> Estimated:
     """Expected value of a binary metric on rows without labels.
 
@@ -116,8 +122,13 @@ def estimate_classification(
         draws: bootstrap draws.
     """
     score, outcome = reference
-    point = _expected(metric, calibrate(score, outcome, score_now, rng=rng), score_now, decided_now,
-                      np.ones(len(score_now)))
+    point = _expected(
+        metric,
+        calibrate(score, outcome, score_now, rng=rng),
+        score_now,
+        decided_now,
+        np.ones(len(score_now)),
+    )
     n, m = len(score), len(score_now)
     values = np.zeros(draws)
     for k in range(draws):
@@ -138,8 +149,12 @@ def _expected(
 
 
 def estimate_loss(
-    reference: tuple[Floats, Floats], current: Floats, *, rng: np.random.Generator,
-    categorical: NDArray[np.bool_] | None = None, draws: int = 200,
+    reference: tuple[Floats, Floats],
+    current: Floats,
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None,
+    draws: int = 200,
 ) -> Estimated:
     """Expected mean loss on rows without labels, by learning the loss from inputs and prediction (NannyML's DLE).
 
@@ -150,10 +165,14 @@ def estimate_loss(
     point = float(foreign.mean() + (loss - own).mean())
     n, m = len(x), len(current)
     residual = loss - own
-    values = np.array([
-        foreign[rng.integers(0, m, m)].mean() + residual[rng.integers(0, n, n)].mean()
-        + residual[rng.integers(0, n, m)].mean() - residual.mean()
-        for _ in range(draws)
-    ])
+    values = np.array(
+        [
+            foreign[rng.integers(0, m, m)].mean()
+            + residual[rng.integers(0, n, n)].mean()
+            + residual[rng.integers(0, n, m)].mean()
+            - residual.mean()
+            for _ in range(draws)
+        ]
+    )
     low, high = np.quantile(values, [0.05, 0.95])
     return Estimated(point, float(low), float(high))

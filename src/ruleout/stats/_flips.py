@@ -47,8 +47,15 @@ class Flips(NamedTuple):
 
 
 def class_probabilities(
-    x: Floats, y: Codes, others: Floats, classes: int, *, rng: np.random.Generator,
-    categorical: NDArray[np.bool_] | None = None, weight: Floats | None = None, trees: int = 60,
+    x: Floats,
+    y: Codes,
+    others: Floats,
+    classes: int,
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None,
+    weight: Floats | None = None,
+    trees: int = 60,
     depth: int = 4,
 ) -> tuple[Floats, Floats]:
     """P(y | x) learned on `x` (n, F) with codes `y` (n,): out of fold there, and at `others` (m, F).
@@ -62,14 +69,30 @@ def class_probabilities(
     for k in (0, 1):
         train = fold != k
         if classes == 2:
-            model = fit(x[train], target[train, 1], rng=rng, categorical=categorical, loss="logistic",
-                        trees=trees, depth=depth, rows=3_000,
-                        weight=None if weight is None else weight[train])
+            model = fit(
+                x[train],
+                target[train, 1],
+                rng=rng,
+                categorical=categorical,
+                loss="logistic",
+                trees=trees,
+                depth=depth,
+                rows=3_000,
+                weight=None if weight is None else weight[train],
+            )
             own[~train] = _two(model.raw(x[~train])[:, 0])
             foreign += _two(model.raw(others)[:, 0]) / 2
         else:
-            model = fit(x[train], target[train], rng=rng, categorical=categorical, trees=trees, depth=depth, rows=3_000,
-                        weight=None if weight is None else weight[train])
+            model = fit(
+                x[train],
+                target[train],
+                rng=rng,
+                categorical=categorical,
+                trees=trees,
+                depth=depth,
+                rows=3_000,
+                weight=None if weight is None else weight[train],
+            )
             own[~train] = model.raw(x[~train])
             foreign += model.raw(others) / 2
     return _normal(own), _normal(foreign)
@@ -85,7 +108,9 @@ def _normal(raw: Floats) -> Floats:
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def fit_flips(probability: Floats, observed: Codes, *, steps: int = 40, prior: float = 2.0) -> Flips:
+def fit_flips(
+    probability: Floats, observed: Codes, *, steps: int = 40, prior: float = 2.0
+) -> Flips:
     """Fit the transition to `observed` codes (n,) given P(true | x) (n, K).
 
     `prior` pseudo-rows on the diagonal of each class keep rare classes from being explained by flips.
@@ -108,10 +133,13 @@ def fit_flips(probability: Floats, observed: Codes, *, steps: int = 40, prior: f
     likelihood = np.log((probability * transition[:, observed].T).sum(axis=1))
     none = np.log(probability[np.arange(n), observed])
     return Flips(
-        transition=transition, rate=rate, pair=(start, end),
+        transition=transition,
+        rate=rate,
+        pair=(start, end),
         pair_share=pair / rate if rate > 0 else 0.0,
         asymmetry=float(abs(forth - back) / max(forth + back, 1e-12)),
-        residual=label_residual(probability, transition, observed), gain=float((likelihood - none).mean()),
+        residual=label_residual(probability, transition, observed),
+        gain=float((likelihood - none).mean()),
     )
 
 
@@ -139,8 +167,12 @@ class Part(NamedTuple):
 
 
 def heterogeneity(
-    reference: Part, current: Part, *, rng: np.random.Generator,
-    categorical: NDArray[np.bool_] | None = None, trees: int = 40,
+    reference: Part,
+    current: Part,
+    *,
+    rng: np.random.Generator,
+    categorical: NDArray[np.bool_] | None = None,
+    trees: int = 40,
 ) -> tuple[float, float]:
     """How far inputs foretell the current residual, beyond what they foretell of the reference's.
 
@@ -155,8 +187,15 @@ def heterogeneity(
     foretold, theirs = np.zeros_like(current.residual), np.zeros_like(reference.residual)
     for k in (0, 1):
         train = fold != k
-        model = fit(current.x[train], current.residual[train], rng=rng, categorical=categorical,
-                    trees=trees, depth=3, rows=3_000)
+        model = fit(
+            current.x[train],
+            current.residual[train],
+            rng=rng,
+            categorical=categorical,
+            trees=trees,
+            depth=3,
+            rows=3_000,
+        )
         mean = current.residual[train].mean(axis=0)
         foretold[~train] = model.raw(current.x[~train]) - mean
         theirs += (model.raw(reference.x) - mean) / 2
