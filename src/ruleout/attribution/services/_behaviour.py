@@ -19,8 +19,11 @@ import polars as pl
 from ruleout.attribution.services._calls import Calls
 from ruleout.attribution.services._templates import templates
 
-_MIXED = 0.5
-"""Weight of a departure that the near and the far reference disagree about."""
+_MIXED = 0.15
+"""Weight of a departure that the near and the far reference disagree about: an earlier incident's tail."""
+
+_APART = 0.7
+"""Weight of a reference that lies apart: since then other things may have changed for good."""
 
 _BELOW = 0.6
 """Share of the strongest callee's departure that explains a caller's."""
@@ -180,7 +183,7 @@ def _scores(table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     near = np.where(failure & (after < late), 0.0, near)
     both = (n0 >= 3) & (n1 >= 3)
     same = np.sign(after - early) == np.sign(after - late)
-    agreed = np.where(same, far + near, _MIXED * np.abs(far - near))
+    agreed = np.where(same, _APART * far + near, _MIXED * np.abs(far - near))
     score = np.where(both, agreed, far + near)
     return score, np.where((n1 >= 3) & (near >= far), late, early), after
 
