@@ -20,6 +20,9 @@ from ruleout.stats._relation import grid
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+_SLOW = 5.0
+"""Mean length of runs from which an input is slow by nature."""
+
 _LEAST_LINK = 0.12
 """Below this correlation with its row, a value cannot be seen to have lost it."""
 
@@ -165,6 +168,9 @@ def _runs(case: Case, name: str) -> Finding | None:
     before, after = (_as_numbers(case, w, name) for w in ("reference", "current"))
     if case.current.time is None:
         return _collisions(case, name, before, after)
+    if longest_runs(before) > _SLOW:
+        # An input that is slow by nature (a day, a season) cannot be seen to repeat.
+        return None
     orders = {"": (np.arange(len(before)), np.arange(len(after)))}
     orders |= {s: _by_group(case, s) for s in case.segments}
     # Rows twice as dense repeat a slow value twice as often: look at both windows equally often.
@@ -172,8 +178,7 @@ def _runs(case: Case, name: str) -> Finding | None:
     for group, (one, two) in orders.items():
         was = longest_runs(before[one][:: max(1, round(1 / density))])
         now = longest_runs(after[two][:: max(1, round(density))])
-        # An input that is slow by nature cannot be seen to repeat.
-        if now < 2 * was + 0.5 or now < 2.5 or was > 5:
+        if now < 2 * was + 0.5 or now < 2.5:
             continue
         repeats = [_repeats(before, one), _repeats(after, two)]
         scope, rows = locate(case, repeats[1], float(repeats[0].mean()), repeats[0])
