@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "ruleout"
 FILES = sorted(SRC.rglob("*.py"))
 ORDER = (
-    ("_errors", "_records"),
+    ("_errors", "_records", "_version"),
     ("stats",),
     ("modes",),
     ("incident",),
@@ -139,3 +139,9 @@ def test_types_are_strict_everywhere() -> None:
     for override in mypy.get("overrides", []):
         assert set(override) == {"module", "ignore_missing_imports"}, override
         assert not any(m.startswith("ruleout") for m in override["module"])
+
+
+def test_one_version() -> None:
+    """The package and its metadata name the same version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert importlib.import_module("ruleout").__version__ == project["version"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-import ruleout
 from ruleout import hypotheses as weighing
 from ruleout import modes
 from ruleout._errors import SourceError
@@ -25,6 +24,7 @@ from ruleout._records import (
     SourceStatus,
     Symptom,
 )
+from ruleout._version import __version__
 from ruleout.attribution.services import ServicesResult, analyse
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
@@ -259,4 +259,4 @@ def _run_block(sources: Sequence[SourceStatus], started: float) -> Run:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     megabytes = peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
     elapsed = time.perf_counter() - started
-    return Run(ruleout.__version__, round(elapsed, 3), round(megabytes, 1), tuple(sources))
+    return Run(__version__, round(elapsed, 3), round(megabytes, 1), tuple(sources))
