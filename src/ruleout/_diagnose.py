@@ -28,7 +28,7 @@ from ruleout._version import __version__
 from ruleout.attribution.services import ServicesResult, analyse
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
-from ruleout.experiments import Bench, repaired_case, Tried, charts
+from ruleout.experiments import Bench, Tried, charts, repaired_case
 from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
 from ruleout.profile import Case, build_case
