@@ -32,8 +32,8 @@ from ruleout.stats._density import density_ratio
 
 KINDS = ("balance", "covariates", "conditional", "covariates+conditional", "balance+conditional")
 PARTS = ("balance", "covariates", "conditional")
-_ROWS = 6_000
-_LEAST = 0.02
+_ROWS = 12_000
+_LEAST = 0.05
 """A change smaller than this has shares that mean nothing."""
 
 

@@ -155,3 +155,33 @@ def test_the_slice_that_is_hit_is_named() -> None:
     assert "kind = b" in found.statement
     assert found.supports == ()
     assert found.chart["kind"] == "slices"
+
+
+def test_texts_are_sliced_by_groups_that_look_alike() -> None:
+    """When only one kind of text got worse, the slice is a group of texts called by a typical one."""
+    from ruleout.incident._model import Columns, DataSpec, Incident, SymptomSpec, TableSpec
+    from ruleout.profile import build_case
+
+    rng = np.random.default_rng(9)
+    topics = {
+        "parcel": "where is my parcel it has not arrived yet order",
+        "refund": "please send me my money back refund the payment",
+        "login": "cannot log in password reset account locked",
+    }
+
+    def table(n: int, hurt: float) -> pl.DataFrame:
+        kind = rng.choice(list(topics), n)
+        words = [" ".join(rng.permutation(topics[k].split())) for k in kind]
+        truth = rng.integers(0, 2, n)
+        wrong = rng.random(n) < np.where(kind == "refund", 0.05 + hurt, 0.05)
+        return pl.DataFrame({"body": words, "y": truth, "p": np.where(wrong, 1 - truth, truth)})
+
+    columns = Columns(target="y", prediction="p", positive=1, text="body")
+    data = DataSpec(TableSpec(frame=table(1500, 0.0)), TableSpec(frame=table(1500, 0.6)), columns)
+    case = build_case(
+        Incident(title="t", task="binary", symptom=SymptomSpec(metric="accuracy"), data=data)
+    )
+    case.significant = True
+    found = findings(case, "worst_slices")["slices.worst"]
+    assert "body = group" in found.statement
+    assert "money" in found.statement or "refund" in found.statement

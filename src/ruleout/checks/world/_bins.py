@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 from ruleout.checks.world._view import View
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
+from ruleout.stats._clusters import k_means
 from ruleout.stats._slices import Condition
 
 _QUANTILES = 8
 _LEVELS = 30
+_AXES = 16  # of a representation; later ones say little
+_GROUPS = 8
 _WIDE = 200  # columns; beyond this only the first ones are searched
 
 
@@ -57,37 +61,74 @@ def binned(case: Case, seen: View) -> Binned:
     return found
 
 
+class _Column(NamedTuple):
+    name: str
+    reference: NDArray[np.int64]
+    current: NDArray[np.int64]
+    edges: Floats
+    levels: tuple[str, ...]
+
+
 def _build(case: Case, seen: View) -> Binned:
-    names: list[str] = []
-    columns: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    edges: list[Floats] = []
-    levels: list[tuple[str, ...]] = []
-    rows = seen.reference.rows, seen.current.rows
     wanted = list(dict.fromkeys([*case.segments, *case.numeric, *case.categorical]))[:_WIDE]
-    for name in wanted:
-        if name in case.numeric:
-            values = [
-                case.table(w).numeric(name)[r]  # type: ignore[arg-type]
-                for w, r in zip(("reference", "current"), rows, strict=True)
-            ]
-            cut = _cuts(np.concatenate(values))
-            columns.append((_numbered(values[0], cut), _numbered(values[1], cut)))
-            edges.append(cut)
-            levels.append(())
-        else:
-            codes = [
-                case.codes(w, name)[r]  # type: ignore[arg-type]
-                for w, r in zip(("reference", "current"), rows, strict=True)
-            ]
-            top, text = _top(np.concatenate(codes), case.vocabulary(name))
-            columns.append((top[codes[0]], top[codes[1]]))
-            edges.append(np.empty(0))
-            levels.append(text)
-        names.append(name)
-    ordered = np.array([len(level) == 0 for level in levels], dtype=bool)
-    empty = [np.empty((len(r), 0), dtype=np.int64) for r in rows]
-    stacked = [np.stack(c, axis=1) for c in zip(*columns, strict=True)] if columns else empty
-    return Binned(tuple(names), stacked[0], stacked[1], ordered, tuple(edges), tuple(levels))
+    columns = [
+        _numeric(case, seen, name) if name in case.numeric else _coded(case, seen, name)
+        for name in wanted
+    ]
+    columns += [_grouped(case, seen, name) for name in case.representations]
+    sides = [
+        np.stack([getattr(c, w) for c in columns], axis=1)
+        if columns
+        else np.empty((len(side.rows), 0), dtype=np.int64)
+        for w, side in (("reference", seen.reference), ("current", seen.current))
+    ]
+    return Binned(
+        tuple(c.name for c in columns),
+        sides[0],
+        sides[1],
+        np.array([not c.levels for c in columns], dtype=bool),
+        tuple(c.edges for c in columns),
+        tuple(c.levels for c in columns),
+    )
+
+
+def _numeric(case: Case, seen: View, name: str) -> _Column:
+    before = case.reference.numeric(name)[seen.reference.rows]
+    now = case.current.numeric(name)[seen.current.rows]
+    cut = _cuts(np.concatenate([before, now]))
+    return _Column(name, _numbered(before, cut), _numbered(now, cut), cut, ())
+
+
+def _coded(case: Case, seen: View, name: str) -> _Column:
+    before = case.codes("reference", name)[seen.reference.rows]
+    now = case.codes("current", name)[seen.current.rows]
+    top, text = _top(np.concatenate([before, now]), case.vocabulary(name))
+    return _Column(name, top[before], top[now], np.empty(0), text)
+
+
+def _grouped(case: Case, seen: View, name: str) -> _Column:
+    """Images, texts or vectors by groups that look alike; a group of texts is called by its most typical one."""
+    own = np.array([owner == name for owner in seen.owner], dtype=bool)
+    both = np.nan_to_num(np.concatenate([seen.reference.x[:, own], seen.current.x[:, own]]))
+    group, centres = k_means(both[:, :_AXES], _GROUPS, rng=case.rng(f"groups {name}"))
+    split_at = len(seen.reference.x)
+    levels = []
+    for k, centre in enumerate(centres):
+        typical = int(((both[:, :_AXES] - centre) ** 2).sum(axis=1).argmin())
+        which, side = (
+            ("reference", seen.reference) if typical < split_at else ("current", seen.current)
+        )
+        row = int(side.rows[typical - (0 if which == "reference" else split_at)])
+        levels.append(_title(case, which, name, row, k))
+    return _Column(name, group[:split_at], group[split_at:], np.empty(0), tuple(levels))
+
+
+def _title(case: Case, which: str, name: str, row: int, group: int) -> str:
+    if case.kind(name) != "text":
+        return f"group {group + 1}"
+    table = case.reference if which == "reference" else case.current
+    text = " ".join(str(table.frame[name][row]).split())
+    return f"group {group + 1}, like {text[:40]!r}"
 
 
 def _cuts(values: Floats) -> Floats:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ruleout.profile import Case, Outputs, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._decompose import Decomposition, Window, decompose
-from ruleout.stats._density import density_ratio
-from ruleout.stats._prior import class_shares
+from ruleout.stats._density import Ratio, density_ratio
+from ruleout.stats._prior import balance_weights, class_shares
 from ruleout.stats._twosample import categories, ks
 
 ROWS = 12_000
@@ -188,7 +188,10 @@ def _split(case: Case) -> Split | None:
         marginal.auc - 0.5 > 3.0 * marginal.se
     ):  # only then is it worth asking how much inputs move anyway
         usual = density_ratio(ref.x[:half], ref.x[half:], rng=rng, categorical=seen.categorical).auc
-    balanced = prior.moved and _classes_unchanged(prior)
+    balanced = prior.moved and (
+        _classes_unchanged(prior)
+        or _balance_explains(seen, prior_weights(case, seen), marginal, rng)
+    )
     parts = decompose(
         window(case, ref),
         window(case, cur),
@@ -198,6 +201,27 @@ def _split(case: Case) -> Split | None:
         ratio=None if balanced else marginal,
     )
     return Split(parts, usual, prior)
+
+
+def prior_weights(case: Case, seen: View) -> Floats:
+    """Weights (n,) that give the reference rows the current class balance."""
+    before, after = (s.truth.astype(np.int64) for s in (seen.reference, seen.current))
+    return balance_weights(before, after, len(case.classes))
+
+
+def _balance_explains(
+    seen: View, weight: Floats, marginal: Ratio, rng: np.random.Generator
+) -> bool:
+    """Whether the inputs moved because the balance did: given the current balance, little of their shift is left.
+
+    Seen from the inputs alone, so that labels which also changed their meaning do not hide it.
+    """
+    if marginal.auc - 0.5 < 4 * marginal.se:
+        return False  # a balance that moved without any input is a matter of the labels
+    left = density_ratio(
+        seen.reference.x, seen.current.x, rng=rng, categorical=seen.categorical, weight=weight
+    )
+    return left.auc - 0.5 < max(0.4 * (marginal.auc - 0.5), 1.5 * left.se)
 
 
 def _classes_unchanged(prior: PriorTest) -> bool:

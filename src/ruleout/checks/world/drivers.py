@@ -22,8 +22,8 @@ from ruleout.stats._boosting import Floats
 from ruleout.stats._contributions import DriverShift, driver_shift, sampled_contributions
 
 _EXACT_ROWS = 2_000
-_SAMPLED_ROWS = 160
-_WIDEST = 40
+_SAMPLED_ROWS = 200
+_WIDEST = 30
 _NOTABLE = 0.05
 
 
@@ -133,5 +133,5 @@ def _sampled(
         return said.decision.astype(float) if said.scores is None else said.scores.max(axis=1)
 
     return sampled_contributions(
-        answer, subject.height, len(names), background.height, rng=rng, permutations=2
+        answer, subject.height, len(names), background.height, rng=rng, permutations=1
     )
