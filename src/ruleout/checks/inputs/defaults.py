@@ -13,6 +13,9 @@ from ruleout.checks.inputs._defaults import Defaulted, KeyLoss, defaulted, key_l
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.profile import Case
 
+_ALL = 0.97
+"""A frozen input is frozen for every row; a default may be given to some."""
+
 _MODES = ("silent_nulls", "join_loss")
 
 
@@ -77,7 +80,9 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
         "title": "Share of missing or default values",
     }
     values = {d.value for d in group}
-    frozen = any(d.kind == "frozen" for d in group) and (len(values) > 1 or len(group) == 1)
+    frozen = any(d.kind == "frozen" and d.after > _ALL for d in group) and (
+        len(values) > 1 or len(group) == 1
+    )
     kind = "frozen" if frozen else "value"
     signal = f"defaults.{kind}"
     supports: tuple[str, ...] = ("silent_nulls", "join_loss")
