@@ -3,7 +3,7 @@ import pytest
 
 from ruleout.stats._concentration import bunching, concentration
 from ruleout.stats._effects import effect_drift
-from ruleout.stats._prior import balance_weights, bbse, class_shares
+from ruleout.stats._prior import balance_weights, bbse, class_shares, shares_by_inputs
 from ruleout.stats._shapley import shapley
 
 
@@ -40,6 +40,20 @@ def test_bbse_recovers_the_shift_without_labels() -> None:
 
     y, now = (rng.random(8000) < 0.3).astype(int), (rng.random(8000) < 0.6).astype(int)
     assert bbse(y, decided(y), decided(now), 2) == pytest.approx([0.4 / 0.7, 0.6 / 0.3], abs=0.12)
+
+
+def test_shares_by_inputs_do_not_look_at_labels() -> None:
+    """Class shares come back from P(y | x) at the current rows within two points."""
+    rng = np.random.default_rng(7)
+
+    def inputs(y: np.ndarray) -> np.ndarray:
+        return rng.normal(2.0 * y, 1.0)
+
+    now = inputs((rng.random(6000) < 0.75).astype(int))
+    odds = np.exp(2.0 * now - 2.0) * 0.3 / 0.7
+    positive = odds / (1 + odds)
+    told = shares_by_inputs(np.stack([1 - positive, positive], axis=1), np.array([0.7, 0.3]))
+    assert told[1] == pytest.approx(0.75, abs=0.02)
 
 
 def test_few_actors_are_told_from_many() -> None:

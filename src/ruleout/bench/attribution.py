@@ -33,7 +33,7 @@ from ruleout.stats._density import density_ratio
 KINDS = ("balance", "covariates", "conditional", "covariates+conditional", "balance+conditional")
 PARTS = ("balance", "covariates", "conditional")
 _ROWS = 12_000
-_LEAST = 0.05
+_LEAST = 0.03
 """A change smaller than this has shares that mean nothing."""
 
 
@@ -151,7 +151,7 @@ def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
         weight = weight * np.where(pool.label == 1, factor, 1.0)
         level = _stage(parts, "balance", level, 1 - float(np.average(loss, weights=weight)))
     if "covariates" in kind:
-        weight = weight * np.exp(rng.uniform(0.8, 1.4) * _harm(pool, loss, rng))
+        weight = weight * np.exp(rng.uniform(1.2, 2.0) * _harm(pool, loss, rng))
         level = _stage(parts, "covariates", level, 1 - float(np.average(loss, weights=weight)))
     turned = np.zeros(len(loss))
     if "conditional" in kind:

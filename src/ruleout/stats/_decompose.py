@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
 from ruleout.stats._density import Ratio, density_ratio, rake
-from ruleout.stats._prior import Codes, balance_weights
+from ruleout.stats._prior import Codes
 
 Metric = Callable[[Floats], float]
 """The metric of one window as a function of its row weights."""
@@ -90,7 +90,7 @@ def decompose(
     *,
     rng: np.random.Generator,
     categorical: NDArray[np.bool_] | None = None,
-    balanced: bool = False,
+    prior: Floats | None = None,
     ratio: Ratio | None = None,
     trees: int = 40,
     draws: int = 100,
@@ -102,17 +102,16 @@ def decompose(
         current: the window that is not.
         rng: folds and bootstrap.
         categorical: which columns of `x` are codes.
-        balanced: take the class balance out first. Right only when the inputs given the class did not
-            change, because otherwise a shift of inputs would be booked as one of classes.
-        ratio: density ratio to use instead of estimating one; it must fit `balanced`.
+        prior: weights (n,) that give the reference the current class balance, to take that out first. Right
+            only when the inputs given the class did not change, because otherwise a shift of inputs would
+            be booked as one of classes.
+        ratio: density ratio to use instead of estimating one; it must fit `prior`.
         trees: size of the nuisance models.
         draws: bootstrap draws.
     """
     n = len(reference.x)
-    prior = np.ones(n)
-    if balanced and reference.classes is not None and current.classes is not None:
-        classes = int(max(reference.classes.max(), current.classes.max())) + 1
-        prior = balance_weights(reference.classes, current.classes, classes)
+    balanced = prior is not None
+    prior = np.ones(n) if prior is None else prior
     if ratio is None:
         ratio = density_ratio(
             reference.x, current.x, rng=rng, categorical=categorical, weight=prior, trees=trees
@@ -153,7 +152,7 @@ def decompose(
         ratio=ratio,
         supported=float(inside.mean()),
         weight=weight,
-        balanced=bool(balanced),
+        balanced=balanced,
         overlap=float(weight.sum() ** 2 / (weight**2).sum() / n),
     )
 

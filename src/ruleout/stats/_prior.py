@@ -52,9 +52,24 @@ def bbse(
     return np.asarray(weights / max(float(weights @ prior), 1e-9))
 
 
-def chi2_distance(reference: Floats, current: Floats, n: int, m: int) -> tuple[float, float]:
-    """Pearson's statistic for two share vectors (K,) of n and m rows, and its degrees of freedom."""
-    pooled = (n * reference + m * current) / (n + m)
-    used = pooled > 0
-    gap = (current - reference)[used] ** 2 / (pooled[used] * (1 / n + 1 / m))
-    return float(gap.sum()), float(max(int(used.sum()) - 1, 1))
+def shares_by_inputs(probability: Floats, prior: Floats, *, steps: int = 100) -> Floats:
+    """Current class shares (K,) from inputs alone, by expectation maximisation (Saerens et al. 2002).
+
+    Args:
+        probability: P(y | x) of the reference at the current rows, (m, K).
+        prior: class shares of the reference (K,).
+        steps: rounds at most.
+
+    Assumes that p(x | y) has not changed; labels of the current rows are not looked at, so that spoilt or
+    drifted ones cannot mislead it.
+    """
+    base = np.maximum(prior, 1e-6)
+    shares = base.copy()
+    for _ in range(steps):
+        posterior = probability * (shares / base)
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        fresh = posterior.mean(axis=0)
+        if np.abs(fresh - shares).max() < 1e-5:
+            break
+        shares = fresh
+    return np.asarray(shares)

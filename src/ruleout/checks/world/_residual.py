@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout.checks.world._view import View, split, view
+from ruleout.checks.world._view import MOST_CLASSES, View, expected_classes, split, view
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
@@ -15,14 +15,11 @@ from ruleout.stats._effects import effect_drift
 from ruleout.stats._flips import (
     Flips,
     Part,
-    class_probabilities,
     fit_flips,
     heterogeneity,
     label_residual,
     overlap_weights,
 )
-
-MOST_CLASSES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +77,8 @@ def _classes(case: Case, seen: View) -> Residual:
     count = len(case.classes)
     share = np.bincount(before, minlength=count) / len(before)
     known = share[after] > 0  # a class that the reference never had is a matter of its own
-    expected, expected_now = class_probabilities(
-        ref.x, before, cur.x[known], count, rng=rng, categorical=seen.categorical, trees=80
-    )
+    expected, expected_now = expected_classes(case, seen)
+    expected_now = expected_now[known]
     factor = _balance(case, count)
     flips_before = fit_flips(expected, before)
     then, then_now = (_normal(p * factor) for p in (expected, expected_now))
@@ -131,9 +127,7 @@ def _quality(expected: Floats, before: NDArray[np.int64], base: float) -> float:
 def _balance(case: Case, count: int) -> Floats:
     """Factor (K,) on P(y | x) where the class balance alone changed (Saerens et al. 2002), else ones."""
     parts = split(case)
-    if parts is None or not parts.parts.balanced:
-        return np.ones(count)
-    return np.asarray((parts.prior.current + 1e-4) / (parts.prior.reference + 1e-4))
+    return np.ones(count) if parts is None else parts.factor
 
 
 def _equal_inputs(case: Case, seen: View) -> tuple[Floats, Floats]:

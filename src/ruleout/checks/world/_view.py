@@ -11,13 +11,15 @@ from ruleout.profile import Case, Outputs, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._decompose import Decomposition, Window, decompose
 from ruleout.stats._density import Ratio, density_ratio
-from ruleout.stats._prior import balance_weights, class_shares
+from ruleout.stats._flips import class_probabilities
+from ruleout.stats._prior import class_shares, shares_by_inputs
 from ruleout.stats._twosample import categories, ks
 
 ROWS = 12_000
 """Rows of each window that the models of this rung look at."""
 
 BLOCKS = 24
+MOST_CLASSES = 20
 LEAST = 200
 """Labelled rows a window needs before anything is split."""
 
@@ -146,6 +148,8 @@ class Split:
     """AUC of telling the two halves of the reference apart: how much inputs move anyway."""
 
     prior: PriorTest
+    factor: Floats
+    """How much commoner each class became, (K,), where that was taken out of the change; else ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,40 +192,62 @@ def _split(case: Case) -> Split | None:
         marginal.auc - 0.5 > 3.0 * marginal.se
     ):  # only then is it worth asking how much inputs move anyway
         usual = density_ratio(ref.x[:half], ref.x[half:], rng=rng, categorical=seen.categorical).auc
-    balanced = prior.moved and (
-        _classes_unchanged(prior)
-        or _balance_explains(seen, prior_weights(case, seen), marginal, rng)
-    )
+    factor = _balance_factor(case, seen, prior, marginal)
+    weight = None if factor is None else factor[ref.truth.astype(np.int64)]
     parts = decompose(
         window(case, ref),
         window(case, cur),
         rng=rng,
         categorical=seen.categorical,
-        balanced=balanced,
-        ratio=None if balanced else marginal,
+        prior=weight,
+        ratio=None if weight is not None else marginal,
     )
-    return Split(parts, usual, prior)
+    return Split(parts, usual, prior, np.ones(len(case.classes)) if factor is None else factor)
 
 
-def prior_weights(case: Case, seen: View) -> Floats:
-    """Weights (n,) that give the reference rows the current class balance."""
-    before, after = (s.truth.astype(np.int64) for s in (seen.reference, seen.current))
-    return balance_weights(before, after, len(case.classes))
-
-
-def _balance_explains(
-    seen: View, weight: Floats, marginal: Ratio, rng: np.random.Generator
-) -> bool:
-    """Whether the inputs moved because the balance did: given the current balance, little of their shift is left.
-
-    Seen from the inputs alone, so that labels which also changed their meaning do not hide it.
-    """
-    if marginal.auc - 0.5 < 4 * marginal.se:
-        return False  # a balance that moved without any input is a matter of the labels
+def _balance_factor(case: Case, seen: View, prior: PriorTest, marginal: Ratio) -> Floats | None:
+    """How much commoner each class became (K,), when the change of balance is news of its own; else None."""
+    if not len(prior.reference):
+        return None
+    if prior.moved and _classes_unchanged(prior):
+        return _factor(prior.reference, prior.current)
+    if marginal.auc - 0.5 < 4 * marginal.se or len(case.classes) > MOST_CLASSES:
+        return None  # a balance that moved without any input is a matter of the labels
+    # seen from the inputs alone, so that labels which also changed their meaning do not hide it
+    _, now = expected_classes(case, seen)
+    factor = _factor(prior.reference, shares_by_inputs(now, prior.reference))
+    if np.abs(factor - 1).max() < 0.1:
+        return None
     left = density_ratio(
-        seen.reference.x, seen.current.x, rng=rng, categorical=seen.categorical, weight=weight
+        seen.reference.x,
+        seen.current.x,
+        rng=case.rng("world balance"),
+        categorical=seen.categorical,
+        weight=factor[seen.reference.truth.astype(np.int64)],
     )
-    return left.auc - 0.5 < max(0.4 * (marginal.auc - 0.5), 1.5 * left.se)
+    explained = left.auc - 0.5 < max(0.3 * (marginal.auc - 0.5), 1.5 * left.se)
+    return factor if explained else None
+
+
+def _factor(before: Floats, now: Floats) -> Floats:
+    """Quotient of class shares (K,), steadied where a class is nearly absent."""
+    return np.asarray((now + 1e-4) / (before + 1e-4))
+
+
+def expected_classes(case: Case, seen: View) -> tuple[Floats, Floats]:
+    """P(class | inputs) as the reference teaches it (n, K) out of fold, and at the current rows (m, K)."""
+    if "world classes" not in case.cache:
+        case.cache["world classes"] = class_probabilities(
+            seen.reference.x,
+            seen.reference.truth.astype(np.int64),
+            seen.current.x,
+            len(case.classes),
+            rng=case.rng("world classes"),
+            categorical=seen.categorical,
+            trees=80,
+        )
+    found: tuple[Floats, Floats] = case.cache["world classes"]
+    return found
 
 
 def _classes_unchanged(prior: PriorTest) -> bool:
