@@ -139,9 +139,9 @@ _CHANGES = """
     2026-11-13T13:47:00Z,config,cdn,Raise the cache lifetime of thumbnails to 24 h,cdn#2210
     2026-11-16T10:31:00Z,deploy,catalogue-api,Add paging to /products,catalogue@2.9.0
     2026-11-17T22:10:00Z,model,category-classifier,Promote version 7 to production,classifier@v7
-    2026-11-18T00:00:00Z,calendar,shop,Winter sale starts,
     2026-11-18T02:40:00Z,deploy,android-app,Release 5.2.0: faster photo upload without a second conversion,android@5.2.0
     2026-11-18T15:12:00Z,scale,vision,Add a fourth replica before the evening peak,vision#881
+    2026-11-19T00:00:00Z,calendar,shop,Winter sale starts,
     2026-11-19T11:05:00Z,deploy,search-service,Roll out synonyms for winter wear,search@4.19.0
 """
 
