@@ -16,6 +16,15 @@ import polars as pl
 from ruleout.attribution.services._kinds import bad_direction, kind_of
 from ruleout.attribution.services._windows import Windows
 
+_SHARE = 0.5
+"""Power of the share: what is lost is measured at both ends of a call, and rarely adds up."""
+
+_ALIKE = 0.85
+"""How much of a caller's loss a callee explains that moves just as the symptom does."""
+
+_STAND_IN = 0.6
+"""Weight of a leaf beside a working sibling that loses more at the same instants: one call seen twice."""
+
 
 class Flow(NamedTuple):
     """What one entity loses of the symptom's quantity."""
@@ -35,10 +44,14 @@ class Flow(NamedTuple):
     severity: float
     """How surely the series departed from its own level, from 0 to 1."""
 
+    weight: float = 1.0
+    """Less for what may be the client's view of another entity's work."""
+
     @property
     def score(self) -> float:
         """Blame from 0 to 1: explains the symptom, moves with it, and is its own doing."""
-        return self.share * self.own * self.agreement**2 * self.severity
+        size = self.share**_SHARE * self.own
+        return float(self.weight * size * self.agreement**2 * self.severity)
 
 
 class _Series(NamedTuple):
@@ -93,17 +106,42 @@ def _flows(
     edges: Sequence[tuple[str, str]],
 ) -> dict[str, Flow]:
     total = max(volumes[entity], 1e-12)
+    callees: dict[str, set[str]] = {}
+    for caller, callee in edges:
+        if callee in volumes and callee != caller:
+            callees.setdefault(caller, set()).add(callee)
     result = {}
     for name, volume in volumes.items():
-        below = sum(
-            volumes[callee] * agreements[callee]
-            for caller, callee in edges
-            if caller == name and callee in volumes and callee != name
-        )
-        own = 1.0 if volume <= 0 else max(1 - 0.8 * min(below / volume, 1.0), 0.0)
+        under = callees.get(name, set())
+        below = sum(volumes[callee] * agreements[callee] for callee in under)
+        # A callee that moves with the symptom explains its caller even where the sums do not match.
+        alike = max((agreements[c] ** 2 * severities[c] for c in under), default=0.0)
+        explained = max(min(below / volume, 1.0), _ALIKE * alike) if volume > 0 else 0.0
+        own = 1 - 0.8 * explained
         share = min(volume / total, 1.0)
         result[name] = Flow(volume, share, own, agreements[name], severities[name])
+    for name in _stand_ins(result, callees):
+        result[name] = result[name]._replace(weight=_STAND_IN)
     return result
+
+
+def _stand_ins(flows: Mapping[str, Flow], callees: Mapping[str, set[str]]) -> set[str]:
+    """Leaves that may be a caller's view of a sibling: it does work of its own, loses more, and moves alike."""
+    found = set()
+    for siblings in callees.values():
+        working = [
+            flows[name]
+            for name in siblings
+            if callees.get(name) and flows[name].agreement > 0.5 and flows[name].severity > 0.5
+        ]
+        most = max((flow.volume for flow in working), default=0.0)
+        served = set().union(*(callees.get(name, set()) for name in siblings))
+        found |= {
+            name
+            for name in siblings
+            if not callees.get(name) and name not in served and 0 < flows[name].volume < most
+        }
+    return found
 
 
 def _floor(level: float, kind: str) -> float:
