@@ -27,11 +27,11 @@ class SourceError(RuleoutError):
     """A source of evidence could not be read."""
 
 
-class Unreachable(SourceError):
+class Unreachable(SourceError):  # noqa: N818 - the message is the name
     """A source could not be read because nothing answers at its address."""
 
 
-class Untrusted(SourceError):
+class Untrusted(SourceError):  # noqa: N818
     """A source was refused because loading it would execute code."""
 
 
@@ -39,7 +39,7 @@ class ModelError(RuleoutError):
     """A model cannot score the rows it was given."""
 
 
-class MissingExtra(RuleoutError):
+class MissingExtra(RuleoutError):  # noqa: N818
     """An optional dependency is not installed."""
 
 

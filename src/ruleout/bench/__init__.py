@@ -1,0 +1,1 @@
+"""The public benchmark: corpora of incidents, scores, demos."""

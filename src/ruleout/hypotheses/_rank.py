@@ -175,8 +175,8 @@ def not_checked(
                 for mode in outcome.modes:
                     if mode not in settled:
                         out.setdefault(mode, outcome.needs or outcome.reason)
-    for name, mode in sorted(modes.load().items()):
-        if name not in settled and not mode.is_null:
-            out.setdefault(name, mode.needs[0] if mode.needs else mode.unobservable_because)
+    for name, known in sorted(modes.load().items()):
+        if name not in settled and not known.is_null:
+            out.setdefault(name, known.needs[0] if known.needs else known.unobservable_because)
     told = [NotChecked(mode, needs) for mode, needs in sorted(out.items())]
     return (*(NotChecked("any", f"{source}: {reason}") for source, reason in failed.items()), *told)

@@ -1,0 +1,1 @@
+"""What keeps an incident from coming back, and faults to practise on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -113,7 +114,8 @@ def _attach(case: Case, *, trust_model: bool, say: Progress) -> None:
         loaded = _tried(
             case,
             f"models.{name}",
-            lambda spec=spec: load_model(  # type: ignore[misc]
+            partial(
+                load_model,
                 spec,
                 incident.folder,
                 trust=trust_model,
@@ -127,10 +129,9 @@ def _attach(case: Case, *, trust_model: bool, say: Progress) -> None:
     probes = {"parity": load_parity, "golden": load_golden, "audit": load_audit}
     for name, load in probes.items():
         if getattr(incident, name) is not None:
-            frame = _tried(case, f"probes.{name}", lambda load=load: load(incident))  # type: ignore[misc]
-            setattr(case, name, frame)
+            setattr(case, name, _tried(case, f"probes.{name}", partial(load, incident)))
     if incident.changes is not None:
-        case.changes = _tried(case, "changes", lambda: load_changes(incident)) or ()
+        case.changes = _tried(case, "changes", partial(load_changes, incident)) or ()
     case.representations = _representations(case)
     say("fitting what replays the model")
     case.predictor = choose_predictor(case)
@@ -166,10 +167,8 @@ def _representations(case: Case) -> dict[str, Any]:
     for name in case.of_kind(*wanted):
         if case.reference.has(name) and case.current.has(name):
             fitted = _tried(
-                case,
-                f"data.columns.{case.kind(name)}",
-                lambda name=name: _unstructured.fit(case, name),
-            )  # type: ignore[misc]
+                case, f"data.columns.{case.kind(name)}", partial(_unstructured.fit, case, name)
+            )
             if fitted is not None:
                 out[name] = fitted
     return out

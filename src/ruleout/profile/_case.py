@@ -182,7 +182,7 @@ class Case:
 
     def _represent(self, frame: pl.DataFrame, name: str) -> Floats:
         for which in ("reference", "current"):
-            own = self.table(which).frame  # type: ignore[arg-type]
+            own = self.table(which).frame
             if name in own.columns and frame is own:
                 key = f"representation {which} {name}"
                 if key not in self.cache:

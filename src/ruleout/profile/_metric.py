@@ -65,10 +65,10 @@ class Metric:
 def row_loss(truth: Array, outputs: Outputs) -> Floats:
     """0/1 error for classes, absolute error for numbers, NaN where either side is unknown."""
     if truth.dtype.kind == "f":
-        return np.abs(truth.astype(float) - outputs.decision.astype(float))
+        return np.asarray(np.abs(truth.astype(float) - outputs.decision.astype(float)))
     wrong = (truth != outputs.decision).astype(float)
     wrong[(truth == -1) | (outputs.decision == -1)] = np.nan
-    return wrong
+    return np.asarray(wrong)
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
@@ -135,16 +135,17 @@ def _auc_parts(truth: Array, outputs: Outputs) -> Floats:
         np.unique(np.quantile(score[known], np.linspace(0, 1, _AUC_BINS))) if known.any() else [0.0]
     )
     position = np.searchsorted(np.asarray(edges), score, side="right")
-    return np.stack([position, np.where(known, truth > 0, np.nan)], axis=1).astype(float)
+    return np.stack([position, np.where(known, truth.astype(float) > 0, np.nan)], axis=1).astype(
+        float
+    )
 
 
 def _log_loss(truth: Array, outputs: Outputs) -> Floats:
     if outputs.scores is not None:
         rows = np.arange(len(truth))
-        inside = (truth >= 0) & (truth < outputs.scores.shape[1])
-        chosen = np.where(
-            inside, outputs.scores[rows, np.where(inside, truth, 0).astype(int)], 1e-6
-        )
+        codes = truth.astype(np.int64)
+        inside = (codes >= 0) & (codes < outputs.scores.shape[1])
+        chosen = np.where(inside, outputs.scores[rows, np.where(inside, codes, 0)], 1e-6)
     else:
         score = _positive_score(outputs)
         chosen = np.where(truth == 1, score, 1 - score)

@@ -183,12 +183,12 @@ def _model_fit(case: Case, name: str) -> float | None:
     """Rank of a model as replayer: 1 more for serving the current window too; None if unfit."""
     agreed = {}
     for which in ("reference", "current"):
-        table = case.table(which)  # type: ignore[arg-type]
+        table = case.table(which)
         rows = spread_rows(table.rows, _PROBE_ROWS)
         if not len(rows):
             continue
         answers = model_outputs(case, name, table.frame[rows])
-        agreed[which] = agreement(case, case.served[which].take(rows), answers)  # type: ignore[index]
+        agreed[which] = agreement(case, case.served[which].take(rows), answers)
     case.cache[f"agreement {name}"] = agreed
     reference, current = agreed.get("reference", 0.0), agreed.get("current", 0.0)
     if max(reference, current) < REPRODUCES:
@@ -231,7 +231,7 @@ def surrogate(case: Case) -> Predictor | None:
 
 def _answered(answers: Outputs) -> NDArray[np.bool_]:
     if answers.decision.dtype.kind == "f":
-        return np.isfinite(answers.decision.astype(float))
+        return np.asarray(np.isfinite(answers.decision.astype(float)))
     known = answers.decision != -1
     if answers.score is not None:
         known &= np.isfinite(answers.score)

@@ -221,7 +221,7 @@ def _grow(
         shape = (1 << level, columns, width)
         g = np.bincount(key, weights=grad, minlength=size).reshape(shape)
         h = np.bincount(key, weights=hess, minlength=size).reshape(shape)
-        scores = _split_gain(g, h)
+        scores = _split_gain(np.asarray(g, dtype=float), np.asarray(h, dtype=float))
         best = int(scores.argmax())
         column, cut = divmod(best, width)
         if scores.flat[best] <= 1e-9:

@@ -27,7 +27,8 @@ def kolmogorov_sf(z: float) -> float:
         factor = math.sqrt(2 * math.pi) / z
         terms = (math.exp(-((2 * k - 1) ** 2) * math.pi**2 / (8 * z * z)) for k in range(1, 5))
         return min(1.0, max(0.0, 1.0 - factor * sum(terms)))
-    return min(1.0, 2 * sum((-1) ** (k - 1) * math.exp(-2 * k * k * z * z) for k in range(1, 6)))
+    terms = (math.copysign(math.exp(-2 * k * k * z * z), k % 2 - 0.5) for k in range(1, 6))
+    return float(min(1.0, 2 * sum(terms)))
 
 
 def ks(before: Floats, after: Floats) -> TwoSample:

@@ -49,5 +49,5 @@ def balance(case: Case, before: NDArray[np.int64], now: NDArray[np.int64]) -> Ba
     if not weight.any():
         return plain
     weight = np.minimum(weight / weight[weight > 0].mean(), _HEAVIEST)
-    kept = np.where(new >= 0, shared[new], True)  # noqa: FBT003 - a value, not a flag
+    kept = np.where(new >= 0, shared[new], True)
     return Balance(weight, kept.astype(float), conditioned=True)

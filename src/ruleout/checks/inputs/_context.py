@@ -61,7 +61,7 @@ def context(case: Case) -> Context:
 
 
 def _build(case: Case) -> Context:
-    rows = [spread_rows(case.table(w).rows, ROWS) for w in ("reference", "current")]  # type: ignore[arg-type]
+    rows = [spread_rows(case.table(w).rows, ROWS) for w in ("reference", "current")]
     blocks: list[tuple[Floats, Floats]] = []
     owner: list[int] = []
     names: list[str] = []

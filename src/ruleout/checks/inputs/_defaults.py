@@ -20,9 +20,29 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 WORDS = frozenset(
-    "|unknown|none|null|nan|n/a|na|missing|undefined|default|other|-|?|unspecified|not available|unk|empty|<na>|nil|0|-1".split(
-        "|"
-    )
+    [
+        "",
+        "unknown",
+        "none",
+        "null",
+        "nan",
+        "n/a",
+        "na",
+        "missing",
+        "undefined",
+        "default",
+        "other",
+        "-",
+        "?",
+        "unspecified",
+        "not available",
+        "unk",
+        "empty",
+        "<na>",
+        "nil",
+        "0",
+        "-1",
+    ]
 )
 """Texts that stand for "no value" in data of any trade."""
 

@@ -122,7 +122,7 @@ def _binned(case: Case, name: str) -> tuple[Codes, Codes]:
         codes = [case.codes(w, name).astype(np.int64) + 1 for w in ("reference", "current")]
         width = len(case.vocabulary(name)) + 1
         if width > _TOP_CATEGORIES:
-            total = sum(np.bincount(c, minlength=width) for c in codes)
+            total = np.bincount(np.concatenate(codes), minlength=width)
             keep = np.argsort(-total[1:], kind="stable")[: _TOP_CATEGORIES - 2] + 1
             lookup = np.full(width, _TOP_CATEGORIES - 1)
             lookup[0], lookup[keep] = 0, np.arange(1, len(keep) + 1)
@@ -169,7 +169,7 @@ def _usual(before: Codes, width: int, rows: int, *, ordered: bool) -> float:
     n = len(before)
     if n == 0 or rows == 0:
         return 1.0
-    chance = math.sqrt((1 / n + 1 / rows)) * (0.9 if ordered else 0.4 * math.sqrt(min(width, 60)))
+    chance = math.sqrt(1 / n + 1 / rows) * (0.9 if ordered else 0.4 * math.sqrt(min(width, 60)))
     stretches = int(np.clip(n // max(min(rows, n // 2), 1), 2, 7))
     index = contiguous_blocks(n, stretches)
     table = np.bincount(index * width + before, minlength=stretches * width).reshape(

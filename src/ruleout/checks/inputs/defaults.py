@@ -49,7 +49,7 @@ def subject_of(case: Case, names: Sequence[str]) -> Subject:
     return Subject("feature", tuple(sorted(names)))
 
 
-def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Finding]:
+def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
     first = group[0]
     names = [d.name for d in group]
     subject = subject_of(case, names)

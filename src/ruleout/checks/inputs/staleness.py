@@ -192,10 +192,10 @@ def _density(case: Case) -> float:
     """Current rows per second over reference rows per second; 1 where it cannot be told."""
     spans = []
     for which in ("reference", "current"):
-        time = case.table(which).time  # type: ignore[arg-type]
+        time = case.table(which).time
         length = float(time[-1] - time[0]) if time is not None and len(time) > 1 else 0.0
         spans.append(len(time) / length if time is not None and length > 0 else math.nan)
-    ratio = spans[1] / spans[0]
+    ratio = float(spans[1] / spans[0])
     return ratio if math.isfinite(ratio) and ratio > 0 else 1.0
 
 
@@ -257,7 +257,7 @@ def _collision_rate(values: Floats) -> float:
     """Chance that two rows hold the same value."""
     counts = np.unique(values, return_counts=True)[1].astype(float)
     n = counts.sum()
-    return float((counts * (counts - 1)).sum() / max(n * (n - 1), 1)) + 1 / n**2
+    return float((counts * (counts - 1)).sum() / max(n * (n - 1), 1) + 1 / n**2)
 
 
 def _as_numbers(case: Case, which: str, name: str) -> Floats:

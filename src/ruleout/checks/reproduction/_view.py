@@ -256,12 +256,16 @@ def _by_surrogate(case: Case) -> Replay | None:
         case, "reference", held, fitted.predict(_frame(case, "reference", held)), spread
     )
     current = _side(case, "current", now, fitted.predict(_frame(case, "current", now)), spread)
-    current.gap[~judgeable(case)[now]] = np.nan
+    judged = judgeable(case)[now]
+    # Where every row is strange, only what knowing the window explains beyond all inputs counts.
+    strange = bool(judged.sum() < LEAST)
+    if not strange:
+        current.gap[~judged] = np.nan
     usual = reference.gap[np.isfinite(reference.gap)]
     if len(usual) < LEAST or np.isfinite(current.gap).sum() < LEAST:
         return None
     tolerance = float(np.quantile(usual, 0.98))
-    departure, z = _departure(case, current, tolerance)
+    departure, z = _departure(case, current, tolerance, strange=strange)
     return Replay(
         name="surrogate",
         exact=False,
@@ -276,7 +280,9 @@ def _by_surrogate(case: Case) -> Replay | None:
     )
 
 
-def _departure(case: Case, current: Side, tolerance: float) -> tuple[float, float]:
+def _departure(
+    case: Case, current: Side, tolerance: float, *, strange: bool
+) -> tuple[float, float]:
     """The larger of the departures of all current rows and of the place where most are off."""
     flag = np.where(np.isfinite(current.gap), (current.gap > tolerance).astype(float), np.nan)
     place = locate(case, current.rows, flag)
@@ -285,7 +291,8 @@ def _departure(case: Case, current: Side, tolerance: float) -> tuple[float, floa
         tried.append(_map_moved(case, place))
     told = [(moved.level, moved.z) for moved in tried]
     # Noise twice as large as ever is a departure too, though nothing predicts it.
-    told += [(min(moved.noise / 4, 1.0), moved.noise_z) for moved in tried if moved.noise > 1.0]
+    if not strange:
+        told += [(min(moved.noise / 4, 1.0), moved.noise_z) for moved in tried if moved.noise > 1.0]
     sure = [pair for pair in told if pair[1] > _SURE]
     return max(sure or told, key=lambda pair: pair[0])
 

@@ -95,7 +95,7 @@ def spread(case: Case) -> Spread | None:
     size = len(case.classes)
     rates, counts, answers = [], [], []
     for which in ("reference", "current"):
-        truth, said = case.truth(which), case.outputs(which).decision  # type: ignore[arg-type]
+        truth, said = case.truth(which), case.outputs(which).decision
         known = (truth != -1) & (said != -1)
         if known.sum() < 200:
             return None

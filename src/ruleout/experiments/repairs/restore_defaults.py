@@ -67,8 +67,8 @@ def holds(case: Case, name: str, value: str) -> NDArray[np.bool_]:
     if case.kind(name) in ("numeric", "datetime"):
         numbers = case.current.numeric(name)
         if value == "null":
-            return ~np.isfinite(numbers)
-        return np.isclose(numbers, float(value), rtol=1e-5, atol=0.0) | (numbers == float(value))
+            return np.asarray(~np.isfinite(numbers))
+        return np.asarray(np.isclose(numbers, float(value), rtol=1e-5, atol=0.0))
     text = text_series(case.current.frame, name)
     if value == "null":
         return np.asarray(text.is_null().to_numpy())
