@@ -1,0 +1,101 @@
+"""Checks of texts and vectors: they name what was done, where, and stay quiet on what is harmless."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from unstructured import mails, vectors
+
+from ruleout._records import Clear, Finding
+from ruleout.checks.inputs.embedding_space import embedding_space
+from ruleout.checks.inputs.text_damage import text_damage
+from ruleout.checks.inputs.text_length import text_length
+from ruleout.profile import Case
+from ruleout.stats._garble import GARBLINGS
+
+
+def _findings(check: object, case: Case) -> list[Finding]:
+    outcomes = list(check(case, np.random.default_rng(0)))  # type: ignore[operator]
+    return [o for o in outcomes if isinstance(o, Finding)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lower", "upper", "no_punctuation", "percent", "no_spaces", "pieces", "unknown", "reversed"],
+)
+def test_a_damage_is_named(name: str) -> None:
+    """The damage that was done is the one in the plan, and accounts for the difference."""
+    (finding,) = _findings(text_damage, mails(1, GARBLINGS[name].damage))
+    assert finding.supports == ("tokenizer_mismatch",)
+    assert finding.repairs[0].options["damage"] == name
+    assert finding.statistic > 0.6
+
+
+def test_damage_of_one_app_is_found_there() -> None:
+    """Half the rows suffer: the scope is the segment value that they share."""
+    where = lambda f: (f["app"] == "web").to_numpy()  # noqa: E731
+    (finding,) = _findings(text_damage, mails(2, str.upper, where))
+    assert (finding.scope.column, finding.scope.values) == ("app", ("web",))
+
+
+@pytest.mark.parametrize("shorter", [False, True])
+def test_ordinary_and_shorter_texts_are_no_damage(shorter: bool) -> None:
+    """A weekend's shorter texts are neither cut nor garbled."""
+    case = mails(3, shorter=shorter)
+    assert not _findings(text_damage, case)
+    assert not _findings(text_length, case)
+    modes = [o.modes for o in text_length(case, np.random.default_rng(0)) if isinstance(o, Clear)]
+    assert ("context_truncation",) in modes
+
+
+@pytest.mark.parametrize("cut", [lambda t: t[:50], lambda t: " ".join(t.split()[:8])])
+def test_a_limit_is_found(cut: object) -> None:
+    """Texts pile up at the limit, in characters or in words."""
+    (finding,) = _findings(text_length, mails(4, cut))  # type: ignore[arg-type]
+    assert finding.signal == "text.cut"
+    assert finding.statistic in {50.0, 8.0}
+
+
+def test_a_limit_in_one_app_is_found_there() -> None:
+    """Other rows may be longer: the limit holds inside the scope."""
+    where = lambda f: (f["app"] == "ios").to_numpy()  # noqa: E731
+    (finding,) = _findings(text_length, mails(5, lambda t: t[:50], where))
+    assert (finding.signal, finding.scope.values) == ("text.cut", ("ios",))
+
+
+@pytest.mark.parametrize(("text", "signal"), [("", "text.empty"), ("N/A", "text.repeated")])
+def test_lost_texts_are_silent_nulls(text: str, signal: str) -> None:
+    """Empty texts and one default text are lost values."""
+    where = lambda f: np.arange(f.height) % 5 == 0  # noqa: E731
+    (finding,) = _findings(text_length, mails(6, lambda _: text, where))
+    assert (finding.signal, finding.supports) == (signal, ("silent_nulls",))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x @ np.linalg.qr(np.random.default_rng(0).normal(size=(24, 24)))[0],
+        lambda x: x * 9.0,
+        lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
+    ],
+)
+def test_vectors_of_another_space_are_seen(change: object) -> None:
+    """Rotated, scaled and normalised vectors left the reference's space."""
+    (finding,) = _findings(embedding_space, vectors(1, change))  # type: ignore[arg-type]
+    assert finding.supports == ("embedding_mismatch",)
+
+
+@pytest.mark.parametrize("mix", [None, (0.8, 0.1, 0.1)])
+def test_another_mix_stays_in_the_space(mix: tuple[float, float, float] | None) -> None:
+    """More vectors of one class are no other encoder."""
+    assert not _findings(embedding_space, vectors(2, mix=mix))
+
+
+@pytest.mark.parametrize(
+    ("change", "mode"),
+    [(lambda x: x * 0, "silent_nulls"), (lambda x: np.repeat(x[:1], len(x), 0), "stale_features")],
+)
+def test_vectors_that_carry_nothing(change: object, mode: str) -> None:
+    """Zero vectors are lost values, one repeated vector is a stale one."""
+    (finding,) = _findings(embedding_space, vectors(3, change))  # type: ignore[arg-type]
+    assert finding.supports == (mode,)
