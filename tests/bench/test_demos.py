@@ -5,9 +5,11 @@ import polars as pl
 import pytest
 import yaml
 
+from ruleout import _diagnose
 from ruleout._errors import IncidentError
 from ruleout.bench import demos
 from ruleout.bench.demos._drawing import SHAPES, photographs
+from ruleout.incident import load
 from ruleout.profile._pixels import decode, encode_png
 
 STORIES = ("images", "fraud", "nulls")
@@ -62,6 +64,28 @@ def test_the_metric_falls_as_told(folder: Path) -> None:
     before, after = (value(frame) for frame in _tables(folder))
     low, high = {"images": (0.12, 0.18), "fraud": (0.3, 0.5), "nulls": (0.1, 0.3)}[folder.name]
     assert low < before - after < high
+
+
+ANSWERS = {
+    "images": ("image_preprocessing", "model", ("photo",), "android-app"),
+    "fraud": ("unit_change", "data", ("amount",), "paylane-connector"),
+    "nulls": ("silent_nulls", "data", ("crm-connector",), None),
+}
+
+
+def test_the_cause_is_found_and_the_model_is_not_blamed(folder: Path) -> None:
+    """The diagnosis names the true cause, its subject and, where the time is sharp, the change that did it."""
+    mode, layer, names, entity = ANSWERS[folder.name]
+    answer = _diagnose.run(load(folder), trust_model=True)
+    first = answer.hypotheses[0]
+    assert (answer.verdict, first.failure_mode, first.layer) == ("cause_found", mode, layer)
+    assert first.subject.names == names
+    assert first.explained is not None
+    assert first.explained.low > 0.5
+    blamed = {"wrong_version", "bad_retrain", "adversarial_shift"}
+    assert not any(h.failure_mode in blamed and h.probability > 0.05 for h in answer.hypotheses)
+    if entity is not None:
+        assert max(answer.changes, key=lambda c: c.alignment).entity == entity
 
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
