@@ -12,7 +12,15 @@ from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, structure
 from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
 from ruleout.checks.reproduction._stories import best, new_constant
-from ruleout.checks.reproduction._view import SERVED, Replay, replay, serves_now, usable_models
+from ruleout.checks.reproduction._view import (
+    LEAST,
+    SERVED,
+    Replay,
+    judgeable,
+    replay,
+    serves_now,
+    usable_models,
+)
 from ruleout.profile import Case
 
 BETWEEN = (
@@ -164,6 +172,8 @@ def _why_not(case: Case) -> str:
         return _reason(failed[0])
     if not case.features:
         return "no input columns to replay"
+    if judgeable(case).sum() < LEAST:
+        return "inputs moved to where a surrogate of the reference's model knows no answers"
     return "no model reproduces the reference's answers, and no surrogate of it is good enough"
 
 
