@@ -29,6 +29,10 @@ MOVED = (
         ('-\t"title": text,\n+\t"name": text,\n', "renamed"),
         ("-\tregisterHandlers(registry)\n", "registerHandlers"),
         ("+ALTER TABLE users DROP COLUMN age\n", "brings"),
+        ("-\tfor i := 0; i < n; i++ {\n+\tfor i := 0; i <= n; i++ {\n", "operator"),
+        ("-\tclient.Call(true)\n+\tclient.Call(false)\n", "switched off"),
+        ("+\tsessionCache[key] = value\n", "keeps"),
+        ("-\tawait queue.flush()\n+\tqueue.flush()\n", "guards lost"),
     ],
 )
 def test_what_a_diff_breaks_is_named(diff: str, word: str) -> None:

@@ -72,8 +72,18 @@ def analyse(
         changes=aligned(verdict),
         sources=sources,
         ranking=tuple(ranking),
+        lineage=_lineage(seen),
         charts=charts(seen, ranking, named[0] if named else None),
     )
+
+
+def _lineage(seen: Observed) -> dict[str, tuple[str, ...]]:
+    """Which features each observed entity fills."""
+    known = set(seen.telemetry.metrics["entity"].unique()) | set(seen.telemetry.kinds)
+    known |= {name for edge in seen.edges for name in edge}
+    known |= set(seen.tree.services) if seen.tree is not None else set()
+    sources = seen.incident.data.sources
+    return {name: tuple(features) for name, features in sorted(sources.items()) if name in known}
 
 
 def _explained(

@@ -26,12 +26,17 @@ _QUIET_PATH = re.compile(
 )
 _GUARD = {
     "if", "nil", "null", "none", "try", "except", "catch", "finally", "assert", "defer", "close", "cancel",
-    "unless", "guard", "optional", "isnull", "ok",
+    "unless", "guard", "optional", "isnull", "ok", "await", "async", "go",
 }  # fmt: skip
 _SHELTER = re.compile(
     r"limit|batch|chunk|cache|timeout|deadline|retry|backoff|pool|throttl|lock|mutex|semaphore|where|index|"
-    r"valid|check|auth|escape|encode|decode|register|migrat|default|fallback|close|page|paginat|debounce|dedup",
+    r"valid|check|auth|escape|encode|decode|register|migrat|default|fallback|close|page|paginat|debounce|dedup|"
+    r"evict|expire|ttl|release|unlock|drain|sanitize|authori|permission",
     re.IGNORECASE,
+)
+_GROWS = re.compile(r"\w\[[^\]]+\]\s*=[^=]|\bappend\(|\.(push|append|add|put|set)\(", re.IGNORECASE)
+_HOLDS = re.compile(
+    r"cache|history|buffer|registry|global|static|seen|pending|sessions", re.IGNORECASE
 )
 _WORK = re.compile(
     r"query|select|fetch|exec|find|load|request|put|insert|update|delete|scan|send|publish|open|read|write|"
@@ -74,6 +79,7 @@ def read_diff(diff: str | None, path: str) -> Risk:
         *_lost(removed, added),
         *_constants(removed, added),
         *_literals(removed, added),
+        *_details(removed, added),
         *_work(removed, added, context),
     ]
     score = sum(weight for weight, _ in sorted(reasons, reverse=True)[:4])
@@ -140,6 +146,32 @@ def _literals(removed: list[str], added: list[str]) -> list[tuple[float, str]]:
     if not gone or not come:
         return []
     return [(0.9, f"renamed: {', '.join(gone[:3])} -> {', '.join(come[:3])}")]
+
+
+def _details(removed: list[str], added: list[str]) -> list[tuple[float, str]]:
+    """Small edits that change much: a comparison, a switch, something left out, something never freed."""
+    found = []
+    old = {" ".join(_TOKEN.findall(line)): line for line in removed}
+    for line in added:
+        before = old.get(" ".join(_TOKEN.findall(line)))
+        if before is not None and _signs(before) != _signs(line):
+            found.append((0.9, f"operator: {before.strip()[:60]} -> {line.strip()[:60]}"))
+    lost, gained = _bag(removed) - _bag(added), _bag(added) - _bag(removed)
+    if {"true", "True"} & set(lost) and {"false", "False"} & set(gained):
+        found.append((0.8, "switched off"))
+    if {"false", "False"} & set(lost) and {"true", "True"} & set(gained):
+        found.append((0.8, "switched on"))
+    if removed and not added:
+        found.append((0.5, f"left out: {removed[0].strip()[:60]}"))
+    hoards = [line for line in added if _GROWS.search(line) and _HOLDS.search(line)]
+    if hoards and not any(_GROWS.search(line) for line in removed):
+        found.append((0.8, f"keeps: {hoards[0].strip()[:60]}"))
+    return found
+
+
+def _signs(line: str) -> list[str]:
+    """The comparisons and operators of a line, in order; brackets and commas are style."""
+    return re.findall(r"[<>=!&|+*/%^-]+", line)
 
 
 def _constants(removed: list[str], added: list[str]) -> list[tuple[float, str]]:

@@ -74,4 +74,7 @@ class ServicesResult:
     ranking: tuple[tuple[str, float], ...] = ()
     """Entities by probability, whatever the mode."""
 
+    lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Features by the entity that fills them, where the incident's lineage and telemetry share its name."""
+
     charts: Mapping[str, Any] = field(default_factory=dict)
