@@ -1,0 +1,45 @@
+"""The reported metric against the rows."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ruleout.incident._model import TelemetrySpec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from systems import DAY, START, abstained, cleared, healthy, run, supported
+
+
+@pytest.mark.parametrize(("level", "defect"), [(0.62, True), (0.74, False)])
+def test_a_drop_that_the_rows_do_not_show_is_the_monitors(
+    tmp_path: Path, level: float, defect: bool
+) -> None:
+    """A reported fall without one in the rows is a defect of the monitor; otherwise that is ruled out."""
+    times = START + np.arange(0, 9 * DAY, 3_600)
+    values = np.where(times < START + 4.5 * DAY, 0.74, level)
+    frame = pl.DataFrame(
+        {"timestamp": times, "entity": "model", "metric": "Accuracy", "value": values}
+    )
+    frame.write_parquet(tmp_path / "metrics.parquet")
+    case = healthy().case()
+    telemetry = TelemetrySpec(metrics=("metrics.parquet",))
+    case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
+    outcomes = run(case, "reported_metric")
+    assert supported(outcomes) == ({"monitor_defect"} if defect else set())
+    assert ("monitor_defect" in cleared(outcomes)) is not defect
+
+
+def test_another_metric_is_an_abstention(tmp_path: Path) -> None:
+    """Telemetry without the metric says nothing of it."""
+    frame = pl.DataFrame({"timestamp": [START], "entity": ["a"], "metric": ["cpu"], "value": [1.0]})
+    frame.write_parquet(tmp_path / "metrics.parquet")
+    case = healthy().case()
+    telemetry = TelemetrySpec(metrics=("metrics.parquet",))
+    case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
+    assert "no metric called 'accuracy'" in abstained(run(case, "reported_metric"))
