@@ -16,7 +16,7 @@ from ruleout.attribution.services._suspects import Scene, Suspect, suspects, tex
 from ruleout.attribution.services._windows import Windows
 from ruleout.sources.telemetry import Telemetry
 
-NONE = 2.8
+NONE = 3.3
 """Score that stands for no change at all."""
 
 _HEAT = 1.25

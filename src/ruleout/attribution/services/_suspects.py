@@ -107,7 +107,7 @@ def _judge(
     alignment = float(1 / (1 + rate * _LAG * np.exp(-min(timing, 0.0))))
     place = _place(group, scene)
     echo = min(sum(1 / rarity[word] for word in shared), 3.0) * 0.6
-    score = timing + place + 1.1 * risk.score + echo - (0.0 if shipped else 2.0)
+    score = timing + place + 1.3 * risk.score + echo - (0.0 if shipped else 2.0)
     if event.kind == "flag" and not risk.touched:
         score -= 0.5
     ids = tuple(change.id for change in group)
@@ -160,7 +160,8 @@ def _risk(group: list[Change]) -> Risk:
 
 
 def _words_of(group: list[Change], risk: Risk) -> set[str]:
-    return text_words(" ".join([risk.touched, *(change.entity for change in group)]))
+    # Names of files and services speak for the place, which is weighed on its own.
+    return text_words(risk.touched) - text_words(" ".join(change.entity for change in group))
 
 
 def _shared(own: set[str], scene: Scene, rarity: Counter[str]) -> list[str]:
