@@ -283,7 +283,7 @@ def _split(rise: Floats, n: Floats) -> list[int] | None:
     return sorted(int(i) for i in hit)
 
 
-def scope_words(case: Case, found: Departure) -> str:
+def scope_words(found: Departure) -> str:
     """The scope as words for a sentence; empty when all rows are meant."""
     words = []
     if found.scope.column is not None:

@@ -79,14 +79,16 @@ DAMAGES: dict[str, Callable[[Floats], Floats]] = {
 }
 """Damages that show on thumbnails of (n, 16, 16, 3) numbers in 0..255."""
 
-_TURNS = ("rotate_90", "rotate_270")
 
+def features(thumbs: Floats) -> Floats:
+    """(n, 192): an 8 x 8 colour thumbnail.
 
-def features(thumbs: Floats, edge: Floats) -> Floats:
-    """(n, 193): an 8 x 8 colour thumbnail and the balance of horizontal against vertical edges."""
+    Nothing else: what is measured on full pictures (edges, sharpness) cannot be undone on
+    thumbnails.
+    """
     cell = SIDE // _CELLS
     small = thumbs.reshape(len(thumbs), _CELLS, cell, _CELLS, cell, 3).mean(axis=(2, 4))
-    return np.hstack([small.reshape(len(small), -1) / 64.0 - 2.0, 3.0 * edge[:, None]])
+    return np.asarray(small.reshape(len(small), -1) / 64.0 - 2.0)
 
 
 def sound(sample: ImageSample) -> NDArray[np.bool_]:
@@ -97,7 +99,7 @@ def sound(sample: ImageSample) -> NDArray[np.bool_]:
 
 def own_features(sample: ImageSample) -> Floats:
     """Features of a sample of sound images as they are."""
-    return features(sample.thumbnails.astype(float), sample.statistics["edge_orientation"])
+    return features(sample.thumbnails.astype(float))
 
 
 def damaged_views(sample: ImageSample) -> dict[str, Floats]:
@@ -109,13 +111,9 @@ def damaged_views(sample: ImageSample) -> dict[str, Floats]:
 
 def damaged_features(sample: ImageSample, name: str) -> Floats:
     """Features of sound images under one damage of `DAMAGES`."""
-    edge = sample.statistics["edge_orientation"]
-    thumbs = DAMAGES[name](sample.thumbnails.astype(float))
-    return features(thumbs, -edge if name in _TURNS else edge)
+    return features(DAMAGES[name](sample.thumbnails.astype(float)))
 
 
 def undone_features(sample: ImageSample, name: str) -> Floats:
     """Features of current images after the inverse of an exact damage."""
-    edge = sample.statistics["edge_orientation"]
-    thumbs = EXACT[name][1](sample.thumbnails.astype(float))
-    return features(thumbs, -edge if name in _TURNS else edge)
+    return features(EXACT[name][1](sample.thumbnails.astype(float)))

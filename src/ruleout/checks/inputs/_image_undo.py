@@ -144,8 +144,7 @@ def _replayed(
     damage: Callable[[Floats], Floats],
 ) -> _Attempt:
     """What loses information is not undone in the current but done to the reference images."""
-    thumbs = damage(pair.before.thumbnails.astype(float))
-    before = features(thumbs, pair.before.statistics["edge_orientation"])
+    before = features(damage(pair.before.thumbnails.astype(float)))
     options = {"transform": transform, **options}
     return _Attempt(transform, words, options, before, None, before)
 
@@ -153,15 +152,14 @@ def _replayed(
 def _toned(pair: Pair) -> Iterator[_Attempt]:
     old = pair.before.thumbnails.astype(float)
     new = pair.now.thumbnails.astype(float)
-    edges = pair.before.statistics["edge_orientation"], pair.now.statistics["edge_orientation"]
     n, m = len(old), len(new)
     for tone in tones(old.reshape(n, -1, 3), new.reshape(m, -1, 3), pair.weight):
         changed = tone.apply(old)
         # What was clipped cannot be brought back, so the same values are clipped in the reference.
-        before = features(tone.undo(changed), edges[0])
-        undone = features(tone.undo(new), edges[1])
+        before = features(tone.undo(changed))
+        undone = features(tone.undo(new))
         options = _tone_options(tone)
-        yield _Attempt("tone", tone.words, options, before, undone, features(changed, edges[0]))
+        yield _Attempt("tone", tone.words, options, before, undone, features(changed))
 
 
 def _tone_options(tone: Tone) -> dict[str, Any]:

@@ -57,9 +57,7 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
     listed = ", ".join(f"{d.name} ({d.value})" for d in group[:4]) + (
         ", ..." if len(group) > 4 else ""
     )
-    told = (
-        f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(case, moved)}"
-    )
+    told = f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(moved)}"
     rise = first.after - first.before
     plans = (
         RepairPlan(
@@ -124,7 +122,7 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
         yield Finding(
             "defaults.entity",
             subject,
-            f"the lost values are confined to rows{scope_words(case, moved)}",
+            f"the lost values are confined to rows{scope_words(moved)}",
             rise,
             rise / 0.05,
             None,

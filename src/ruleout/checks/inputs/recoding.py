@@ -250,7 +250,7 @@ def _finding(
         else (f"recode.cyclic_{kind}", "time_shift")
     )
     if turned is not None:
-        told = f"{name} is turned by {turned:+d}{scope_words(case, departures(case)[name])}: {told}"
+        told = f"{name} is turned by {turned:+d}{scope_words(departures(case)[name])}: {told}"
     return Finding(
         signal,
         subject,

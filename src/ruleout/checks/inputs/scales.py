@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import Departure, departures, scope_words, values
-from ruleout.profile import Case
+from ruleout.profile import Case, scope_mask
 from ruleout.stats._relation import (
     Affine,
     Mixture,
@@ -29,6 +29,7 @@ from ruleout.stats._relation import (
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
+_LIKE_ROWS = 100
 
 
 @check("quantile_relation", layer="data", rung="inputs", looks_for=("unit_change", "time_shift"))
@@ -68,8 +69,17 @@ def _clean(case: Case, name: str, found: Departure) -> tuple[Floats, Floats]:
     for lost in defaulted(case):
         if lost.name == name:
             rows &= ~lost.rows
-    after = after[rows]
+    before, after = before[like_rows(case, found)], after[rows]
     return before[np.isfinite(before)], after[np.isfinite(after)]
+
+
+def like_rows(case: Case, found: Departure) -> NDArray[np.bool_]:
+    """Reference rows (n,) of the segment in which an input departed; all where there are too few."""
+    everything = np.ones(case.reference.rows, dtype=bool)
+    if found.scope.column is None:
+        return everything
+    inside = scope_mask(case.reference, Scope(column=found.scope.column, values=found.scope.values))
+    return inside if inside.sum() >= _LIKE_ROWS else everything
 
 
 def best_map(before: Floats, after: Floats) -> Affine | None:
@@ -124,7 +134,7 @@ def _affine_finding(
         size = f"{told.offset / _HOUR:+.3g} hours" if in_time else f"{told.offset:+.4g}"
         shape += f" {size}"
     sentence = (
-        f"{name} is {shape}{scope_words(case, found)} (r = {told.r:.3f}; distance "
+        f"{name} is {shape}{scope_words(found)} (r = {told.r:.3f}; distance "
         f"{told.distance_before:.3f} before, {told.distance_after:.3f} once undone)"
     )
     supports: tuple[str, ...] = ("time_shift",) if kind == "clock" else ("unit_change",)
@@ -153,7 +163,7 @@ def _part_finding(case: Case, found: Departure, factor: float, told: Mixture) ->
     """Only some rows, told apart by their values alone, are in another unit."""
     subject = Subject("feature", (found.name,))
     sentence = (
-        f"{told.share:.0%} of the values of {found.name} are {factor:.6g} times what they were{scope_words(case, found)} "
+        f"{told.share:.0%} of the values of {found.name} are {factor:.6g} times what they were{scope_words(found)} "
         f"(distance {told.distance_before:.3f} before, {told.distance_after:.3f} with that part undone)"
     )
     options = {"slope": factor, "offset": 0.0, "share": told.share}
@@ -218,7 +228,8 @@ def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     for name, found in departures(case).items():
         if case.kind(name) != "numeric":
             continue
-        before, after = case.reference.numeric(name), case.current.numeric(name)[found.rows]
+        before = case.reference.numeric(name)[like_rows(case, found)]
+        after = case.current.numeric(name)[found.rows]
         told = _coarser(case, found, before[np.isfinite(before)], after[np.isfinite(after)])
         if told is not None:
             seen = True
@@ -239,7 +250,7 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
     if cut is not None and found.departed:
         side = "above" if cut.upper else "below"
         told = (
-            f"{name} has nothing {side} {cut.bound:.6g}{scope_words(case, found)}: {cut.share_at:.1%} of rows sit "
+            f"{name} has nothing {side} {cut.bound:.6g}{scope_words(found)}: {cut.share_at:.1%} of rows sit "
             f"on it, {cut.share_beyond:.1%} lay beyond it before"
         )
         options = {"kind": "clip", "bound": cut.bound, "upper": cut.upper, "part": cut.part}
@@ -256,7 +267,7 @@ def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Fin
         return None
     step, share = told_grid
     was = on_grid(before, step)
-    told = f"{share:.0%} of the values of {name} now lie on steps of {step:g}{scope_words(case, found)}, {was:.0%} did before"
+    told = f"{share:.0%} of the values of {name} now lie on steps of {step:g}{scope_words(found)}, {was:.0%} did before"
     harm = min(1.0, step / (float(before.std()) or 1.0))
     return _loss_finding(
         found,

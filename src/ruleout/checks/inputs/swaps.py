@@ -171,7 +171,7 @@ def _finding(
 ) -> Finding:
     subject = Subject("feature", (first.name, second.name))
     told = (
-        f"{first.name} looks like {second.name} did and the reverse{scope_words(case, first)} (distance to its own past "
+        f"{first.name} looks like {second.name} did and the reverse{scope_words(first)} (distance to its own past "
         f"{own[0]:.3g} and {own[1]:.3g}, to the other's {cross[0]:.3g} and {cross[1]:.3g})"
     )
     return Finding(
