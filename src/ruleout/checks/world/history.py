@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.world._view import BLOCKS, LEAST
+from ruleout.checks.world._view import BLOCKS, LEAST, view
 from ruleout.profile import Case, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._changepoint import pulse, step
+from ruleout.stats._density import density_ratio
 from ruleout.stats._prior import balance_weights
 from ruleout.stats._twosample import normal_sf
 
@@ -215,7 +216,6 @@ def _jump(before: Timed, now: Timed) -> float:
 @check("recovered", layer="none", rung="world", looks_for=("already_recovered",), needs=NEEDS)
 def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Look for a bad stretch that ended before the window did."""
-    del rng
     modes = ("already_recovered",)
     before, now = timed(case, "reference"), timed(case, "current")
     if before is None or now is None:
@@ -253,6 +253,9 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         f"the loss was {during:.3g} for {(worst.stop - worst.start) / blocks:.0%} of the window and is {after:.3g} since "
         f"(reference {base:.3g})"
     )
+    if back and not _like_the_reference(case, now.rows[block >= worst.stop], rng):
+        text = f"{text}, but the rows since are others than the reference's: the mix moved on"
+        return [Abstained(modes, text)]
     if not back:
         return [Clear(modes, Subject(), text, 0.2, "recovered.not_back")]
     return [
@@ -267,6 +270,24 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=modes,
         )
     ]
+
+
+def _like_the_reference(case: Case, rows: NDArray[np.int64], rng: np.random.Generator) -> bool:
+    """Whether current rows (by position) have the reference's inputs again, as they must after a recovery."""
+    seen = view(case)
+    if seen is None:
+        return True
+    inside = np.isin(seen.current.rows, rows)
+    if inside.sum() < 60:
+        return True
+    ratio = density_ratio(
+        seen.reference.x,
+        seen.current.x[inside],
+        rng=rng,
+        categorical=seen.categorical,
+        trees=20,
+    )
+    return ratio.auc < 0.75
 
 
 @check(
