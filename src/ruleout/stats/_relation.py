@@ -62,6 +62,7 @@ def affine(before: Floats, after: Floats) -> list[Affine]:
     same = (np.sign(q0) == np.sign(q1)) & (q0 != 0) & (q1 != 0)
     if same.sum() >= 5:
         pairs.add((float(np.exp(np.median(np.log(q1[same] / q0[same])))), 0.0))
+    pairs |= {(unit, 0.0) for a, b in list(pairs) if b == 0 and (unit := nearest_round(a, 0.12))}
     flipped = np.quantile(-after, _PROBS)
     pairs.add((-float((q0 * flipped).sum() / (q0 * q0).sum()), 0.0))
     ordered = [*sorted(pairs, key=lambda p: (p[1] != 0, p[0])), (float(slope), float(offset))]

@@ -51,7 +51,7 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
         if told is not None:
             yield _affine_finding(case, found, told, before, after)
         elif case.kind(name) == "numeric" and (part := part_in_unit(before, after)) is not None:
-            yield _part_finding(case, found, *part)
+            yield _part_finding(found, *part)
     if not moved:
         yield Clear(
             ("unit_change",),
@@ -98,12 +98,20 @@ def best_map(before: Floats, after: Floats) -> Affine | None:
     least = min(m.distance_after for m in mending)
     near = [m for m in mending if m.distance_after <= least + 0.5 * m.noise]
     simple = [m for m in near if m.offset == 0.0 or m.slope == 1.0]
-    chosen = min(simple or near, key=lambda m: m.distance_after)
-    factor = nearest_round(chosen.slope) if chosen.offset == 0.0 else None
-    return (
-        chosen._replace(slope=factor)
-        if factor is not None and abs(factor / chosen.slope - 1) < 0.01
-        else chosen
+    units = [m for m in simple if m.offset == 0.0 and nearest_round(m.slope, 1e-9) is not None]
+    chosen = min(units or simple or near, key=lambda m: m.distance_after)
+    if chosen.offset != 0.0:
+        return chosen
+    slack = _slack(before, after)
+    factor = nearest_round(chosen.slope, slack)
+    return chosen if factor is None else chosen._replace(slope=factor)
+
+
+def _slack(before: Floats, after: Floats) -> float:
+    """How far (relative) a fitted scale may lie from the true one by the samples' size alone, 1% to 6%."""
+    spread = float(np.std(np.log(np.abs(before[before != 0])))) if (before != 0).any() else 0.0
+    return float(
+        np.clip(1.5 * spread / math.sqrt(max(min(len(before), len(after)), 1)), 0.01, 0.06)
     )
 
 
@@ -159,7 +167,7 @@ def _affine_finding(
     )
 
 
-def _part_finding(case: Case, found: Departure, factor: float, told: Mixture) -> Finding:
+def _part_finding(found: Departure, factor: float, told: Mixture) -> Finding:
     """Only some rows, told apart by their values alone, are in another unit."""
     subject = Subject("feature", (found.name,))
     sentence = (
@@ -230,7 +238,7 @@ def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             continue
         before = case.reference.numeric(name)[like_rows(case, found)]
         after = case.current.numeric(name)[found.rows]
-        told = _coarser(case, found, before[np.isfinite(before)], after[np.isfinite(after)])
+        told = _coarser(found, before[np.isfinite(before)], after[np.isfinite(after)])
         if told is not None:
             seen = True
             yield told
@@ -244,7 +252,7 @@ def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         )
 
 
-def _coarser(case: Case, found: Departure, before: Floats, after: Floats) -> Finding | None:
+def _coarser(found: Departure, before: Floats, after: Floats) -> Finding | None:
     name = found.name
     cut = clip(before, after)
     if cut is not None and found.departed:

@@ -59,7 +59,7 @@ def _pair(case: Case, ctx: Context, first: Departure, second: Departure) -> Find
         return None
     if max(cross) > max(1.6 * noise, 0.15 * min(own)):
         return None
-    return _finding(case, first, second, own, cross, "swap.marginals", min(own) / noise)
+    return _finding(first, second, own, cross, "swap.marginals", min(own) / noise)
 
 
 Gaps = tuple[tuple[float, float], tuple[float, float], tuple[float, float], float]
@@ -137,7 +137,7 @@ def _by_correlation(
     if kept < 8 * noise or exchanged > max(2 * noise, 0.15 * kept):
         return None
     gaps = (kept, kept), (exchanged, exchanged)
-    return _finding(case, first, second, *gaps, "swap.correlations", kept / noise)
+    return _finding(first, second, *gaps, "swap.correlations", kept / noise)
 
 
 def _few(case: Case, name: str) -> Floats:
@@ -161,7 +161,6 @@ def _correlated(x: Floats) -> Floats:
 
 
 def _finding(
-    case: Case,
     first: Departure,
     second: Departure,
     own: tuple[float, float],
