@@ -85,13 +85,19 @@ def _status(candidate: Candidate) -> Status:
     return "supported" if candidate.probability >= 0.1 else "possible"
 
 
+_KINDS_OF_INPUT = ("data.columns.image", "data.columns.text", "data.columns.embedding")
+
+
 def _blind_spots(mode: str, checked: Sequence[Checked]) -> list[str]:
-    """What would let checks look for this mode that could not."""
+    """What would let checks look for this mode that could not; a kind of input that is not there is no gap."""
     return [
         outcome.needs
         for done in checked
         for outcome in done.outcomes
-        if isinstance(outcome, Abstained) and mode in outcome.modes and outcome.needs
+        if isinstance(outcome, Abstained)
+        and mode in outcome.modes
+        and outcome.needs
+        and outcome.needs not in _KINDS_OF_INPUT
     ]
 
 
