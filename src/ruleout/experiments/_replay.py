@@ -55,9 +55,8 @@ def _differs(frame: pl.DataFrame, name: str, column: pl.Series) -> NDArray[np.bo
     if name not in frame.columns or frame.schema[name] != column.dtype:
         return np.ones(frame.height, dtype=bool)
     if column.dtype.is_nested() or column.dtype == pl.Object:
-        return np.array(
-            [a is not b and a != b for a, b in zip(frame.get_column(name), column, strict=True)]
-        )
+        pairs = zip(frame.get_column(name).to_list(), column.to_list(), strict=True)
+        return np.array([a != b for a, b in pairs], dtype=bool)
     return np.asarray((~frame.get_column(name).eq_missing(column)).to_numpy())
 
 
