@@ -278,6 +278,13 @@ def _source(case: Case, name: str) -> str:
     return owners[0] if owners else ""
 
 
+def _against(kind: str) -> tuple[str, ...]:
+    """The world, and where the relation is plain, the other faults on the way of these features."""
+    if kind in ("noisy", "unrelated", "ahead"):
+        return _WORLD
+    return _WORLD + tuple(mode for mode in ON_THE_WAY if mode not in _SUPPORTS[kind])
+
+
 def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) -> Finding:
     names = tuple(differs.name for differs in members)
     flag = np.max([differs.flag for differs in members], axis=0)
@@ -292,6 +299,7 @@ def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) ->
     features = Subject("feature", names)
     return Finding(
         f"parity.{kind}", subject, told, share, share * float(np.sqrt(n) / 0.1), None, 1.0,
-        _SUPPORTS[kind], against=_WORLD, scope=place.scope, onset=place.onset,
+        _SUPPORTS[kind],
+        against=_against(kind), scope=place.scope, onset=place.onset,
         repairs=(RepairPlan("parity_values", features),),
     )  # fmt: skip
