@@ -39,7 +39,7 @@ def test_players_are_sources_when_declared() -> None:
         "crm": [0, 2],
     }
     wide = movers([f"x{k}" for k in range(30)], np.arange(30.0))
-    assert list(wide)[0] == "x29"
+    assert next(iter(wide)) == "x29"
     assert len(wide) == 6
     assert sorted(c for columns in wide.values() for c in columns) == list(range(30))
 
@@ -83,7 +83,7 @@ def test_only_ancestors_are_mechanisms() -> None:
     order, parents = topology([("A", "B"), ("B", "C"), ("C", "D")], "C")
     assert order == ["A", "B", "C"]
     assert parents == {"A": (), "B": ("A",), "C": ("B",)}
-    with pytest.raises(IncidentError, match="cycle: B -> A -> B|cycle: A -> B -> A"):
+    with pytest.raises(IncidentError, match="has a cycle"):
         topology([("A", "B"), ("B", "A")], "A")
 
 

@@ -2,9 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from served_world import case_of, rows, windows
-
 from ruleout.attribution import decompose, estimate_performance, expected_labels
+from served_world import case_of, rows, windows
 
 
 def test_decomposition_of_a_case_adds_up() -> None:

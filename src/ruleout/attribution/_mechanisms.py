@@ -114,9 +114,8 @@ def mechanisms(case: Case) -> tuple[Mechanism, ...] | None:
         edges = (*edges, *((n, "loss") for n in sorted(named)))
     for values, side in zip(sides, (seen.reference, seen.current), strict=True):
         values[outcome] = side.loss if outcome == "loss" else side.truth.astype(float)
-    return attribute_mechanisms(
-        *sides, edges, str(outcome), rng=case.rng("mechanisms"), categorical=coded
-    )
+    rng = case.rng("mechanisms")
+    return attribute_mechanisms(sides[0], sides[1], edges, str(outcome), rng=rng, categorical=coded)
 
 
 def _column(case: Case, which: Which, name: str, rows: NDArray[np.int64]) -> Floats:

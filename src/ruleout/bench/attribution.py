@@ -144,7 +144,8 @@ def _text(value: object) -> str:
 def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
     """Draw windows for one kind of change; None when it did too little."""
     loss = (pool.label != pool.decision).astype(float)
-    weight, parts = np.ones(len(loss)), {}
+    weight = np.ones(len(loss))
+    parts: dict[str, float] = {}
     level = float(1 - loss.mean())
     if "balance" in kind:
         factor = float(np.exp(rng.choice([-1, 1]) * rng.uniform(1.0, 2.0)))
@@ -198,7 +199,8 @@ def _draw(pool: Pool, weight: Floats, turned: Floats, rng: np.random.Generator) 
     )
     flip = rng.random(len(rows)) < turned[rows]
     label = np.where(flip, 1 - pool.label[rows], pool.label[rows])
-    return pool.frame[rows.tolist()].with_columns(
+    drawn: pl.DataFrame = pool.frame[rows.tolist()]
+    return drawn.with_columns(
         pl.Series("label_", label),
         pl.Series("said_", pool.decision[rows]),
         pl.Series("score_", pool.score[rows]),

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import shop
 
-from ruleout.attribution.services._behaviour import behaviour
+from ruleout.attribution.services._behaviour import behaviour, events_of
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._latency import lags
 from ruleout.sources.telemetry import empty_logs, empty_spans
@@ -115,7 +115,7 @@ def test_without_a_reference_peers_stand_in() -> None:
 def test_a_statement_that_is_reached_no_more_is_found(service: str) -> None:
     """A service whose invocations no longer reach a statement heads the list, and alone."""
     tree, period = _tree(skip=(service,))
-    found = behaviour(tree, empty_logs(), period)
+    found = behaviour(tree, events_of(tree, empty_logs()), period)
     assert found[0].service == service
     assert found[0].before > 0.9
     assert found[0].after < 0.1
@@ -128,9 +128,9 @@ def test_the_end_of_failures_is_no_change_for_the_worse() -> None:
     mine = (pl.col("name") == "/cart") & (pl.col("start") < shop.FAULT * 1e9)
     tree = calls(raw.with_columns(mine.alias("error")))
     period = np.where(tree.time >= shop.FAULT, 2, 1)
-    assert all(one.score < 0.5 for one in behaviour(tree, empty_logs(), period))
+    assert all(one.score < 0.5 for one in behaviour(tree, events_of(tree, empty_logs()), period))
     begun = calls(raw.with_columns(((pl.col("name") == "/cart") & ~mine).alias("error")))
-    assert behaviour(begun, empty_logs(), period)[0].service == "cart"
+    assert behaviour(begun, events_of(begun, empty_logs()), period)[0].service == "cart"
 
 
 def test_a_shift_of_traffic_scores_far_below_a_vanished_statement() -> None:
@@ -141,9 +141,11 @@ def test_a_shift_of_traffic_scores_far_below_a_vanished_statement() -> None:
         raw["start"].to_numpy() >= shop.FAULT * 1e9, 0.4, 0.6
     )
     mixed = calls(raw.filter(~((pl.col("name") == "ads.step") & drop)))
-    shifted = behaviour(mixed, empty_logs(), np.where(mixed.time >= shop.FAULT, 2, 1))
+    shifted = behaviour(
+        mixed, events_of(mixed, empty_logs()), np.where(mixed.time >= shop.FAULT, 2, 1)
+    )
     tree, period = _tree(skip=("ads",))
     assert (
         max((one.score for one in shifted), default=0.0)
-        < 0.1 * behaviour(tree, empty_logs(), period)[0].score
+        < 0.1 * behaviour(tree, events_of(tree, empty_logs()), period)[0].score
     )

@@ -55,13 +55,9 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
             )
         ]
     if parts.parts.overlap < _OVERLAP or parts.parts.supported < _OVERLAP:
-        return [
-            *_prior(case, parts),
-            Abstained(
-                ("covariate_shift",),
-                f"too little overlap: the weighted reference is worth {parts.parts.overlap:.1%} of its rows",
-            ),
-        ]
+        too_far = f"too little overlap: the weighted reference is worth {parts.parts.overlap:.1%} of its rows"
+        apart = list(_apart(case, seen, parts))
+        return [*_prior(case, parts), *(apart or [Abstained(("covariate_shift",), too_far)])]
     told = [*_inputs(case, seen, parts), *_unseen(case, seen, parts), *_rest(parts)]
     if not any(isinstance(o, Finding) for o in told):
         told += _apart(case, seen, parts)
