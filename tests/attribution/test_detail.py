@@ -40,7 +40,7 @@ def test_players_are_sources_when_declared() -> None:
     }
     wide = movers([f"x{k}" for k in range(30)], np.arange(30.0))
     assert next(iter(wide)) == "x29"
-    assert len(wide) == 6
+    assert len(wide) == 5
     assert sorted(c for columns in wide.values() for c in columns) == list(range(30))
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ruleout.stats._boosting import Floats, fit
 from ruleout.stats._shapley import shapley
 
-_ROWS = 6_000
-_MOST = 6
+_ROWS = 3_000
+_MOST = 5
 """Players at most; the others move together as one."""
 
 
@@ -64,7 +64,7 @@ def divide(
             loss,
             rng=np.random.default_rng(len(columns)),
             categorical=kinds[columns],
-            trees=40,
+            trees=25,
             depth=3,
             rows=3_000,
         )
