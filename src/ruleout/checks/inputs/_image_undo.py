@@ -24,7 +24,7 @@ from ruleout.stats._views import Separation, separation
 
 Floats = NDArray[np.float64]
 
-_WORDS = {
+WORDS = {
     "channels_bgr": "red and blue exchanged",
     "channels_grb": "red and green exchanged",
     "channels_rbg": "green and blue exchanged",
@@ -39,6 +39,7 @@ _WORDS = {
     "grayscale": "without colour",
     "shift": "shifted",
 }
+"""What each transform does to images: completes "images are ..."."""
 
 
 class Undoing(NamedTuple):
@@ -113,7 +114,7 @@ def _attempts(pair: Pair, transform: str) -> Iterator[_Attempt]:
         view = damaged_features(pair.before, transform)
         options = {"transform": transform}
         undone = undone_features(pair.now, transform)
-        yield _Attempt(transform, _WORDS[transform], options, None, undone, view)
+        yield _Attempt(transform, WORDS[transform], options, None, undone, view)
     elif transform == "crop":
         for keep in (0.875, 0.75, 0.625, 0.5, 0.375):
             words = f"cropped to the central {keep:.0%}"
@@ -123,7 +124,7 @@ def _attempts(pair: Pair, transform: str) -> Iterator[_Attempt]:
             words = f"squeezed to {band:.0%} of their height between bars"
             yield _replayed(pair, transform, words, {"band": band}, _banded(band))
     elif transform in {"shift", "grayscale"}:
-        yield _replayed(pair, transform, _WORDS[transform], {}, DAMAGES[transform])
+        yield _replayed(pair, transform, WORDS[transform], {}, DAMAGES[transform])
     else:
         yield from _toned(pair)
 

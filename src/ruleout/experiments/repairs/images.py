@@ -39,7 +39,7 @@ def image_inverse(case: Case, plan: RepairPlan) -> Undone:
     transform = str(options.get("transform"))
     if transform in EXACT:
         damage, inverse = EXACT[transform]
-        if surrogate(case):
+        if surrogate(case) or options.get("served"):
             return _damaged(case, plan, name, damage)
         return _replaced(case, plan, name, inverse)
     if transform == "tone":

@@ -33,7 +33,7 @@ def text_inverse(case: Case, plan: RepairPlan) -> Undone:
     garbling = GARBLINGS.get(str(plan.options.get("damage")))
     if garbling is None:
         raise RuleoutError(f"unknown damage {plan.options.get('damage')!r} of a text")
-    if garbling.inverse is None or surrogate(case):
+    if garbling.inverse is None or surrogate(case) or plan.options.get("served"):
         return _damaged(case, plan, garbling.damage)
     name = plan.subject.names[0]
     looked = sample_rows(case.current.rows, _REPLAYED_ROWS)
