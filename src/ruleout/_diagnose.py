@@ -83,7 +83,8 @@ def run(
     symptom = as_symptom(case)
     found = examine(case, symptom, say)
     diagnose_rest(found, say)
-    found.changes = weighing.align_changes(case, symptom.onset)
+    onset = weighing.sharpest_onset(case, found.candidates, symptom.onset)
+    found.changes = weighing.align_changes(case, onset)
     told = _close(found, started)
     return told if services is None else _with_services(told, services, found, started)
 

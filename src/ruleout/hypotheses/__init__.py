@@ -1,6 +1,6 @@
 """Proposing, weighing and ranking hypotheses; the next evidence to gather."""
 
-from ruleout.hypotheses._changes import align_changes, leading_change
+from ruleout.hypotheses._changes import align_changes, leading_change, sharpest_onset
 from ruleout.hypotheses._next import next_evidence, observations
 from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
 from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
@@ -27,6 +27,7 @@ __all__ = [
     "rank",
     "ruled_out",
     "service_hypotheses",
+    "sharpest_onset",
     "touches",
     "undo_weight",
     "verdict",

@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ruleout._records import AlignedChange, Onset
+from ruleout.hypotheses._propose import Candidate
 from ruleout.profile import Case, iso
 from ruleout.profile._case import ChangeEvent
 
 _GRACE = 0.02
 """Share of the observed time that separates a cause from its first visible effect."""
+
+_LEADING = 0.5
+"""Probability from which a hypothesis may date the incident."""
 
 
 def seconds(instant: str) -> float:
@@ -52,6 +56,29 @@ def _density(case: Case, change: ChangeEvent, onset: Onset | None) -> float:
     # An effect may follow its cause with a lag, but not precede it by more than the onset's own error.
     scale = width if late < 0 else width + _GRACE * length
     return length / (scale * math.sqrt(2 * math.pi)) * math.exp(-0.5 * (late / scale) ** 2)
+
+
+def sharpest_onset(
+    case: Case, candidates: Sequence[Candidate], symptom: Onset | None
+) -> Onset | None:
+    """When it began: the onset of a clearly leading hypothesis if that is sharper than the metric's own.
+
+    An input that breaks does so at an instant; a metric of few rows shows it hours later. One that is broken
+    from the first row of the window does not say when that began.
+    """
+    lead = max(candidates, key=lambda c: c.probability, default=None)
+    time = case.current.time
+    if lead is None or lead.onset is None or lead.probability < _LEADING:
+        return symptom
+    if time is None or not len(time):
+        return symptom
+    if seconds(lead.onset.at) <= float(time[0]) + _GRACE * float(time[-1] - time[0]):
+        return symptom
+    return lead.onset if symptom is None or _width(lead.onset) < _width(symptom) else symptom
+
+
+def _width(onset: Onset) -> float:
+    return seconds(onset.high) - seconds(onset.low)
 
 
 def leading_change(aligned: Sequence[AlignedChange]) -> Mapping[str, float]:
