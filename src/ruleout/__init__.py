@@ -9,35 +9,63 @@ from ruleout._version import __version__
 if TYPE_CHECKING:
     from ruleout._door import Answer, diagnose
     from ruleout._errors import IncidentError, ModelError, RuleoutError, SourceError
-    from ruleout._records import Diagnosis, Evidence, Hypothesis
+    from ruleout._records import (
+        Abstained,
+        Clear,
+        Diagnosis,
+        Evidence,
+        Finding,
+        Hypothesis,
+        RepairPlan,
+        Scope,
+        Subject,
+    )
     from ruleout._registry import check, repair
+    from ruleout.experiments import Undone
     from ruleout.incident import Incident
+    from ruleout.profile import Case
 
 _HOMES = {
+    "Abstained": "ruleout._records",
     "Answer": "ruleout._door",
+    "Case": "ruleout.profile",
+    "Clear": "ruleout._records",
     "Diagnosis": "ruleout._records",
     "Evidence": "ruleout._records",
+    "Finding": "ruleout._records",
     "Hypothesis": "ruleout._records",
     "Incident": "ruleout.incident",
     "IncidentError": "ruleout._errors",
     "ModelError": "ruleout._errors",
+    "RepairPlan": "ruleout._records",
     "RuleoutError": "ruleout._errors",
+    "Scope": "ruleout._records",
     "SourceError": "ruleout._errors",
+    "Subject": "ruleout._records",
+    "Undone": "ruleout.experiments",
     "check": "ruleout._registry",
     "diagnose": "ruleout._door",
     "repair": "ruleout._registry",
 }
 
 __all__ = [
+    "Abstained",
     "Answer",
+    "Case",
+    "Clear",
     "Diagnosis",
     "Evidence",
+    "Finding",
     "Hypothesis",
     "Incident",
     "IncidentError",
     "ModelError",
+    "RepairPlan",
     "RuleoutError",
+    "Scope",
     "SourceError",
+    "Subject",
+    "Undone",
     "__version__",
     "check",
     "diagnose",
