@@ -49,16 +49,16 @@ class Change(NamedTuple):
     """Share of the incident's."""
 
 
-def behaviour(tree: Calls, logs: pl.DataFrame, period: np.ndarray) -> list[Change]:
+def behaviour(tree: Calls, events: pl.DataFrame, period: np.ndarray) -> list[Change]:
     """Changes of behaviour by service, strongest first.
 
     Args:
         tree: the calls.
-        logs: log lines; joined to invocations by trace and service.
+        events: what happened in them, as `events_of` returns it.
         period: of each row of `tree`: 2 the incident, 1 the reference next to it, 0 a reference
             apart from it, -1 neither.
     """
-    table = _table(tree, _events(tree, logs), period)
+    table = _table(tree, events, period)
     if table.is_empty():
         return []
     score, before, after = _scores(table)
@@ -136,7 +136,7 @@ def _table(tree: Calls, events: pl.DataFrame, period: np.ndarray) -> pl.DataFram
     fail: what a failure cuts short is its own consequence.
     """
     failure = pl.col("event").str.to_lowercase().str.contains(_FAILURE)
-    once = events.unique(["row", "event"]).with_columns(failure.alias("failure"))
+    once = events.with_columns(failure.alias("failure"))
     failed = once.filter("failure").select("row").unique().with_columns(pl.lit(1).alias("bad"))
     invocations = (
         tree.frame.select("service", pl.col("name").alias("operation"))
@@ -209,8 +209,13 @@ def _loglik(k: np.ndarray, n: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.asarray(value)
 
 
-def _events(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:
-    """Everything that happened in invocations, as (entry row, event)."""
+def events_of(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:
+    """Everything that happened in invocations, as (entry row, event), each once.
+
+    Args:
+        tree: the calls.
+        logs: log lines; joined to invocations by trace and service.
+    """
     rows = np.arange(len(tree.entry))
     label = tree.frame["service"] + " " + tree.frame["name"]
     inner = tree.entry != rows
@@ -223,7 +228,7 @@ def _events(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:
     ]
     if logs.height:
         parts.append(_log_events(tree, logs))
-    return pl.concat(parts)
+    return pl.concat(parts).unique(["row", "event"], maintain_order=True)
 
 
 def _part(verb: str, rows: np.ndarray, names: pl.Series) -> pl.DataFrame:

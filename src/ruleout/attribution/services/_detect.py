@@ -125,7 +125,7 @@ def _flow(seen: Observed) -> list[Signal]:
 def _behaviour(seen: Observed) -> list[Signal]:
     if seen.tree is None:
         return []
-    return from_behaviour(behaviour(seen.tree, seen.telemetry.logs, seen.period))
+    return from_behaviour(behaviour(seen.tree, seen.events, seen.period))
 
 
 def _lags(seen: Observed) -> list[Signal]:

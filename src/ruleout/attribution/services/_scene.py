@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ruleout.attribution.services._behaviour import events_of
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._graph import Edge, traced_edges
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._periods import periods
+from ruleout.attribution.services._shift import begun
 from ruleout.attribution.services._symptom import symptom_onset
 from ruleout.attribution.services._windows import Windows
 from ruleout.incident._model import Incident
@@ -30,6 +32,9 @@ class Observed:
     """As `departures` returns it; without rows where there are no metrics."""
 
     tree: Calls | None
+    events: pl.DataFrame
+    """What happened in the calls, as `events_of` returns it."""
+
     period: np.ndarray
     """Of every span, as `periods` returns it."""
 
@@ -50,8 +55,11 @@ def observe(
     tree = calls(telemetry.spans) if telemetry.spans.height else None
     edges = set(telemetry.topology)
     period = np.zeros(0, dtype=np.int64)
+    events = pl.DataFrame(schema={"row": pl.Int64, "event": pl.String})
     if tree is not None:
         edges |= traced_edges(tree)
+        events = events_of(tree, telemetry.logs)
+        windows = begun(tree, events, windows)
         period = periods(tree.time, windows)
     return Observed(
         incident=incident,
@@ -59,6 +67,7 @@ def observe(
         windows=windows,
         departed=departures(telemetry.metrics, windows),
         tree=tree,
+        events=events,
         period=period,
         edges=frozenset(edges),
         start=symptom_onset(incident, telemetry, windows),
