@@ -210,4 +210,6 @@ def unknown_share(bag: Words, vocabulary: np.ndarray) -> np.ndarray:
     known = vocabulary[place] == bag.codes if len(vocabulary) else np.zeros(len(bag.codes), bool)
     total = np.bincount(bag.text, minlength=bag.texts).astype(float)
     missing = np.bincount(bag.text, weights=~known, minlength=bag.texts)
-    return np.divide(missing, total, out=np.full(bag.texts, np.nan), where=total > 0)
+    share = np.full(bag.texts, np.nan)
+    np.divide(missing, total, out=share, where=total > 0)
+    return share
