@@ -16,6 +16,7 @@ from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import departures, locate
 from ruleout.profile import Case
 from ruleout.stats._lag import Lag, best_lag, longest_runs
+from ruleout.stats._leave_out import LeaveOut
 from ruleout.stats._relation import grid
 
 Floats = NDArray[np.float64]
@@ -25,6 +26,9 @@ _SLOW = 5.0
 
 _LEAST_LINK = 0.12
 """Below this correlation with its row, a value cannot be seen to have lost it."""
+
+_CURVED = 60
+"""Squares join the regressions on so many columns at most."""
 
 
 class Link(NamedTuple):
@@ -59,10 +63,12 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     ctx = context(case)
     lost = {d.name for d in defaulted(case)}
     moved = lost | {n for n, d in departures(case).items() if d.departed}
-    links = {n: _link(ctx, n, label=False) for n in ctx.names[:-1] if n not in lost}
-    with_label = (
-        {n: _link(ctx, n, label=True) for n in links} if ctx.after[:, ctx.label].any() else {}
-    )
+    alone = Regressions(ctx, label=False)
+    links = {n: alone.link(n) for n in ctx.names[:-1] if n not in lost}
+    with_label: dict[str, Link | None] = {}
+    if ctx.after[:, ctx.label].any():
+        beside = Regressions(ctx, label=True)
+        with_label = {n: beside.link(n) for n in links}
     seen = False
     for name in links:
         for finding in _of_one(case, ctx, name, links, with_label, moved):
@@ -100,34 +106,66 @@ def _of_one(
         yield _broken_finding(case, name, link)
 
 
-def _link(ctx: Context, name: str, *, label: bool) -> Link | None:
-    """Ridge regression of an input's leading column on the rest of the row; None where it says nothing."""
-    own, rest = ctx.of(name), ctx.without(name, label=label)
-    if not own.any() or not rest.any():
-        return None
-    y, z = ctx.before[:, own][:, 0], ctx.after[:, own][:, 0]
-    x_before, x_after = _curved(ctx.before[:, rest]), _curved(ctx.after[:, rest])
-    if y.std() == 0 or z.std() == 0:
-        return None
-    gram = x_before.T @ x_before + 0.01 * len(y) * np.eye(x_before.shape[1])
-    beta = np.linalg.solve(gram, x_before.T @ (y - y.mean()))
-    before, after = _correlation(x_before @ beta, y), _correlation(x_after @ beta, z)
-    if not before > _LEAST_LINK:
-        return None
-    # Slow inputs hold fewer independent values than rows.
-    error = math.sqrt(longest_runs(y) / len(y) + longest_runs(z) / len(z))
-    fall = (
-        math.atanh(min(before, 0.999)) - math.atanh(float(np.clip(after, -0.999, 0.999)))
-    ) / error
-    expected = x_after @ beta
-    variance = float(expected.var())
-    slope = float(np.cov(expected, z)[0, 1]) / variance if variance > 1e-9 else 1.0
-    return Link(before, after, fall, expected, z, slope)
+class Regressions:
+    """Every input's leading column on the rest of its row, learned on the reference."""
+
+    def __init__(self, ctx: Context, *, label: bool) -> None:
+        """Use the label as one of the rest with `label`."""
+        self._ctx = ctx
+        self._used = np.ones(len(ctx.owner), dtype=bool) if label else ~ctx.label
+        self._made: dict[bool, tuple[LeaveOut, Floats, Floats]] = {}
+
+    def link(self, name: str) -> Link | None:
+        """How the input follows from the rest of its row; None where it never did."""
+        ctx = self._ctx
+        places = np.flatnonzero(ctx.of(name))
+        if not len(places):
+            return None
+        y, z = ctx.before[:, places[0]], ctx.after[:, places[0]]
+        answer = None if y.std() == 0 or z.std() == 0 else self._expected(name, int(places[0]))
+        if answer is None:
+            return None
+        said, expected = answer
+        before, after = _correlation(said, y), _correlation(expected, z)
+        if not before > _LEAST_LINK:
+            return None
+        # Slow inputs hold fewer independent values than rows.
+        error = math.sqrt(longest_runs(y) / len(y) + longest_runs(z) / len(z))
+        fall = (
+            math.atanh(min(before, 0.999)) - math.atanh(float(np.clip(after, -0.999, 0.999)))
+        ) / error
+        variance = float(expected.var())
+        slope = float(np.cov(expected, z)[0, 1]) / variance if variance > 1e-9 else 1.0
+        return Link(before, after, fall, expected, z, slope)
+
+    def _expected(self, name: str, column: int) -> tuple[Floats, Floats] | None:
+        """What the rest of each row says of the column, reference (n,) and current (m,)."""
+        own = self._ctx.of(name)[self._used]
+        rest = int((~own).sum())
+        if not rest:
+            return None
+        curved = rest <= _CURVED
+        fit, x, x_now = self._fitted(curved=curved)
+        place = int(np.flatnonzero(np.flatnonzero(self._used) == column)[0])
+        beta = fit.coefficients(place, np.tile(own, 2) if curved else own)
+        return x @ beta, x_now @ beta
+
+    def _fitted(self, *, curved: bool) -> tuple[LeaveOut, Floats, Floats]:
+        if curved not in self._made:
+            x, now = self._ctx.before[:, self._used], self._ctx.after[:, self._used]
+            if curved:
+                x, now = _with_squares(x), _with_squares(now)
+            self._made[curved] = LeaveOut(x, 0.01 * len(x)), x, now
+        return self._made[curved]
+
+
+def _with_squares(x: Floats) -> Floats:
+    return np.concatenate([x, x**2 - 1], axis=1)
 
 
 def _curved(x: Floats) -> Floats:
     """Columns with their squares, up to a bound on the width."""
-    return np.concatenate([x, x**2 - 1], axis=1) if x.shape[1] <= 60 else x
+    return _with_squares(x) if x.shape[1] <= _CURVED else x
 
 
 def _correlation(a: Floats, b: Floats) -> float:
