@@ -208,6 +208,7 @@ def _close(found: Examined, started: float) -> Diagnosis:
     sunk = weighing.ruled_out(candidates, found.rows)
     settled = {r.failure_mode for r in sunk} | {h.failure_mode for h in ranked}
     failed = {s.name: s.reason or "empty" for s in case.sources if s.status != "ok"}
+    failed |= {f"repair {r}": f"not undone: {why}" for r, why in found.bench.refused.items()}
     return Diagnosis(
         incident=IncidentRef(incident.title, incident.task, fingerprint(incident)),
         symptom=symptom,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ruleout import experiments as package
 from ruleout._errors import RuleoutError
@@ -11,6 +13,8 @@ from ruleout._registry import REPAIRS, load_all
 from ruleout.experiments._replay import explain
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
+
+T = TypeVar("T")
 
 
 class Bench:
@@ -29,11 +33,7 @@ class Bench:
         for known, made in self._undone:
             if known == plan:
                 return made
-        try:
-            made = REPAIRS[plan.repair].run(self.case, plan)
-        except RuleoutError as error:
-            self.refused[plan.repair] = str(error)
-            made = None
+        made = self._attempt(plan, lambda: REPAIRS[plan.repair].run(self.case, plan))
         self._undone.append((plan, made))
         return made
 
@@ -43,9 +43,21 @@ class Bench:
             if known == plan:
                 return told
         made = self.undone(plan)
-        told = None if made is None else explain(self.case, made)
+        told = None if made is None else self._attempt(plan, lambda: explain(self.case, made))
         self._explained.append((plan, told))
         return told
+
+    def _attempt(self, plan: RepairPlan, act: Callable[[], T | None]) -> T | None:
+        """What `act` gives; None, with the reason in `refused`, where it raises."""
+        try:
+            return act()
+        except RuleoutError as error:
+            self.refused[plan.repair] = str(error)
+        except Exception as error:  # noqa: BLE001 - a repair or plug-in may raise anything; the report must say so
+            if os.environ.get("RULEOUT_DEBUG") == "raise":
+                raise
+            self.refused[plan.repair] = f"crashed: {type(error).__name__}: {error}"
+        return None
 
     def best(self, mode: str, plans: Sequence[RepairPlan]) -> tuple[RepairPlan, Explained] | None:
         """Of the plans that undo `mode`, the one that explains most."""
