@@ -36,7 +36,7 @@ def metric_change(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if found.significant:
         yield Clear(("random_fluctuation",), Subject(), told, least, "metric_change")
         return
-    sure = min(1.0, 0.6 + 0.4 * min(1.0, found.p_value / (10 * ALPHA)))
+    sure = min(1.0, 0.8 + 0.2 * min(1.0, found.p_value / (10 * ALPHA)))
     yield Finding(
         "metric_change.none",
         Subject(),
