@@ -33,7 +33,15 @@ _SLOW = {"slow_dependency": 0.75, "cpu_saturation": 0.15, "network_fault": 0.1}
 _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "saturation", "cache"}
 """Kinds that point at the entity that shows them; time and traffic also depart in its neighbours."""
 
-_ELSEWHERE = {"latency": 0.4, "network": 0.2, "traffic": 0.2, "other": 0.2}
+_ELSEWHERE = {
+    "error": 0.55,
+    "availability": 0.55,
+    "latency": 0.4,
+    "network": 0.2,
+    "traffic": 0.2,
+    "other": 0.2,
+}
+"""Weight of kinds that callers of the culprit show as well: failures and time travel up."""
 
 
 def saturated(value: float, half: float, top: float) -> float:
