@@ -79,6 +79,7 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Outco
     )
     if not flat or mix.least < 0.4:
         return Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
+    case.cache["world benign"] = name  # a campaign that brought this mix is not a cause of its own
     subject = Subject("segment", (name,))
     return Finding(
         signal="benign_mix.explains",

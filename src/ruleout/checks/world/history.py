@@ -287,7 +287,7 @@ def _like_the_reference(case: Case, rows: NDArray[np.int64], rng: np.random.Gene
         categorical=seen.categorical,
         trees=20,
     )
-    return ratio.auc < 0.75
+    return ratio.auc < 0.9
 
 
 @check(
@@ -337,7 +337,7 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             effect=1.0,
             p_value=None,
             # a chaos run is meant to hurt; a calendar entry may only stand near
-            strength=1.0 if event.kind == "chaos" else 0.8,
+            strength=_certainty(case, event.kind),
             supports=modes,
         )
     ]
@@ -354,6 +354,12 @@ def _risen_before(before: Timed, now: Timed, at: float) -> bool:
     return rise > 2 * noise and rise > 0.5 * (float(late.mean()) - usual)
 
 
+def _certainty(case: Case, kind: str) -> float:
+    if kind == "chaos":
+        return 1.0
+    return 0.2 if "world benign" in case.cache else 0.8
+
+
 def _onset(before: Timed, now: Timed) -> tuple[float, float]:
     """Interval of instants in which the level of the loss changed, a block wider on either side."""
     blocks = int(np.clip(len(now.loss) // 40, 4, 60))
@@ -366,6 +372,6 @@ def _onset(before: Timed, now: Timed) -> tuple[float, float]:
     width = float(now.time[-1] - now.time[0]) / blocks
     first, last = starts[max(found.low - 1, 0)], starts[min(found.high - 1, blocks)]
     # what an event sets off may take a while to show
-    return float(first) - max(1.5 * width, 0.15 * float(now.time[-1] - now.time[0])), float(
+    return float(first) - max(1.5 * width, 0.25 * float(now.time[-1] - now.time[0])), float(
         last
     ) + 1.5 * width
