@@ -357,7 +357,7 @@ def _risen_before(before: Timed, now: Timed, at: float) -> bool:
 def _certainty(case: Case, kind: str) -> float:
     if kind == "chaos":
         return 1.0
-    return 0.2 if "world benign" in case.cache else 0.8
+    return 0.3 if "world benign" in case.cache else 0.95
 
 
 def _onset(before: Timed, now: Timed) -> tuple[float, float]:
