@@ -12,7 +12,9 @@ def pool() -> bench.Pool:
 @pytest.mark.parametrize("kind", ["conditional", "covariates+conditional", "balance+conditional"])
 def test_true_parts_are_what_the_windows_show(pool: bench.Pool, kind: str) -> None:
     """The stages' parts sum to the change of accuracy that the drawn windows show, within sampling error."""
-    case = next(c for s in range(9) if (c := bench.make(pool, kind, np.random.default_rng(s))) is not None)
+    case = next(
+        c for s in range(9) if (c := bench.make(pool, kind, np.random.default_rng(s))) is not None
+    )
     accuracy = [float((f["label_"] == f["said_"]).mean()) for f in (case.reference, case.current)]
     assert sum(case.truth.values()) == pytest.approx(accuracy[1] - accuracy[0], abs=0.025)
     assert set(case.truth) == set(kind.split("+"))
@@ -27,7 +29,5 @@ def test_ours_is_near_the_truth_and_the_halves_are_scored(pool: bench.Pool) -> N
         told = tell(case)
         assert set(told.value) == set(bench.PARTS), method
     mine = bench.ours(case)
-    assert all(
-        abs(mine.value[p] - case.truth.get(p, 0.0)) / abs(whole) < 0.15 for p in bench.PARTS
-    )
+    assert all(abs(mine.value[p] - case.truth.get(p, 0.0)) / abs(whole) < 0.15 for p in bench.PARTS)
     assert set(mine.held) == set(bench.PARTS)

@@ -12,6 +12,9 @@ from ruleout.sources import epoch_seconds
 
 Floats = NDArray[np.float64]
 
+_LARGEST = 1e60
+"""Numbers count as no larger than this, so that their fourth powers can still be summed."""
+
 
 class Table:
     """The sampled rows of one window, with cached arrays of its columns."""
@@ -71,8 +74,9 @@ def numeric_array(frame: pl.DataFrame, name: str) -> Floats:
         series = series.cast(pl.String)
     if series.dtype == pl.String:
         series = series.str.strip_chars()
-    values = series.cast(pl.Float64, strict=False).to_numpy()
-    return np.asarray(values, dtype=float)
+    values = np.asarray(series.cast(pl.Float64, strict=False).to_numpy(), dtype=float)
+    finite = np.isfinite(values)
+    return np.where(finite, np.clip(values, -_LARGEST, _LARGEST), values)
 
 
 def text_series(frame: pl.DataFrame, name: str) -> pl.Series:

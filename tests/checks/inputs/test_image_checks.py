@@ -69,7 +69,7 @@ def test_other_products_are_no_damage(mix: tuple[float, float, float] | None) ->
     assert not _findings(image_transform, case)
     assert not _findings(image_files, case)
     outcomes = list(image_texture(case, np.random.default_rng(0)))
-    assert [o.modes for o in outcomes if isinstance(o, Clear)] == [("image_preprocessing",)]
+    assert [o.signal for o in outcomes if isinstance(o, Clear)] == ["image.texture"]
 
 
 def test_blur_is_named() -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import polars as pl
-from served_world import answered, case_of, findings, windows
 
 from ruleout.stats._contributions import driver_shift, sampled_contributions
+from served_world import answered, case_of, findings, windows
 
 
 def test_contributions_of_a_linear_answer_are_known() -> None:

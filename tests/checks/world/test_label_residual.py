@@ -1,9 +1,9 @@
 import numpy as np
 import polars as pl
 import pytest
-from served_world import answered, case_of, cleared, findings, rule, windows
 
 from ruleout._records import Subject
+from served_world import answered, case_of, cleared, findings, rule, windows
 
 
 def spoilt(seed: int, how: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,11 +1,11 @@
 import numpy as np
 import polars as pl
 import pytest
-from served_world import answered, case_of, cleared, findings, outcomes, rows, windows
 
 from ruleout._records import Abstained, RepairPlan, Subject
 from ruleout._registry import REPAIRS
 from ruleout.experiments._undo import Bench
+from served_world import answered, case_of, cleared, findings, outcomes, rows, windows
 
 
 def resampled(

@@ -2,10 +2,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from served_world import START, case_of, cleared, findings, rows, windows
 
 from ruleout.checks.world.feedback import tie
 from ruleout.checks.world.history import calendar_cells, season_weight
+from served_world import START, case_of, cleared, findings, rows, windows
 
 DAY = 86_400.0
 

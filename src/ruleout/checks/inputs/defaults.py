@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,26 +51,81 @@ def subject_of(case: Case, names: Sequence[str]) -> Subject:
 
 
 def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
-    first = group[0]
-    names = [d.name for d in group]
-    subject = subject_of(case, names)
-    moved = departures(case)[first.name]
+    """What a group of inputs that lost their values together speaks for, and where it lost them."""
+    first, moved = group[0], departures(case)[group[0].name]
     listed = ", ".join(f"{d.name} ({d.value})" for d in group[:4]) + (
         ", ..." if len(group) > 4 else ""
     )
-    told = f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(moved)}"
+    names = tuple(d.name for d in group)
+    lost = {"values": tuple(d.value for d in group), "before": max(d.before for d in group)}
+    plan = RepairPlan("restore_defaults", Subject("feature", names), moved.scope, lost)
     rise = first.after - first.before
-    plans = (
-        RepairPlan(
-            "restore_defaults",
-            Subject("feature", tuple(names)),
-            moved.scope,
-            {"values": tuple(d.value for d in group), "before": max(d.before for d in group)},
-        ),
+    found = Finding(
+        f"defaults.{_kind(group)}",
+        subject_of(case, names),
+        f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(moved)}",
+        rise,
+        rise / 0.02,
+        first.p_value,
+        min(1.0, 0.5 + rise / 0.2),
+        _supported(case, group),
+        ("covariate_shift", "concept_drift", "unit_change", "precision_loss"),
+        moved.scope,
+        moved.onset,
+        (plan,),
+        _chart(group),
     )
-    key = key_loss(case, first.rows, moved.rows)
-    entity = moved.scope.column is not None
-    chart = {
+    yield found
+    yield _where(case, group, found, listed)
+
+
+def _where(case: Case, group: Sequence[Defaulted], found: Finding, listed: str) -> Outcome:
+    """Whether a key, an entity or nothing decides which rows lost their values."""
+    moved = departures(case)[group[0].name]
+    key = key_loss(case, group[0].rows, moved.rows)
+    if key is not None:
+        return replace(
+            found,
+            signal="defaults.key",
+            statement=_key_words(key, listed),
+            statistic=key.within,
+            effect=key.within * 10,
+            p_value=None,
+            strength=1.0 if key.pattern and key.within > 0.6 else 0.8,
+            supports=("join_loss",),
+            against=("silent_nulls",),
+            chart={},
+        )
+    if moved.scope.column is not None:
+        return replace(
+            found,
+            signal="defaults.entity",
+            statement=f"the lost values are confined to rows{scope_words(moved)}",
+            p_value=None,
+            strength=0.8,
+            supports=("join_loss", "silent_nulls"),
+            against=(),
+            chart={},
+        )
+    told = "no key's spelling and no segment tells the lost rows from the others"
+    return Clear(("join_loss",), found.subject, told, 0.5, "defaults.no_key")
+
+
+def _kind(group: Sequence[Defaulted]) -> str:
+    """`frozen` where inputs stand still at some value of theirs, `value` for nulls and defaults."""
+    values = {d.value for d in group}
+    still = any(d.kind == "frozen" and d.after > _ALL for d in group)
+    return "frozen" if still and (len(values) > 1 or len(group) == 1) else "value"
+
+
+def _supported(case: Case, group: Sequence[Defaulted]) -> tuple[str, ...]:
+    modes = ("silent_nulls", "stale_features") if _kind(group) == "frozen" else _MODES
+    many = len(group) >= max(3, 0.6 * len(case.features))
+    return (*modes, "fallback_overload") if many else modes
+
+
+def _chart(group: Sequence[Defaulted]) -> dict[str, object]:
+    return {
         "kind": "bars",
         "categories": [d.name for d in group][:20],
         "reference": [d.before for d in group][:20],
@@ -77,70 +133,6 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
         "format": "share",
         "title": "Share of missing or default values",
     }
-    values = {d.value for d in group}
-    frozen = any(d.kind == "frozen" and d.after > _ALL for d in group) and (
-        len(values) > 1 or len(group) == 1
-    )
-    kind = "frozen" if frozen else "value"
-    signal = f"defaults.{kind}"
-    supports: tuple[str, ...] = ("silent_nulls", "join_loss")
-    if kind == "frozen":
-        supports = ("silent_nulls", "stale_features")
-    if len(group) >= max(3, 0.6 * len(case.features)):
-        supports = (*supports, "fallback_overload")
-    yield Finding(
-        signal,
-        subject,
-        told,
-        rise,
-        rise / 0.02,
-        first.p_value,
-        min(1.0, 0.5 + rise / 0.2),
-        supports,
-        ("covariate_shift", "concept_drift", "unit_change", "precision_loss"),
-        moved.scope,
-        moved.onset,
-        plans,
-        chart,
-    )
-    if key is not None:
-        yield Finding(
-            "defaults.key",
-            subject,
-            _key_words(key, listed),
-            key.within,
-            key.within * 10,
-            None,
-            1.0 if key.pattern and key.within > 0.6 else 0.8,
-            ("join_loss",),
-            ("silent_nulls",),
-            moved.scope,
-            moved.onset,
-            plans,
-        )
-    elif entity:
-        yield Finding(
-            "defaults.entity",
-            subject,
-            f"the lost values are confined to rows{scope_words(moved)}",
-            rise,
-            rise / 0.05,
-            None,
-            0.8,
-            ("join_loss", "silent_nulls"),
-            (),
-            moved.scope,
-            moved.onset,
-            plans,
-        )
-    else:
-        yield Clear(
-            ("join_loss",),
-            subject,
-            "no key's spelling and no segment tells the lost rows from the others",
-            0.5,
-            "defaults.no_key",
-        )
 
 
 def _key_words(key: KeyLoss, listed: str) -> str:

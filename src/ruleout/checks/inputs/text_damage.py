@@ -151,7 +151,8 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
             f"current texts in {name} cannot be told from reference texts of the same classes by "
             f"length, characters or words (AUC {looked.apart.auc:.2f})"
         )
-        yield Clear(MODES, subject, text, looked.smallest, "text.damage")
+        # Texts may still be damaged behind the log; only their answers can clear that.
+        yield Clear((), subject, text, looked.smallest, "text.damage")
 
 
 def _finding(case: Case, name: str, looked: Looked, damage: Damage) -> Finding:

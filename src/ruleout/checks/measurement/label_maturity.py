@@ -135,8 +135,10 @@ def _censored(case: Case) -> Finding | None:
     usual = _residual(case, "reference")
     if rest is None or usual is None:
         return None
-    spread = float(np.nanstd(usual)) or 1.0
-    rest = (rest - float(np.nanmean(usual))) / spread
+    usual = usual[np.isfinite(usual)]
+    if not len(usual):
+        return None
+    rest = (rest - float(usual.mean())) / (float(usual.std()) or 1.0)
     known = np.isfinite(rest)
     if known.sum() < 500:
         return None
