@@ -233,7 +233,7 @@ def test_the_same_incident_gives_the_same_bytes(tmp_path: Path) -> None:
     """The answer does not depend on the number of threads or on the process."""
     folder = _folder(tmp_path)
     told = [
-        subprocess.run(  # noqa: S603 - our own interpreter
+        subprocess.run(
             [sys.executable, "-c", _SAME, str(folder)],
             env={**os.environ, "POLARS_MAX_THREADS": threads, "PYTHONHASHSEED": threads},
             capture_output=True,
@@ -270,7 +270,7 @@ def test_a_usual_year_is_no_cause(data_folder: Path, year: int, size: int) -> No
 
 
 @pytest.mark.parametrize("harm", [False, True], ids=["quiet", "unit change"])
-def test_the_verdict_does_not_depend_on_the_size(harm: bool) -> None:  # noqa: FBT001
+def test_the_verdict_does_not_depend_on_the_size(harm: bool) -> None:
     """Two thousand rows and fifty thousand give one verdict, and it is the right one."""
     for n in (2_000, 50_000):
         reference, current = world(n)
