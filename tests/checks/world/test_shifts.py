@@ -136,3 +136,46 @@ def test_a_cut_in_the_log_is_told_from_a_shift() -> None:
     found = findings(case_of(reference, current), "selection")
     assert found["selection.lost"].subject == Subject("feature", ("amount",))
     assert "covariate_shift" in found["selection.lost"].against
+
+
+def test_wide_tables_keep_the_telling_columns() -> None:
+    """Of 400 noise columns and the world's own, the one that moved is still named."""
+    rng = np.random.default_rng(10)
+    reference = rows(2500, rng)
+    pool = rows(12_000, rng, start=reference["ts"].max().timestamp(), days=2)
+    current = resampled(pool, np.exp(-1.8 * np.abs(pool["amount"].to_numpy())), rng, n=2500)
+    noise = [f"n{k}" for k in range(400)]
+
+    def widened(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(pl.Series(n, rng.normal(size=frame.height)) for n in noise)
+
+    case = case_of(
+        widened(reference),
+        widened(current),
+        features=("amount", "age", "visits", "kind", *noise),
+    )
+    found = findings(case, "shift_decomposition")["shift_decomposition.inputs"]
+    assert found.subject.names == ("amount",)
+
+
+@pytest.mark.parametrize("rows_now", [0, 1, 250])
+def test_small_and_empty_windows_never_crash(rows_now: int) -> None:
+    """With few or no current rows, every check of this rung abstains or answers, and none crashes."""
+    rng = np.random.default_rng(11)
+    reference, current = windows(rng, 1000)
+    case = case_of(reference, current.head(rows_now))
+    for name in (
+        "shift_decomposition",
+        "label_residual",
+        "new_category",
+        "adversaries",
+        "selection",
+        "benign_mix",
+        "season",
+        "slow_decline",
+        "recovered",
+        "feedback",
+        "worst_slices",
+        "decision_drivers",
+    ):
+        outcomes(case, name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from ruleout.stats._twosample import categories, ks
 
 ROWS = 12_000
 """Rows of each window that the models of this rung look at."""
+
+WIDEST = 120
+"""Encoded columns that the models of this rung look at; of more, the most telling ones."""
 
 BLOCKS = 24
 MOST_CLASSES = 20
@@ -93,7 +97,35 @@ def _build(case: Case) -> View | None:
             )
         )
     owner = column_owners(case, len(categorical))
-    return View(sides[0], sides[1], categorical, owner, case.metric.higher_is_better)
+    keep = telling_columns(sides[0], sides[1])
+    sides = [replace(side, x=side.x[:, keep]) for side in sides]
+    names = tuple(owner[k] for k in keep)
+    return View(sides[0], sides[1], categorical[keep], names, case.metric.higher_is_better)
+
+
+def telling_columns(reference: Side, current: Side) -> NDArray[np.int64]:
+    """Columns of wide tables that are worth a model: those that moved most, and those most tied to loss or label.
+
+    All columns, in order, where there are at most `WIDEST`.
+    """
+    width = reference.x.shape[1]
+    if width <= WIDEST:
+        return np.arange(width)
+    x, now = (np.where(np.isfinite(s.x), s.x, np.nan) for s in (reference, current))
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns that are all missing
+        spread = np.nanstd(x, axis=0) + 1e-12
+        moved = np.abs(np.nanmean(now, axis=0) - np.nanmean(x, axis=0)) / spread
+        missing = np.abs(np.isnan(now).mean(axis=0) - np.isnan(x).mean(axis=0))
+        scaled = np.nan_to_num((x - np.nanmean(x, axis=0)) / spread)
+    told = [np.nan_to_num(moved) + 3 * missing]
+    targets = (
+        np.nan_to_num(t - np.nanmean(t)) for t in (reference.loss, reference.truth.astype(float))
+    )
+    told += [np.abs(scaled.T @ t) for t in targets]
+    third = WIDEST // 3
+    best = {int(k) for score in told for k in np.argsort(-score, kind="stable")[:third]}
+    return np.array(sorted(best), dtype=np.int64)
 
 
 def _encoded(case: Case, which: Which, rows: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
