@@ -5,7 +5,7 @@ from ruleout.hypotheses._next import next_evidence, observations
 from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
 from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
 from ruleout.hypotheses._second import join_second
-from ruleout.hypotheses._services import beside, layer_masses, service_hypotheses
+from ruleout.hypotheses._services import beside, layer_masses, linked_gaps, service_hypotheses
 from ruleout.hypotheses._weigh import undo_weight, weigh
 from ruleout.hypotheses._weights import load_weights, weight
 
@@ -18,6 +18,7 @@ __all__ = [
     "layer_masses",
     "layers",
     "leading_change",
+    "linked_gaps",
     "load_weights",
     "next_evidence",
     "not_checked",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ruleout import modes
-from ruleout._records import Hypothesis, Layer, Status, Subject, Symptom
+from ruleout._records import Hypothesis, Layer, SafeguardGap, Status, Subject, Symptom
 from ruleout.attribution.services import ServiceHypothesis, ServicesResult
 from ruleout.hypotheses._propose import Numbered
 
@@ -103,6 +103,22 @@ def _with_service(
         if source in suspects and (names & set(fed) or source in names):
             return replace(told, chain=(source, *(n for n in told.chain if n != source)))
     return told
+
+
+def linked_gaps(gaps: Sequence[SafeguardGap], rows: Sequence[Numbered]) -> tuple[SafeguardGap, ...]:
+    """The missing safeguards, each with the evidence that shows it missing."""
+    return tuple(
+        replace(
+            gap,
+            evidence=tuple(
+                r.evidence.id
+                for r in rows
+                if r.evidence.signal == f"missing_{gap.safeguard}"
+                and set(r.evidence.subject.names) & set(gap.on)
+            ),
+        )
+        for gap in gaps
+    )
 
 
 def layer_masses(hypotheses: Sequence[Hypothesis], unknown: float) -> dict[str, float]:
