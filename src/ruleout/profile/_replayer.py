@@ -213,10 +213,12 @@ def surrogate(case: Case) -> Predictor | None:
     if known.sum() < 200 or not case.features:
         return None
     rows, answers = rows[known], answers.take(known)
-    x, coded = case.encode(case.reference.frame)
+    # Images and texts are encoded for the whole window, once for everybody; numbers cost nothing twice.
+    frame = case.reference.frame
+    x, coded = case.encode(frame if case.representations else frame[rows])
     if not x.shape[1]:
         return None
-    x = x[rows]
+    x = x[rows] if case.representations else x
     rng = case.rng("surrogate")
     held = np.zeros(len(rows), dtype=bool)
     held[rng.choice(len(rows), len(rows) // 4, replace=False)] = True

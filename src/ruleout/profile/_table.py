@@ -75,8 +75,8 @@ def numeric_array(frame: pl.DataFrame, name: str) -> Floats:
     if series.dtype == pl.String:
         series = series.str.strip_chars()
     values = np.asarray(series.cast(pl.Float64, strict=False).to_numpy(), dtype=float)
-    finite = np.isfinite(values)
-    return np.where(finite, np.clip(values, -_LARGEST, _LARGEST), values)
+    huge = np.isfinite(values) & (np.abs(values) > _LARGEST)
+    return np.where(huge, np.copysign(_LARGEST, values), values) if huge.any() else values
 
 
 def text_series(frame: pl.DataFrame, name: str) -> pl.Series:

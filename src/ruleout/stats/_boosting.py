@@ -30,16 +30,16 @@ class Binner:
 
     categorical: NDArray[np.bool_]
 
-    def transform(self, x: Floats) -> NDArray[np.int64]:
-        """Bins (n, F) of `x` (n, F); missing and unseen values share bin 0."""
-        bins = np.zeros(x.shape, dtype=np.int64)
+    def transform(self, x: Floats) -> NDArray[np.int16]:
+        """Bins (n, F) of `x` (n, F), column by column; missing and unseen values share bin 0."""
+        bins = np.zeros(x.shape, dtype=np.int16, order="F")
         for column, edges in enumerate(self.edges):
             values = x[:, column]
             known = np.isfinite(values)
             if self.categorical[column]:
                 code = np.where(known, values, -1).astype(np.int64)
                 seen = (code >= 0) & (code < len(edges))
-                bins[seen, column] = edges[code[seen]].astype(np.int64)
+                bins[seen, column] = edges[code[seen]].astype(np.int16)
             else:
                 found = np.searchsorted(edges, values[known], side="right") + 1
                 bins[known, column] = found
@@ -51,7 +51,7 @@ class _Tree(NamedTuple):
     cuts: tuple[int, ...]
     leaves: Floats  # (2**depth, K)
 
-    def leaf(self, bins: NDArray[np.int64]) -> NDArray[np.int64]:
+    def leaf(self, bins: NDArray[np.int16]) -> NDArray[np.int64]:
         index = np.zeros(len(bins), dtype=np.int64)
         for level, (column, cut) in enumerate(zip(self.columns, self.cuts, strict=True)):
             index |= (bins[:, column] > cut).astype(np.int64) << level
@@ -167,7 +167,15 @@ def fit(
         gradient, hessian = _derivatives(targets, margin, loss)
         gradient, hessian = gradient * weights[:, None], hessian * weights
         chosen = rng.choice(len(x), rows, replace=False) if len(x) > rows else np.arange(len(x))
-        tree = _grow(bins[chosen], gradient[chosen], hessian[chosen], width, depth, gain, rng)
+        tree = _grow(
+            np.ascontiguousarray(bins[chosen]),
+            gradient[chosen],
+            hessian[chosen],
+            width,
+            depth,
+            gain,
+            rng,
+        )
         index = tree.leaf(bins)
         leaves = rate * _leaf_values(index, gradient, hessian, 1 << len(tree.columns))
         margin += leaves[index]
@@ -198,7 +206,7 @@ def _leaf_values(
 
 
 def _grow(
-    bins: NDArray[np.int64],
+    bins: NDArray[np.int16],
     gradient: Floats,
     hessian: Floats,
     width: int,

@@ -230,8 +230,9 @@ def _profiles(x: Floats, codes: NDArray[np.int64], size: int) -> tuple[Floats, F
     """Mean row (size, M) of each code, less the mean of all rows, and rows of each code."""
     known = codes >= 0
     n = np.bincount(codes[known], minlength=size).astype(float)
-    sums = np.zeros((size, x.shape[1]))
-    np.add.at(sums, codes[known], x[known])
+    sums = np.empty((size, x.shape[1]))
+    for column in range(x.shape[1]):
+        sums[:, column] = np.bincount(codes[known], weights=x[known, column], minlength=size)
     return sums / np.maximum(n, 1)[:, None] - x.mean(axis=0), n
 
 

@@ -118,7 +118,7 @@ class Constant(NamedTuple):
 def new_constant(case: Case) -> Constant | None:
     """The commonest current answer, if it is new as such; None for bare decisions."""
     before, after = case.outputs("reference"), case.outputs("current")
-    if not has_scores(after) or not has_scores(before):
+    if not has_scores(after) or not has_scores(before) or not case.reference.rows:
         return None
     value, share = common_answer(after.take(spread_rows(case.current.rows, _CONSTANT_ROWS)))
     if value is None:
