@@ -208,6 +208,7 @@ def grid(before: Floats, after: Floats) -> tuple[float, float] | None:
     if min(len(before), len(after)) < 50 or spread <= 0:
         return None
     few = after[:: max(1, len(after) // _GLANCE)]
+    best: tuple[float, float, float] | None = None
     for step in sorted(GRIDS, reverse=True):
         # A glance at some rows tells most steps apart: 0.06 is four standard errors of that share.
         if step > 1.5 * spread or on_grid(few, step) < (0.06 if len(few) < len(after) else 0.12):
@@ -222,9 +223,11 @@ def grid(before: Floats, after: Floats) -> tuple[float, float] | None:
             continue
         near = after[np.abs(after / step - np.round(after / step)) < 1e-6]
         points, counts = np.unique(np.round(near / step), return_counts=True)
-        if len(points) >= 2 and np.sort(counts)[-2] > 0.03 * len(near) + 3:
-            return step, now
-    return None
+        several = len(points) >= 2 and np.sort(counts)[-2] > 0.03 * len(near) + 3
+        # Every fifth whole number is a multiple of 5: a finer grid that holds clearly more is the one.
+        if several and (best is None or now - was > best[2] + 0.05):
+            best = step, now, now - was
+    return None if best is None else best[:2]
 
 
 def on_grid(values: Floats, step: float) -> float:
