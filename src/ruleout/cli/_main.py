@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     _tolerate_narrow_encodings()
+    for library in ("OPENBLAS", "MKL"):
+        # Before numpy is loaded: on matrices as small as these, more threads only wait for each other.
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     if not os.environ.get("RULEOUT_DEBUG"):
         warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if arguments is None else arguments)
