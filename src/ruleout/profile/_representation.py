@@ -58,8 +58,12 @@ class Representation(NamedTuple):
         """(n, k) float64 for a column of n rows; rows not looked at or unreadable are NaN."""
         raw, rows = _raw(self.kind, series, limit, self.width)
         out = np.full((len(series), self.size), np.nan)
-        out[rows] = (raw * self.weight - self.centre) @ self.axes
+        out[rows] = self.project(raw)
         return out
+
+    def project(self, raw: np.ndarray) -> np.ndarray:
+        """(n, k) numbers for (n, r) raw features."""
+        return np.asarray((raw * self.weight - self.centre) @ self.axes)
 
 
 def fit_representation(
@@ -81,6 +85,11 @@ def fit_representation(
             1
         ]
     raw, _ = _raw(kind, series, limit, width)
+    return fit_features(kind, raw, width)
+
+
+def fit_features(kind: Kind, raw: np.ndarray, width: int = 0) -> Representation:
+    """Fit on (n, r) raw features of the reference; rows with NaN are left out."""
     raw = raw[np.isfinite(raw).all(axis=1)]
     weight = _rarity(raw) if kind == "text" and len(raw) else np.ones(1)
     raw = raw * weight

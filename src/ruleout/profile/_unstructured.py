@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from hashlib import blake2b
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -13,13 +16,19 @@ from ruleout.profile._embedding import (
     embedding_sample,
     fit_space,
 )
+from ruleout.profile._image import SAMPLE as IMAGES
 from ruleout.profile._image import ImageSample, image_sample, sample_rows
-from ruleout.profile._representation import Representation, fit_representation
+from ruleout.profile._representation import (
+    Representation,
+    fit_features,
+    fit_representation,
+    image_features,
+)
 from ruleout.profile._text import TextSample, text_sample
 
 Floats = NDArray[np.float64]
 
-LIMITS = {"image": 1_500, "text": 20_000, "embedding": 20_000}
+LIMITS = {"image": IMAGES, "text": 20_000, "embedding": 20_000}
 """Rows of one frame that are turned into numbers; the others are NaN."""
 
 
@@ -31,9 +40,36 @@ class Fitted:
         self.names = tuple(f"{name}:{i}" for i in range(representation.size))
         """One name per number."""
 
+        self._known: dict[bytes, Floats] = {}
+
     def transform(self, series: pl.Series) -> Floats:
         """(n, k) numbers for n values; NaN rows where a value was not looked at or is unreadable."""
+        if self.representation.kind == "image":
+            return self._pictures(series)
         return self.representation.apply(series, limit=LIMITS[self.representation.kind])
+
+    def remember(self, encoded: Iterable[bytes | None], raw: Floats) -> None:
+        """Keep the numbers of images that have been decoded elsewhere, by their content."""
+        for data, numbers in zip(encoded, self.representation.project(raw), strict=True):
+            self._known[_digest(data)] = numbers
+
+    def _pictures(self, series: pl.Series) -> Floats:
+        """Each picture is decoded once in the life of a case, however often it is replayed."""
+        rows = sample_rows(len(series), LIMITS["image"])
+        encoded = [d if isinstance(d, bytes) else None for d in series.gather(rows).to_list()]
+        digests = [_digest(data) for data in encoded]
+        fresh = {d: data for d, data in zip(digests, encoded, strict=True) if d not in self._known}
+        if fresh:
+            column = pl.Series("fresh", list(fresh.values()), dtype=pl.Binary)
+            self.remember(fresh.values(), image_features(image_sample(column, limit=len(fresh))))
+        out = np.full((len(series), self.representation.size), np.nan)
+        if len(rows):
+            out[rows] = np.stack([self._known[digest] for digest in digests])
+        return out
+
+
+def _digest(data: object) -> bytes:
+    return blake2b(data if isinstance(data, bytes) else b"", digest_size=16).digest()
 
 
 def fit(case: Case, name: str) -> Fitted:
@@ -44,11 +80,26 @@ def fit(case: Case, name: str) -> Fitted:
         ValueError: when the column is of another kind.
     """
     kind = case.kind(name)
-    if kind not in {"image", "text", "embedding"}:
+    if kind == "image":
+        return _fit_images(case, name)
+    if kind not in {"text", "embedding"}:
         raise ValueError(
             f"{name!r} is {kind}; a representation stands for images, texts or vectors"
         )
     return Fitted(name, fit_representation(kind, _series(case, "reference", name)))
+
+
+def _fit_images(case: Case, name: str) -> Fitted:
+    samples: dict[Which, ImageSample] = {
+        "reference": images(case, "reference", name),
+        "current": images(case, "current", name),
+    }
+    features = {which: image_features(sample) for which, sample in samples.items()}
+    fitted = Fitted(name, fit_features("image", features["reference"]))
+    for which, sample in samples.items():
+        encoded = _series(case, which, name).gather(sample.rows).to_list()
+        fitted.remember(encoded, features[which])
+    return fitted
 
 
 def looked_at(case: Case, which: Which) -> NDArray[np.int64]:

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 MODES = ("image_preprocessing",)
 TEXTURES = ("sharpness", "noise", "flat", "blockiness", "edge_orientation")
-_DEGRADED = 120
+_DEGRADED = 90
 """Reference images that are degraded; each costs a decoding and a dozen measurements."""
 
 _LEAST_SEPARATION = 0.08
