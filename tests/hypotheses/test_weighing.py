@@ -1,0 +1,350 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from ruleout import modes
+from ruleout._records import (
+    Abstained,
+    Checked,
+    Clear,
+    Explained,
+    Finding,
+    RepairPlan,
+    Subject,
+    Symptom,
+)
+from ruleout.hypotheses import (
+    Candidate,
+    Numbered,
+    join_second,
+    layers,
+    load_weights,
+    next_evidence,
+    not_checked,
+    number,
+    observations,
+    propose,
+    rank,
+    ruled_out,
+    touches,
+    undo_weight,
+    verdict,
+    weigh,
+    weight,
+)
+
+AMOUNT, AGE = Subject("feature", ("amount",)), Subject("feature", ("age",))
+NONE = Subject()
+QUIET = Symptom("accuracy", 0.9, 0.8, -0.1, -0.12, -0.08, True, None, "mature")
+
+
+def seen(
+    *supports: str,
+    subject: Subject = AMOUNT,
+    signal: str = "quantile_relation.unit",
+    strength: float = 1.0,
+    against: tuple[str, ...] = (),
+    repairs: tuple[RepairPlan, ...] = (),
+) -> Finding:
+    return Finding(
+        signal, subject, "told", 1.0, 5.0, 1e-9, strength, supports, against, repairs=repairs
+    )
+
+
+def clear(*gone: str, subject: Subject = NONE) -> Clear:
+    return Clear(gone, subject, "nothing there", 0.05, "scales.none")
+
+
+def rows(*outcomes: Finding | Clear) -> list[Numbered]:
+    return number([Checked("one", "data", "inputs", outcomes)])
+
+
+def weighed(*outcomes: Finding | Clear) -> tuple[dict[str, Candidate], float]:
+    numbered = rows(*outcomes)
+    candidates = propose(numbered)
+    rest = weigh(candidates, numbered)
+    return {c.mode: c for c in candidates}, rest
+
+
+def test_evidence_is_numbered_in_order_and_abstentions_are_none() -> None:
+    """Findings and clears are numbered one by one; what did not look is no evidence."""
+    told = number(
+        [
+            Checked(
+                "one", "data", "inputs", (seen(), Abstained((), "no labels"), clear("unit_change"))
+            )
+        ],
+        first=7,
+    )
+    assert [r.evidence.id for r in told] == ["E7", "E8"]
+
+
+def test_one_hypothesis_for_each_mode_and_subject() -> None:
+    """Findings of one mode about one subject make one hypothesis, strongest finding first."""
+    found = propose(
+        rows(
+            seen("unit_change", strength=0.4),
+            seen("unit_change", signal="other"),
+            seen("unit_change", subject=AGE),
+        )
+    )
+    assert [c.key for c in found] == [
+        ("unit_change", "feature", ("amount",)),
+        ("unit_change", "feature", ("age",)),
+    ]
+    assert [p.evidence.id for p in found[0].proposers] == ["E2", "E1"]
+
+
+def test_probabilities_and_the_unknown_sum_to_one() -> None:
+    """Every candidate has a share, and "something else" the rest."""
+    found, rest = weighed(seen("unit_change"), seen("silent_nulls", subject=AGE, signal="s"))
+    assert rest + sum(c.probability for c in found.values()) == pytest.approx(1.0)
+    assert 0 < rest < 1
+
+
+def test_a_probability_is_the_softmax_of_its_rows() -> None:
+    """The weights listed for a hypothesis are all there is: their sum against the unknown's nought."""
+    found, _ = weighed(seen("unit_change"))
+    one = found["unit_change"]
+    assert one.logit == pytest.approx(sum(one.weights.values()))
+    assert one.probability == pytest.approx(1 / (1 + math.exp(-one.logit)))
+
+
+def test_no_candidates_leave_everything_unknown() -> None:
+    """Without a finding all mass stays on "something else"."""
+    assert weigh([], rows(clear("unit_change"))) == 1.0
+
+
+def test_a_signal_counts_once() -> None:
+    """Of two findings of one signal a hypothesis hears the stronger alone."""
+    once, _ = weighed(seen("unit_change"))
+    twice, _ = weighed(seen("unit_change"), seen("unit_change", strength=0.5))
+    assert twice["unit_change"].logit == pytest.approx(once["unit_change"].logit)
+
+
+def test_strength_scales_the_weight() -> None:
+    """Half the strength gives half the nats."""
+    full = weighed(seen("unit_change"))[0]["unit_change"].weights["E1"]
+    half = weighed(seen("unit_change", strength=0.5))[0]["unit_change"].weights["E1"]
+    assert half == pytest.approx(0.5 * full)
+
+
+def test_a_clear_counts_against_its_modes_only() -> None:
+    """What a check looked for and did not find loses; the others do not hear it."""
+    found, _ = weighed(
+        seen("unit_change", "precision_loss", signal="none.such"), clear("unit_change")
+    )
+    assert found["unit_change"].weights["E2"] < 0
+    assert "E2" not in found["precision_loss"].weights
+
+
+def test_a_clear_about_one_subject_says_nothing_of_another() -> None:
+    """An input that was looked at and is sound does not clear the input beside it."""
+    found, _ = weighed(seen("unit_change"), clear("unit_change", subject=AGE))
+    assert "E2" not in found["unit_change"].weights
+
+
+def test_evidence_about_another_input_is_not_heard() -> None:
+    """Each of two hypotheses of one mode hears the finding about its own input alone."""
+    numbered = rows(seen("unit_change"), seen("unit_change", subject=AGE))
+    both = propose(numbered)
+    weigh(both, numbered)
+    assert [set(c.weights) for c in both] == [{"prior", "E1"}, {"prior", "E2"}]
+
+
+def test_subjects_touch_when_they_share_a_name_or_one_has_none() -> None:
+    """Evidence without a subject bears on all; with one, on those that share a name."""
+    assert touches(AMOUNT, Subject())
+    assert touches(AMOUNT, Subject("feature", ("age", "amount")))
+    assert not touches(AMOUNT, AGE)
+
+
+def test_a_finding_without_a_weight_of_its_own_gets_the_usual_one() -> None:
+    """A new check's signal counts for what it supports and against what it speaks against."""
+    assert weight("brand.new", "unit_change", supports=True, against=False) > 0
+    assert weight("brand.new", "unit_change", supports=False, against=True) < 0
+    assert weight("brand.new", "unit_change", supports=False, against=False) == 0
+
+
+def test_weights_speak_of_known_modes() -> None:
+    """Every mode that the weight files name is in the catalogue, and every weight is a sane number."""
+    known = set(modes.load())
+    for signal, row in load_weights().items():
+        if signal.split(".")[0] == "undo":
+            continue
+        assert set(row) <= known, signal
+        assert all(abs(v) <= 20 for v in row.values()), signal
+
+
+def explained(fraction: float, low: float, high: float, method: str = "repair_replay") -> Candidate:
+    return Candidate("unit_change", AMOUNT, explained=Explained(fraction, low, high, method))
+
+
+def test_undoing_counts_for_what_it_restores() -> None:
+    """A repair that brings the metric back is worth much, half of it less, nothing is dear."""
+    whole, half, nothing = (
+        undo_weight(explained(*f)) for f in ((1.0, 0.9, 1.1), (0.4, 0.1, 0.6), (0.0, -0.1, 0.1))
+    )
+    assert whole > half > 0 > nothing
+    assert undo_weight(Candidate("unit_change", AMOUNT)) == 0
+
+
+def test_an_unsure_undo_is_worth_less() -> None:
+    """The same share with a wide interval gives fewer nats, and a failure that may be chance costs less."""
+    assert undo_weight(explained(0.6, 0.5, 0.7)) > undo_weight(explained(0.6, -0.4, 1.0))
+    assert undo_weight(explained(0.0, -0.1, 0.1)) < undo_weight(explained(0.0, -0.9, 0.9)) < 0
+
+
+def test_a_model_of_the_model_is_trusted_less_than_the_model() -> None:
+    """A surrogate's replay is worth no more than the model's own."""
+    surrogate = explained(1.0, 0.9, 1.0, "surrogate_replay")
+    assert undo_weight(surrogate) < undo_weight(explained(1.0, 0.9, 1.0))
+
+
+def test_ranks_follow_probability() -> None:
+    """The likeliest hypothesis is first, with the evidence that speaks for and against it."""
+    numbered = rows(
+        seen("unit_change"),
+        seen("silent_nulls", subject=AGE, signal="s", strength=0.3),
+        clear("silent_nulls"),
+    )
+    candidates = propose(numbered)
+    weigh(candidates, numbered)
+    told = rank(candidates, [], QUIET, {})
+    assert [h.rank for h in told] == [1, 2]
+    assert [h.failure_mode for h in told] == ["unit_change", "silent_nulls"]
+    assert told[0].evidence_for == ("E1",)
+    assert told[1].evidence_against == ("E3",)
+
+
+def test_only_a_replayed_cure_confirms() -> None:
+    """Without an experiment a cause is supported at most; with one that restores it is confirmed."""
+
+    def status(one: Candidate, probability: float) -> str:
+        one.probability = probability
+        return rank([one], [], QUIET, {})[0].status
+
+    assert status(Candidate("unit_change", AMOUNT), 0.99) == "supported"
+    assert status(explained(0.9, 0.7, 1.0), 0.99) == "confirmed"
+    assert status(explained(0.9, 0.7, 1.0, "exclusion"), 0.99) == "supported"
+    assert status(explained(0.9, 0.0, 1.0), 0.99) == "supported"
+    assert status(explained(0.9, 0.7, 1.0), 0.05) == "possible"
+    assert status(explained(0.9, 0.7, 1.0), 0.001) == "ruled_out"
+
+
+def told(mode: str, probability: float) -> Candidate:
+    one = Candidate(mode, AMOUNT)
+    one.probability = probability
+    return one
+
+
+@pytest.mark.parametrize(
+    ("mode", "probability", "expected"),
+    [
+        ("unit_change", 0.6, "cause_found"),
+        ("unit_change", 0.4, "inconclusive"),
+        ("random_fluctuation", 0.9, "no_incident"),
+    ],
+)
+def test_the_verdict_is_the_leaders(mode: str, probability: float, expected: str) -> None:
+    """A likely fault is a cause, a likely null no incident, and an unlikely leader no verdict."""
+    assert verdict(rank([told(mode, probability)], [], QUIET, {})) == expected
+    assert verdict(()) == "inconclusive"
+
+
+def test_layers_hold_all_mass() -> None:
+    """The masses by layer, the unknown included, sum to one."""
+    masses = layers([told("unit_change", 0.5), told("random_fluctuation", 0.2)], 0.3)
+    assert sum(masses.values()) == pytest.approx(1.0)
+    assert masses["unknown"] == 0.3
+
+
+def test_only_looking_rules_out() -> None:
+    """A mode that was cleared is ruled out by that row; one that stands as a hypothesis is not."""
+    numbered = rows(clear("unit_change", "silent_nulls"))
+    gone = ruled_out([told("silent_nulls", 0.4)], numbered)
+    assert [(r.failure_mode, r.because) for r in gone] == [("unit_change", ("E1",))]
+
+
+def test_what_nobody_looked_for_is_listed_with_its_need() -> None:
+    """An abstention names what it lacks; a failed source comes first; settled modes are left out."""
+    checked = [
+        Checked("c", "data", "inputs", (Abstained(("label_noise",), "no audit", "probes.audit"),))
+    ]
+    listed = not_checked(checked, {"unit_change"}, {"models.current": "no such file"})
+    assert (listed[0].failure_mode, listed[0].needs) == ("any", "models.current: no such file")
+    needs = {n.failure_mode: n.needs for n in listed[1:]}
+    assert needs["label_noise"] == "probes.audit"
+    assert "unit_change" not in needs
+
+
+def test_the_next_evidence_is_what_parts_the_leaders() -> None:
+    """Of two equal rivals, the observation that tells them apart is worth near a bit times its reliability."""
+    rivals = [told("unit_change", 0.5), told("corrupted_labels", 0.5)]
+    (best, *others) = next_evidence(rivals, ["probes.audit", "data.columns.timestamp"])
+    assert best.gather == "probes.audit"
+    assert best.information_gain_bits == pytest.approx(0.95)
+    assert set(best.separates) == {"unit_change", "corrupted_labels"}
+    assert all(o.information_gain_bits <= best.information_gain_bits for o in others)
+
+
+def test_nothing_is_gathered_where_nothing_is_open() -> None:
+    """A sure answer, and an observation that nobody knows, leave nothing to gather."""
+    assert next_evidence([told("unit_change", 0.995)], ["probes.audit"]) == ()
+    assert next_evidence([told("unit_change", 0.5)], ["no.such"]) == ()
+
+
+def test_observations_speak_of_known_modes_and_layers() -> None:
+    """Every answer is given by modes of the catalogue or by layers, with a reliability in (0, 1]."""
+    known = set(modes.load()) | {m.layer for m in modes.load().values()}
+    for name, told_by in observations().items():
+        assert 0 < float(str(told_by["reliability"])) <= 1, name
+        for who in dict(told_by["answers"]).values():  # type: ignore[call-overload]
+            assert set(who) <= known, name
+
+
+def pair() -> tuple[Candidate, Candidate, list[Numbered]]:
+    lead = replace(explained(0.6, 0.5, 0.7), probability=0.9)
+    second = Candidate("silent_nulls", AGE, explained=Explained(0.8, 0.6, 1.0, "repair_replay"))
+    second.probability = 0.8
+    second.weights = {"prior": -3.0, "E9": 4.0}
+    more = number(
+        [Checked("one", "data", "inputs", (seen("silent_nulls", subject=AGE), seen()))], first=9
+    )
+    return lead, second, more
+
+
+def test_a_second_cause_joins_with_its_evidence() -> None:
+    """What leads once the first is undone joins the list, with the rows it stands on and no others."""
+    lead, second, more = pair()
+    candidates, numbered = [lead], rows(seen("unit_change"))
+    join_second(lead, candidates, numbered, [second], more)
+    assert second in candidates
+    assert second.probability == pytest.approx(0.8 * 0.9)
+    assert [r.evidence.id for r in numbered] == ["E1", "E9"]
+    assert "once unit change of amount is undone" in numbered[1].evidence.statement
+
+
+def test_two_causes_share_what_both_explain() -> None:
+    """The shares of a pair sum to what undoing both takes away."""
+    lead, second, more = pair()
+    join_second(lead, [lead], [], [second], more)
+    assert lead.explained is not None
+    assert second.explained is not None
+    together = 0.6 + 0.4 * 0.8
+    assert lead.explained.fraction + second.explained.fraction == pytest.approx(together)
+
+
+@pytest.mark.parametrize("why", ["unlikely", "null", "same"])
+def test_what_is_no_second_cause_does_not_join(why: str) -> None:
+    """An unlikely leader, a null, and the first cause again leave the list as it was."""
+    lead, second, more = pair()
+    if why == "unlikely":
+        second.probability = 0.3
+    other = {"null": Candidate("random_fluctuation", Subject(), probability=0.9), "same": lead}.get(
+        why, second
+    )
+    candidates = [lead]
+    join_second(lead, candidates, [], [other], more)
+    assert candidates == [lead]
