@@ -12,6 +12,7 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._departure import departures, scope_words
+from ruleout.checks.inputs._renamed import renamed
 from ruleout.profile import Case
 from ruleout.stats._matching import assign
 
@@ -97,6 +98,9 @@ def _one(case: Case, ctx: Context, name: str) -> Finding | None:
     respelt = _respelt(before, after, words)
     if respelt is not None:
         return _spelling_finding(case, name, respelt, words, after)
+    anew = _renamed(ctx, name, before, after)
+    if anew is not None:
+        return _spelling_finding(case, name, anew, words, after)
     everywhere = (Scope(), np.ones(len(after), dtype=bool))
     places = [everywhere, (moved.scope, moved.rows)] if moved.scope != Scope() else [everywhere]
     told: tuple[str, Matching] | None = None
@@ -138,6 +142,21 @@ def plain(word: str) -> str:
     """A category without case, spaces, punctuation and leading zeros."""
     kept = "".join(c for c in word.casefold() if c.isalnum())
     return kept.lstrip("0") or kept
+
+
+def _renamed(
+    ctx: Context, name: str, before: NDArray[np.int64], after: NDArray[np.int64]
+) -> Mapping[int, int] | None:
+    """Old code of each new code, when what looks like new categories are old ones under new names."""
+    columns = ctx.without(name)
+    size = int(max(before.max(initial=0), after.max(initial=0))) + 1
+    if size > 4 * _MOST_CODES:
+        return None
+    sides = (
+        _profiles(ctx.before[:, columns], before[ctx.rows_before], size),
+        _profiles(ctx.after[:, columns], after[ctx.rows_after], size),
+    )
+    return renamed(sides[0], sides[1], ctx.before[:, columns].var(axis=0) + 0.05)
 
 
 def _match(
@@ -280,7 +299,7 @@ def _spelling_finding(
     mapping = {words[i]: words[j] for i, j in pairs.items()}
     share = float(np.isin(after, list(pairs)).mean())
     first = next(iter(mapping.items()))
-    told = f"{name}: {share:.0%} of rows hold known categories spelt anew, such as {first[0]!r} for {first[1]!r}"
+    told = f"{name}: {share:.0%} of rows hold known categories under new names, such as {first[0]!r} for {first[1]!r}"
     moved = departures(case)[name]
     return Finding(
         "recode.spelling",
