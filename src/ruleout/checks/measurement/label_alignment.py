@@ -281,6 +281,9 @@ def _lost(case: Case, after: tuple[Floats, Floats], usual: float) -> Iterator[Ou
         return
     if 0.5 * float(np.abs(shares[0] - shares[1]).sum()) > 0.03 or abs(now) > 0.2 * usual:
         return
+    spread = [float((window_profiles(case, w)[1] ** 2).mean()) for w in ("reference", "current")]
+    if spread[1] < 0.25 * spread[0]:
+        return  # answers that hardly vary go with no labels, sound or not
     told = (
         f"labels have nothing to do with the answers any more (r = {now:.2f}, {usual:.2f} before), though "
         "the classes' shares and the way from inputs to answers stay"

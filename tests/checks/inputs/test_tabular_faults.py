@@ -1,0 +1,284 @@
+"""What the checks of tabular inputs see, each fault made to one small world at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from linked_world import START, broken, late, made, quiet, served
+from ruleout._records import Scope
+from ruleout.checks.inputs._context import context
+from ruleout.checks.inputs._departure import departures
+from ruleout.profile import Case
+from served_world import cleared, findings
+
+CHECKS = {
+    "missing_and_defaults": {"silent_nulls", "join_loss"},
+    "quantile_relation": {"unit_change"},
+    "resolution": {"precision_loss"},
+    "recoding": {"category_recode"},
+    "exchanged_columns": {"feature_swap"},
+    "freshness": {"stale_features"},
+    "schema": {"schema_change"},
+    "repeated_rows": {"join_fanout"},
+    "volume": {"partial_batch"},
+}
+PERMUTED = {"aa": "bb", "bb": "aa", "cc": "dd", "dd": "cc"}
+
+
+@pytest.fixture(scope="module")
+def calm() -> Case:
+    """Two quiet windows."""
+    return made(quiet())
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_quiet_world_is_cleared(calm: Case, name: str) -> None:
+    """Where nothing happened, a check finds nothing and rules out what it looks for."""
+    assert findings(calm, name) == {}
+    assert cleared(calm, name) == CHECKS[name]
+
+
+def hit(share: float, seed: int = 9) -> pl.Series:
+    return pl.Series(np.random.default_rng(seed).random(3000) < share)
+
+
+def where(rows: pl.Series, name: str, value: Any) -> pl.Expr:
+    return pl.when(rows).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+
+
+@pytest.mark.parametrize("value", [None, 0.0, -999.0])
+def test_lost_values_are_found_as_nulls_and_defaults(value: float | None) -> None:
+    """A third of the ages lost to nothing, to 0 or to -999 is one finding with its share and a repair."""
+    case = made(broken(where(hit(0.33), "age", value)))
+    found = findings(case, "missing_and_defaults")["defaults.value"]
+    assert found.subject.names == ("age",)
+    assert found.statistic == pytest.approx(0.33, abs=0.03)
+    assert "silent_nulls" in found.supports
+    assert found.repairs[0].repair == "restore_defaults"
+
+
+def test_inputs_lost_together_are_one_finding() -> None:
+    """Two inputs of the same rows are one loss; of different rows they are two."""
+    same = made(broken(where(hit(0.4), "age", None), where(hit(0.4), "income", None)))
+    apart = made(broken(where(hit(0.4), "age", None), where(hit(0.4, 5), "income", None)))
+    assert findings(same, "missing_and_defaults")["defaults.value"].subject.names == (
+        "age",
+        "income",
+    )
+    assert len(findings(apart, "missing_and_defaults")["defaults.value"].subject.names) == 1
+
+
+def test_a_whole_source_is_the_subject() -> None:
+    """When all inputs of a declared source are lost together, the source is named."""
+    frames = broken(where(hit(0.4), "age", None), where(hit(0.4), "income", None))
+    case = made(frames, sources={"bureau": ["age", "income"], "web": ["visits"]})
+    found = findings(case, "missing_and_defaults")["defaults.value"]
+    assert (found.subject.kind, found.subject.names) == ("source", ("bureau",))
+
+
+def test_a_loss_of_the_last_day_is_dated() -> None:
+    """Values lost since the second day are scoped to it, with the rate inside it."""
+    _, current = quiet()
+    case = made(broken(where(late(current) & hit(0.6), "age", None)))
+    found = findings(case, "missing_and_defaults")["defaults.value"]
+    assert found.scope.since == pytest.approx(START + 7 * 86_400, abs=7200)
+    assert found.statistic == pytest.approx(0.6, abs=0.06)
+
+
+def test_a_loss_of_one_region_is_confined_to_it() -> None:
+    """Values lost in one region alone are scoped to it and may be a join's."""
+    _, current = quiet()
+    case = made(broken(where((current["region"] == "west") & hit(0.7), "age", None)))
+    found = findings(case, "missing_and_defaults")
+    assert (found["defaults.value"].scope.column, found["defaults.value"].scope.values) == (
+        "region",
+        ("west",),
+    )
+    assert "join_loss" in found["defaults.entity"].supports
+
+
+def test_values_lost_anywhere_are_no_joins() -> None:
+    """A loss that no key and no segment explains rules the join out."""
+    case = made(broken(where(hit(0.4), "age", None)))
+    assert cleared(case, "missing_and_defaults") == {"join_loss"}
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"), [("income", 100.0), ("income", 0.001), ("age", 12.0), ("age", 1 / 2.54)]
+)
+def test_a_unit_is_found_with_its_factor(name: str, factor: float) -> None:
+    """An input in another unit is found with the ratio of the units, and only that input."""
+    case = made(broken(pl.col(name) * factor))
+    found = findings(case, "quantile_relation")
+    assert set(found) == {"quantile_relation.unit"}
+    (told,) = found.values()
+    assert told.subject.names == (name,)
+    assert told.statistic == pytest.approx(factor, rel=0.03)
+    assert told.supports == ("unit_change",)
+
+
+def test_fahrenheit_is_a_unit() -> None:
+    """A scale with an offset, as between thermometers, is a unit as well."""
+    case = made(broken(pl.col("age") * 1.8 + 32))
+    (told,) = findings(case, "quantile_relation").values()
+    assert told.supports == ("unit_change",)
+    assert dict(told.repairs[0].options) == {
+        "slope": pytest.approx(1.8, rel=0.05),
+        "offset": pytest.approx(32, abs=4),
+    }
+
+
+def test_a_part_in_another_unit_is_found_with_its_share() -> None:
+    """A fifth of the rows in another unit, told by nothing but their values, is a finding of its own."""
+    case = made(
+        broken(
+            pl.when(hit(0.2))
+            .then(pl.col("income") * 100)
+            .otherwise(pl.col("income"))
+            .alias("income")
+        )
+    )
+    told = findings(case, "quantile_relation")["quantile_relation.part"]
+    assert told.repairs[0].options["share"] == pytest.approx(0.2, abs=0.04)
+
+
+def test_a_drift_of_the_world_is_no_unit() -> None:
+    """Older people (a wider range, moved) are not the reference in another unit."""
+    case = made(broken(pl.col("income") ** 1.3))
+    assert "quantile_relation.unit" not in findings(case, "quantile_relation")
+
+
+def test_a_clip_and_a_grid_are_lost_resolution() -> None:
+    """Values cut at a bound, and values rounded, are found as such with bound and step."""
+    cut = findings(made(broken(pl.col("income").clip(upper_bound=50.0))), "resolution")
+    assert cut["resolution.clip"].repairs[0].options["bound"] == 50.0
+    coarse = findings(made(broken((pl.col("age") / 10).round() * 10)), "resolution")
+    assert coarse["resolution.grid"].repairs[0].options["step"] == 10.0
+    assert coarse["resolution.grid"].repairs[0].options["part"] == pytest.approx(1.0)
+
+
+def test_permuted_codes_are_matched_back() -> None:
+    """Codes that changed places are found by their rows, with the way back."""
+    told = findings(made(broken(pl.col("city").replace(PERMUTED))), "recoding")["recode.profile"]
+    assert told.subject.names == ("city",)
+    assert dict(told.repairs[0].options["mapping"]) == PERMUTED
+
+
+def test_codes_spelt_anew_are_found() -> None:
+    """Capitals for small letters are known categories in a new spelling."""
+    told = findings(made(broken(pl.col("city").str.to_uppercase())), "recoding")["recode.spelling"]
+    assert told.repairs[0].options["mapping"]["AA"] == "aa"
+    assert told.supports == ("category_recode",)
+
+
+def test_exchanged_columns_are_one_pair() -> None:
+    """Two columns in each other's place are found together, by their values."""
+    frames = broken(pl.col("age").alias("income"), pl.col("income").alias("age"))
+    found = findings(made(frames), "exchanged_columns")
+    assert {n: f.subject.names for n, f in found.items()} == {"swap.marginals": ("age", "income")}
+
+
+def test_one_moved_column_is_no_exchange() -> None:
+    """A column in another unit beside a sound one is not exchanged with it."""
+    assert cleared(made(broken(pl.col("income") * 100)), "exchanged_columns") == {"feature_swap"}
+
+
+def test_repeated_values_are_stale() -> None:
+    """A cache that serves each value a dozen times shows in runs of equal values."""
+    reference, current = quiet()
+    held = current.with_columns(pl.col("income").gather(np.arange(3000) // 12 * 12))
+    told = findings(made((reference, served(held))), "freshness")["freshness.runs"]
+    assert told.subject.names == ("income",)
+    assert told.supports == ("stale_features",)
+
+
+def test_values_of_earlier_rows_are_found_with_their_lag() -> None:
+    """Values that arrive forty rows late are found with that lag."""
+    reference, current = quiet()
+    delayed = current.with_columns(pl.Series("income", np.roll(current["income"].to_numpy(), 40)))
+    told = findings(made((reference, served(delayed))), "freshness")["freshness.lag"]
+    assert told.statistic == 40
+    assert told.repairs[0].options["rows"] == 40
+
+
+def test_values_of_other_rows_have_lost_their_link() -> None:
+    """Shuffled values are usual as such but no longer follow from the rest of their rows."""
+    frames = broken(pl.col("income").shuffle(seed=4))
+    case = made(frames)
+    assert not departures(case)["income"].departed
+    assert "freshness.unlinked" in findings(case, "freshness")
+
+
+def test_a_vanished_column_is_matched_with_the_new_one() -> None:
+    """A renamed column is a changed contract, with a repair that renames it back."""
+    reference, current = quiet()
+    told = findings(made((reference, current.rename({"income": "income_v2"}))), "schema")
+    found = told["schema.changed"]
+    assert found.subject.names == ("income",)
+    assert found.repairs[0].repair == "rename_column"
+    assert found.repairs[0].options["from"] == "income_v2"
+
+
+def test_numbers_that_no_longer_read_are_a_changed_type() -> None:
+    """Numbers written with a currency sign are a changed contract."""
+    reference, current = quiet()
+    text = current.with_columns(
+        ("EUR " + pl.col("income").round(2).cast(pl.String)).alias("income")
+    )
+    assert findings(made((reference, text)), "schema")["schema.changed"].subject.names == (
+        "income",
+    )
+
+
+def test_repeated_keys_are_a_fan_out() -> None:
+    """Rows that came twice are found by their keys, with their share."""
+    reference, current = quiet()
+    twice = pl.concat([current, current.head(600)]).sort("ts")
+    told = findings(made((reference, twice)), "repeated_rows")["repeats.rows"]
+    assert told.statistic == pytest.approx(600 / 3600)
+
+
+def test_a_thin_end_is_a_partial_batch() -> None:
+    """When nine in ten of the last rows are missing, the batch was cut short."""
+    reference, current = quiet()
+    thin = current.filter(~late(current, 0.6) | hit(0.03))
+    assert findings(made((reference, thin)), "volume")["volume.thin"].supports == ("partial_batch",)
+
+
+def test_a_departure_is_measured_against_the_usual(calm: Case) -> None:
+    """Inputs of a quiet world have not departed; one in another unit has, in all rows."""
+    assert not any(d.departed for d in departures(calm).values())
+    moved = departures(made(broken(pl.col("income") * 100)))
+    assert {n for n, d in moved.items() if d.departed} == {"income"}
+    assert moved["income"].scope == Scope()
+    assert moved["income"].rows.all()
+
+
+def test_a_departure_of_a_stretch_is_located() -> None:
+    """An input that broke a day ago has departed in that day's rows, with an onset that says so."""
+    _, current = quiet()
+    income = pl.when(late(current)).then(pl.col("income") * 100).otherwise(pl.col("income"))
+    found = departures(made(broken(income.alias("income"))))["income"]
+    assert found.departed
+    assert found.scope.since == pytest.approx(START + 7 * 86_400, abs=7200)
+    assert (found.rows == late(current).to_numpy()).mean() > 0.95
+    assert found.onset is not None
+
+
+def test_the_context_is_on_the_references_scale(calm: Case) -> None:
+    """Every column of the context has mean 0 and spread 1 in the reference, and the label is left out by default."""
+    ctx = context(calm)
+    assert np.abs(ctx.before.mean(axis=0)).max() < 0.01
+    assert ctx.before.std(axis=0) == pytest.approx(1.0, abs=0.02)
+    assert not (ctx.without() & ctx.label).any()
+    assert ctx.without("age", label=True).sum() == ctx.before.shape[1] - 1
+
+
+def test_answers_that_stand_still_do_not_accuse_the_labels() -> None:
+    """When a unit drives every answer to one end, labels cannot go with answers, and that is no fault of theirs."""
+    found = findings(made(broken(pl.col("income") * 100_000)), "label_alignment")
+    assert "labels.shuffled" not in found
