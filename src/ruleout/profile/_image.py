@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ class ImageSample(NamedTuple):
     """(m, SIDE, SIDE, 3) float32 in 0..255; NaN where the image does not decode."""
 
     marks: np.ndarray
-    """(m,) uint64: 8 x 8 mean hash of the luminance; equal for near-identical images."""
+    """(m,) uint64: equal for the same picture; 0 where the image does not decode."""
 
     total: int
     """Rows of the table; larger than `len(rows)` when they were sampled."""
@@ -106,7 +107,7 @@ def image_sample(series: pl.Series, *, limit: int = SAMPLE) -> ImageSample:
         stack = np.stack([picture.pixels for picture in chosen])
         small = shrink(stack, 2 * SIDE)
         thumbnails[at] = small.reshape(len(at), SIDE, 2, SIDE, 2, 3).mean(axis=(2, 4))
-        marks[at] = _mean_hash(thumbnails[at])
+        marks[at] = _marks(thumbnails[at])
         for name, values in _measure(stack, small, thumbnails[at]).items():
             statistics[name][at] = values
         _describe_files(statistics, at, chosen, sizes)
@@ -280,7 +281,8 @@ def _blockiness(across: np.ndarray) -> np.ndarray:
     return np.asarray(np.log((on + 0.5) / (off + 0.5)))
 
 
-def _mean_hash(thumbs: np.ndarray) -> np.ndarray:
-    light = (thumbs @ _LUMA).reshape(len(thumbs), 8, 2, 8, 2).mean(axis=(2, 4)).reshape(-1, 64)
-    bits = light > light.mean(axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(np.uint64).ravel()
+def _marks(thumbs: np.ndarray) -> np.ndarray:
+    """(n,) uint64 of thumbnails rounded to whole grey levels: equal for the same picture."""
+    whole = np.rint(thumbs).astype(np.uint8).reshape(len(thumbs), -1)
+    digests = b"".join(blake2b(row.tobytes(), digest_size=8).digest() for row in whole)
+    return np.frombuffer(digests, np.uint64)

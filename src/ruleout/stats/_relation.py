@@ -219,7 +219,7 @@ def grid(before: Floats, after: Floats) -> tuple[float, float] | None:
         # One value alone is a default: the rest must have moved to the grid as well.
         points, counts = np.unique(after, return_counts=True)
         top = points[counts.argmax()]
-        if on_grid(after[after != top], step) - was < 0.4 * (now - was):
+        if on_grid(after[after != top], step) - was < 0.2 * (now - was):
             continue
         near = after[np.abs(after / step - np.round(after / step)) < 1e-6]
         points, counts = np.unique(np.round(near / step), return_counts=True)

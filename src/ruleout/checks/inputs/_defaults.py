@@ -98,7 +98,7 @@ def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
     base = np.array([float((before == v).mean()) for v in points[np.argsort(-counts)[:8]]])
     rise = counts[np.argsort(-counts)[:8]] / len(known) - base
     # A default is one value: where several rise together, something else moved.
-    if len(rise) > 1 and np.sort(rise)[-2] > 0.4 * rise.max():
+    if len(rise) > 1 and np.sort(rise)[-2] > 0.25 * rise.max():
         return None
     value = float(points[np.argsort(-counts)[:8]][rise.argmax()])
     found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")

@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 MODES = ("image_preprocessing", "silent_nulls")
 _LEAST_RISE = 0.01
 _TYPICAL = 0.95
+_WHOLESALE = ("image.bars", "image.size", "image.orientation")
+"""What a pipeline does to every image that passes it; here and there it is how pictures are."""
 
 
 class Fault(NamedTuple):
@@ -156,6 +158,8 @@ def _rise(case: Case, name: str, now: ImageSample, fault: Fault) -> Finding | No
     if new - old < max(_LEAST_RISE, 0.3 * old) or test.p_value > 1e-4:
         return None
     where = locate(case, now.rows, fault.now.astype(float))
+    if fault.signal in _WHOLESALE and where.inside < 0.5:
+        return None
     subject = Subject("feature", (name,))
     options = {"signal": fault.signal, **fault.option}
     scattered = "" if where.rows.all() else f" ({where.inside:.1%} {where.words})"
