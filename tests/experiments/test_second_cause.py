@@ -1,0 +1,66 @@
+"""A leading cause is undone, and what is left of the symptom is diagnosed again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from linked_world import broken, made, quiet
+from ruleout._diagnose import Examined, diagnose_rest, examine, missing_parts
+from ruleout.checks.symptom import as_symptom
+
+PERMUTED = {"aa": "bb", "bb": "aa", "cc": "dd", "dd": "cc"}
+
+
+def silent(_: str) -> None:
+    """Hear no progress."""
+
+
+def examined(frames: tuple[pl.DataFrame, pl.DataFrame], **more: Any) -> Examined:
+    case = made(frames, **more)
+    return examine(case, as_symptom(case), silent)
+
+
+def modes_of(found: Examined, above: float) -> set[str]:
+    return {c.mode for c in found.candidates if c.probability > above}
+
+
+def test_what_is_left_shows_a_second_cause() -> None:
+    """Behind a permuted code, half of the ages are lost: the second pass brings them up, with its rows numbered on."""
+    lost = pl.Series(np.random.default_rng(9).random(3000) < 0.5)
+    age = pl.when(lost).then(None).otherwise(pl.col("age")).alias("age")
+    found = examined(broken(age, pl.col("city").replace(PERMUTED)))
+    assert "silent_nulls" not in modes_of(found, 0.5)
+    first_pass = len(found.rows)
+    diagnose_rest(found, silent)
+    assert modes_of(found, 0.5) == {"category_recode", "silent_nulls"}
+    added = found.rows[first_pass:]
+    assert added
+    assert all(int(r.evidence.id[1:]) > first_pass for r in added)
+    assert all(r.evidence.statement.startswith("once category recode") for r in added)
+
+
+def test_a_cause_that_explains_all_is_left_alone() -> None:
+    """Where undoing the first cause leaves no symptom, nothing joins the list."""
+    found = examined(broken(pl.col("income") * 1000))
+    before = [(c.key, c.probability) for c in found.candidates]
+    diagnose_rest(found, silent)
+    assert [(c.key, c.probability) for c in found.candidates] == before
+
+
+def test_a_quiet_case_has_nothing_to_undo() -> None:
+    """Without a symptom no second pass is made."""
+    heard: list[str] = []
+    found = examined(quiet())
+    diagnose_rest(found, heard.append)
+    assert "diagnosing what is left" not in heard
+    assert found.symptom.significant is not True
+
+
+def test_the_parts_that_an_incident_lacks_are_listed() -> None:
+    """What was given is not missing; probes, models and changes that were not given are."""
+    lacking = set(missing_parts(made(quiet(300))))
+    assert lacking >= {"probes.audit", "models.current", "changes"}
+    assert not lacking & {"data.columns.timestamp", "data.columns.target"}
