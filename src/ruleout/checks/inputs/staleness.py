@@ -127,6 +127,7 @@ class Regressions:
             return None
         said, expected = answer
         before, after = _correlation(said, y), _correlation(expected, z)
+        before = adjusted(before, len(y), self._width())
         if not before > _LEAST_LINK:
             return None
         # Slow inputs hold fewer independent values than rows.
@@ -137,6 +138,11 @@ class Regressions:
         variance = float(expected.var())
         slope = float(np.cov(expected, z)[0, 1]) / variance if variance > 1e-9 else 1.0
         return Link(before, after, fall, expected, z, slope)
+
+    def _width(self) -> int:
+        """Columns that a regression has to choose from."""
+        used = int(self._used.sum())
+        return 2 * used if used <= _CURVED else used
 
     def _expected(self, name: str, column: int) -> tuple[Floats, Floats] | None:
         """What the rest of each row says of the column, reference (n,) and current (m,)."""
@@ -166,6 +172,14 @@ def _with_squares(x: Floats) -> Floats:
 def _curved(x: Floats) -> Floats:
     """Columns with their squares, up to a bound on the width."""
     return _with_squares(x) if x.shape[1] <= _CURVED else x
+
+
+def adjusted(r: float, rows: int, columns: int) -> float:
+    """A fitted correlation less what so many columns fit by chance (adjusted R2, Ezekiel 1930)."""
+    if rows <= columns + 1:
+        return 0.0
+    squared = 1 - (1 - r * r) * (rows - 1) / (rows - columns - 1)
+    return math.copysign(math.sqrt(max(squared, 0.0)), r)
 
 
 def _correlation(a: Floats, b: Floats) -> float:
