@@ -133,11 +133,17 @@ ROUND_FACTORS: tuple[float, ...] = tuple(
 """Ratios of units in use: powers of ten, time, bytes, mass, length, energy, volume."""
 
 
+def _rarity(factor: float) -> float:
+    """What a unit ratio must make up for against a power of ten, the commonest kind."""
+    power = math.log10(factor)
+    return 0.0 if abs(power - round(power)) < 1e-9 else 0.01
+
+
 def nearest_round(slope: float, tolerance: float = 0.03) -> float | None:
     """The usual unit ratio within `tolerance` (relative) of a slope; None if there is none."""
     if slope <= 0:
         return -1.0 if abs(slope + 1) <= tolerance else None
-    best = min(ROUND_FACTORS, key=lambda f: abs(math.log(slope / f)))
+    best = min(ROUND_FACTORS, key=lambda f: abs(math.log(slope / f)) + _rarity(f))
     return best if abs(slope / best - 1) <= tolerance else None
 
 
@@ -274,11 +280,11 @@ def part_in_unit(
     if min(len(before), len(after)) < 100:
         return None
     noise = noise_distance(len(before), len(after))
-    best: tuple[float, Mixture] | None = None
-    for factor in factors:
-        told = mixture(before, before * factor, after)
-        if best is None or told.distance_after < best[1].distance_after:
-            best = factor, told
+    told = {factor: mixture(before, before * factor, after) for factor in factors}
+    least = min(told.values(), key=lambda m: m.distance_after).distance_after if told else 1.0
+    close = [f for f, m in told.items() if m.distance_after <= least + 0.3 * noise]
+    first = min(close, key=lambda f: (_rarity(f), told[f].distance_after), default=None)
+    best = None if first is None else (first, told[first])
     if best is None or best[1].share < 0.03 or best[1].distance_before < 3 * noise:
         return None
     return (
