@@ -176,6 +176,7 @@ def undo(candidates: Sequence[Candidate], bench: Bench) -> None:
         best = bench.best(candidate.mode, candidate.plans)
         if best is not None:
             candidate.undone_by, candidate.explained = best
+    weighing.unmask(candidates, bench.together)
 
 
 def diagnose_rest(found: Examined, say: Progress) -> None:

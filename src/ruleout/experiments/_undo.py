@@ -6,6 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ruleout import experiments as package
 from ruleout._errors import RuleoutError
 from ruleout._records import Explained, RepairPlan
@@ -47,6 +50,19 @@ class Bench:
         self._explained.append((plan, told))
         return told
 
+    def together(self, first: RepairPlan, second: RepairPlan) -> Explained | None:
+        """Share of the symptom that both plans take away at once; None where they cannot be joined.
+
+        Two repairs join when each puts back columns of its own.
+        """
+        one, two = self.undone(first), self.undone(second)
+        if one is None or two is None or not _columns_only(one) or not _columns_only(two):
+            return None
+        if set(one.features) & set(two.features):
+            return None
+        both = Undone(features={**one.features, **two.features}, keep=_kept(one.keep, two.keep))
+        return self._attempt(second, lambda: explain(self.case, both))
+
     def _attempt(self, plan: RepairPlan, act: Callable[[], T | None]) -> T | None:
         """What `act` gives; None, with the reason in `refused`, where it raises."""
         try:
@@ -68,3 +84,14 @@ class Bench:
                 if told is not None:
                     found.append((plan, told))
         return max(found, key=lambda f: f[1].fraction, default=None)
+
+
+def _columns_only(undone: Undone) -> bool:
+    others = (undone.outputs, undone.truth, undone.weight, undone.reference_weight, undone.damaged)
+    return bool(undone.features) and all(part is None for part in others)
+
+
+def _kept(one: NDArray[np.bool_] | None, two: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    if one is None or two is None:
+        return one if two is None else two
+    return np.asarray(one & two)

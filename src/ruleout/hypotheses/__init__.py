@@ -1,6 +1,7 @@
 """Proposing, weighing and ranking hypotheses; the next evidence to gather."""
 
 from ruleout.hypotheses._changes import align_changes, leading_change, sharpest_onset
+from ruleout.hypotheses._masked import unmask
 from ruleout.hypotheses._next import next_evidence, observations
 from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
 from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
@@ -31,6 +32,7 @@ __all__ = [
     "sharpest_onset",
     "touches",
     "undo_weight",
+    "unmask",
     "verdict",
     "weigh",
     "weight",
