@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.symptom import measure
 from ruleout.checks.world._view import BLOCKS, LEAST, view
 from ruleout.profile import Case, Which
 from ruleout.stats._boosting import Floats
@@ -248,6 +249,7 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     after = float(np.average(left, weights=tail))
     se = float(np.sqrt(variance / tail.sum() + before.loss.var() / len(before.loss)))
     back = after - base < 2 * se and after - base < 0.2 * (during - base)
+    back = back and _metric_back(case, now.rows[block >= worst.stop])
     at = now.time[np.searchsorted(block, min(worst.stop, blocks - 1))]
     text = (
         f"the loss was {during:.3g} for {(worst.stop - worst.start) / blocks:.0%} of the window and is {after:.3g} since "
@@ -270,6 +272,14 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=modes,
         )
     ]
+
+
+def _metric_back(case: Case, rows: NDArray[np.int64]) -> bool:
+    """Whether the metric itself, not only the loss, is back over the last rows."""
+    change = measure(case)
+    said, truth = case.outputs("current").take(rows), case.truth("current")[rows]
+    gone = abs(change.metric.value(truth, said) - change.reference)
+    return not gone > 0.4 * abs(change.change) if change.significant else True
 
 
 def _like_the_reference(case: Case, rows: NDArray[np.int64], rng: np.random.Generator) -> bool:
