@@ -42,6 +42,7 @@ def run_check(spec: CheckSpec, case: Case) -> Checked:
         except RuleoutError as error:
             outcomes = (Abstained(spec.looks_for, str(error)),)
         except Exception as error:
+            # A check or plug-in may raise anything; the report must say that it did not look.
             if os.environ.get("RULEOUT_DEBUG") == "raise":
                 raise
             outcomes = (Abstained(spec.looks_for, f"crashed: {type(error).__name__}: {error}"),)

@@ -70,6 +70,7 @@ class Bench:
         except RuleoutError as error:
             self.refused[plan.repair] = str(error)
         except Exception as error:
+            # A repair or plug-in may raise anything; one that fails is not undone, and the report says so.
             if os.environ.get("RULEOUT_DEBUG") == "raise":
                 raise
             self.refused[plan.repair] = f"crashed: {type(error).__name__}: {error}"

@@ -78,5 +78,6 @@ def foreign(doing: str, error: type[RuleoutError] = SourceError) -> Iterator[Non
     except RuleoutError:
         raise
     except Exception as caught:
+        # A foreign runtime may raise anything; it leaves here as the error that names the model.
         text = " ".join(str(caught).split())[:300]
         raise error(f"{doing}: {type(caught).__name__}: {text}") from caught
