@@ -106,3 +106,8 @@ def findings(case: Case, name: str) -> dict[str, Finding]:
 def cleared(case: Case, name: str) -> set[str]:
     """The modes that one check rules out."""
     return {m for o in outcomes(case, name) if isinstance(o, Clear) for m in o.modes}
+
+
+def abstained(case: Case, name: str) -> set[str]:
+    """The modes that one check says it did not look for."""
+    return {m for o in outcomes(case, name) if isinstance(o, Abstained) for m in o.modes}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ruleout import modes
 from ruleout._records import Subject
 from ruleout.hypotheses._propose import Candidate, Numbered, touches
-from ruleout.hypotheses._weights import CLEAR, load_weights, weight
+from ruleout.hypotheses._weights import AGAINST, CLEAR, SUPPORT, load_weights, worth
 
 ENTRY = -5.0
 """Log-odds of any one (mode, subject) pair against "something else", before its prior and evidence."""
@@ -34,13 +35,13 @@ def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered], unknown: fl
 
 
 def _sum(candidate: Candidate, rows: Sequence[Numbered]) -> None:
-    candidate.weights = {"prior": ENTRY + modes.mode(candidate.mode).prior}
+    candidate.weights = {"prior": prior(candidate.mode)}
     by_signal: dict[tuple[str, bool], tuple[float, str]] = {}
-    for row in rows:
-        nats = _nats(candidate, row)
-        key = (row.evidence.signal, nats > 0)
+    for term in heard(candidate, rows):
+        nats = term.strength * worth(term.signal, candidate.mode, term.default)
+        key = (term.signal, nats > 0)
         if nats and abs(nats) > abs(by_signal.get(key, (0.0, ""))[0]):
-            by_signal[key] = (nats, row.evidence.id)
+            by_signal[key] = (nats, term.evidence)
     for nats, name in by_signal.values():
         candidate.weights[name] = nats
     undone = undo_weight(candidate)
@@ -49,21 +50,38 @@ def _sum(candidate: Candidate, rows: Sequence[Numbered]) -> None:
     candidate.logit = sum(candidate.weights.values())
 
 
-def _nats(candidate: Candidate, row: Numbered) -> float:
-    mode, evidence = candidate.mode, row.evidence
-    if row.clear is not None:
-        return (
-            CLEAR
-            if mode in row.clear.modes and _cleared(evidence.subject, candidate.subject)
-            else 0.0
-        )
-    supports = mode in evidence.supports
-    against = mode in evidence.against
-    if supports and not _same(evidence.subject, candidate.subject):
-        return 0.0
-    if not supports and not touches(evidence.subject, candidate.subject):
-        return 0.0
-    return evidence.strength * weight(evidence.signal, mode, supports=supports, against=against)
+def prior(mode: str) -> float:
+    """Log-odds of a hypothesis before anything was heard of it."""
+    return ENTRY + modes.mode(mode).prior
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One outcome as a candidate hears it."""
+
+    evidence: str
+    signal: str
+    """The finding's; `clear.` and the check's for a clear."""
+
+    strength: float
+    default: float
+    """Nats at full strength where the weights say nothing of the signal and the mode."""
+
+
+def heard(candidate: Candidate, rows: Sequence[Numbered]) -> Iterator[Term]:
+    """The outcomes that bear on a candidate, by its mode and by its subject."""
+    mode = candidate.mode
+    for row in rows:
+        evidence = row.evidence
+        if row.clear is not None:
+            if mode in row.clear.modes and _cleared(evidence.subject, candidate.subject):
+                yield Term(evidence.id, f"clear.{evidence.signal}", evidence.strength, CLEAR)
+            continue
+        supports = mode in evidence.supports
+        bears = _same if supports else touches
+        if bears(evidence.subject, candidate.subject):
+            default = SUPPORT if supports else AGAINST if mode in evidence.against else 0.0
+            yield Term(evidence.id, evidence.signal, evidence.strength, default)
 
 
 def _same(a: Subject, b: Subject) -> bool:
@@ -77,12 +95,18 @@ def _cleared(cleared: Subject, subject: Subject) -> bool:
 
 def undo_weight(candidate: Candidate) -> float:
     """What the replay of the repair is worth, in nats: much if it restores the metric, dear if not."""
+    term = undo_term(candidate)
+    return 0.0 if term is None else load_weights()[term[0]][term[1]] * term[2]
+
+
+def undo_term(candidate: Candidate) -> tuple[str, str, float] | None:
+    """The replay as evidence: its table of weights, `restores` or `fails`, and how strongly."""
     told = candidate.explained
     if told is None:
-        return 0.0
-    table = load_weights().get(f"undo.{told.method}") or load_weights()["undo"]
+        return None
+    table = f"undo.{told.method}"
+    table = table if table in load_weights() else "undo"
     sure = max(0.0, min(1.0, (told.low + 0.1) / 0.5)) if told.fraction > 0.1 else 0.0
     if told.fraction >= 0.1:
-        return table["restores"] * min(1.0, told.fraction / 0.8) * (0.4 + 0.6 * sure)
-    hopeless = 1.0 if told.high < 0.3 else 0.4
-    return table["fails"] * hopeless
+        return table, "restores", min(1.0, told.fraction / 0.8) * (0.4 + 0.6 * sure)
+    return table, "fails", 1.0 if told.high < 0.3 else 0.4

@@ -50,7 +50,10 @@ def _tables(document: Mapping[str, object], prefix: str = "") -> list[tuple[str,
 
 def weight(signal: str, mode: str, *, supports: bool, against: bool) -> float:
     """Nats that a finding of `signal` at full strength gives to `mode`."""
+    return worth(signal, mode, SUPPORT if supports else AGAINST if against else 0.0)
+
+
+def worth(signal: str, mode: str, default: float) -> float:
+    """What the weights say of a signal and a mode, else `default`."""
     row = load_weights().get(signal)
-    if row is not None and mode in row:
-        return row[mode]
-    return SUPPORT if supports else AGAINST if against else 0.0
+    return row[mode] if row is not None and mode in row else default

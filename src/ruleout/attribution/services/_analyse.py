@@ -72,6 +72,8 @@ def analyse(
         changes=aligned(verdict),
         sources=sources,
         ranking=tuple(ranking),
+        signals=tuple(found.signals),
+        suspicion=() if verdict is None else verdict.scores(),
         lineage=_lineage(seen),
         charts=charts(seen, ranking, named[0] if named else None),
     )

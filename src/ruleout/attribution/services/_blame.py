@@ -19,7 +19,7 @@ from ruleout.sources.telemetry import Telemetry
 NONE = 3.3
 """Score that stands for no change at all."""
 
-_HEAT = 1.25
+HEAT = 1.25
 """Divides scores before they become odds: a handful of labelled incidents cannot earn certainty."""
 
 
@@ -29,6 +29,19 @@ class Verdict(NamedTuple):
     suspects: tuple[Suspect, ...]
     probabilities: tuple[float, ...]
     none: float
+    none_score: float
+
+    def scores(self) -> tuple[tuple[str, float], ...]:
+        """Score of every change by its reference (else its id), and of `none`."""
+        told = [(one.change.ref or one.change.id, one.score) for one in self.suspects]
+        return (("none", self.none_score), *told)
+
+
+def odds_of(scores: Sequence[float], heat: float = HEAT) -> tuple[float, ...]:
+    """Probabilities of alternatives by their scores."""
+    values = np.array(scores) / heat
+    odds = np.exp(values - values.max())
+    return tuple(float(p) for p in odds / odds.sum())
 
 
 def blame(seen: Observed, culprits: Mapping[str, float], others: Sequence[Elsewhere]) -> Verdict:
@@ -41,10 +54,8 @@ def blame(seen: Observed, culprits: Mapping[str, float], others: Sequence[Elsewh
     """
     ranked = suspects(seen.changes, _scene(seen, culprits))
     none = NONE + sum(sorted((one.weight for one in others), reverse=True)[:2])
-    scores = np.array([none, *(one.score for one in ranked)]) / _HEAT
-    odds = np.exp(scores - scores.max())
-    shares = odds / odds.sum()
-    return Verdict(tuple(ranked), tuple(float(p) for p in shares[1:]), float(shares[0]))
+    shares = odds_of([none, *(one.score for one in ranked)])
+    return Verdict(tuple(ranked), shares[1:], shares[0], none)
 
 
 def _scene(seen: Observed, culprits: Mapping[str, float]) -> Scene:

@@ -29,7 +29,9 @@ def entity_scores(signals: Sequence[Signal]) -> dict[str, float]:
     return {entity: sum(parts.values()) for entity, parts in best.items()}
 
 
-def probabilities(scores: Mapping[str, float]) -> tuple[list[tuple[str, float]], float]:
+def probabilities(
+    scores: Mapping[str, float], temperature: float = TEMPERATURE, unknown: float = UNKNOWN
+) -> tuple[list[tuple[str, float]], float]:
     """Entities with their probabilities, likeliest first, and what is left for the unknown.
 
     Where many entities are ranked, what the fifth strongest shows is taken for the noise of so many.
@@ -37,10 +39,10 @@ def probabilities(scores: Mapping[str, float]) -> tuple[list[tuple[str, float]],
     names = sorted(scores, key=lambda name: (-scores[name], name))
     values = np.array([scores[name] for name in names])
     noise = values[_CROWD] if len(values) > _CROWD else 0.0
-    odds = np.expm1(np.maximum(values - noise, 0) / TEMPERATURE)
+    odds = np.expm1(np.maximum(values - noise, 0) / temperature)
     # What stays within the noise keeps its order, and next to no weight.
     odds = np.maximum(odds, _TRACE * np.exp(np.minimum(values - noise, 0)))
-    shares = np.r_[np.exp(UNKNOWN / TEMPERATURE), odds]
+    shares = np.r_[np.exp(unknown / temperature), odds]
     shares /= shares.sum()
     return [(n, float(p)) for n, p in zip(names, shares[1:], strict=True)], float(shares[0])
 

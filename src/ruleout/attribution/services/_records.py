@@ -74,6 +74,12 @@ class ServicesResult:
     ranking: tuple[tuple[str, float], ...] = ()
     """Entities by probability, whatever the mode."""
 
+    signals: tuple[Signal, ...] = ()
+    """Everything that spoke for an entity, before it was summed."""
+
+    suspicion: tuple[tuple[str, float], ...] = ()
+    """Score of every change by its reference (else its id), and of `none`; empty without changes."""
+
     lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Features by the entity that fills them, where the incident's lineage and telemetry share its name."""
 

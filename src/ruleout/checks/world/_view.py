@@ -27,6 +27,9 @@ MOST_CLASSES = 20
 LEAST = 200
 """Labelled rows a window needs before anything is split."""
 
+NO_HARM = "the metric did not change: no harm to place"
+"""Why a check of the world looks at nothing: without harm, its modes are neither seen nor ruled out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Side:

@@ -14,7 +14,7 @@ import polars as pl
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
-from ruleout.checks.world._view import View, view
+from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
 from ruleout.stats._concentration import Concentration, bunching, concentration
 from ruleout.stats._prior import Codes
@@ -34,7 +34,7 @@ _LEAST_ACTORS = 50
 def adversaries(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Look for concentration of the excess loss in few values of a column with many."""
     if case.significant is False:
-        return [Clear(MODES, Subject(), "the metric did not change", 0.0)]
+        return [Abstained(MODES, NO_HARM)]
     seen = view(case)
     if seen is None:
         return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]

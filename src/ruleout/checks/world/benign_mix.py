@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.world._view import View, view
+from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
 
@@ -48,7 +48,7 @@ class Mix(NamedTuple):
 def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare mix and rate over each declared segment."""
     if case.significant is False:
-        return [Clear(MODES, Subject(), "the metric did not change", 0.0)]
+        return [Abstained(MODES, NO_HARM)]
     if not case.segments:
         return [Abstained(MODES, "no segments are declared", "data.columns.segments")]
     seen = view(case)

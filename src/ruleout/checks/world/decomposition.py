@@ -14,7 +14,7 @@ import numpy as np
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.world._view import Split, View, split, view
+from ruleout.checks.world._view import NO_HARM, Split, View, split, view
 from ruleout.profile import Case
 from ruleout.stats._decompose import Share
 
@@ -34,7 +34,7 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
     """Split the metric's change into class balance, inputs, unseen inputs and the rest."""
     del rng  # the split is shared between checks and draws from the case's own generator
     if case.significant is False:
-        return [Clear(MODES, Subject(), "the metric did not change, so no shift did harm", 0.0)]
+        return [Abstained(MODES, NO_HARM)]
     seen, parts = view(case), split(case)
     if seen is None or parts is None:
         return [

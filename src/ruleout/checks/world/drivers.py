@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
+from ruleout.checks.world._view import NO_HARM
 from ruleout.profile import Case, Predictor, Which, spread_rows
 from ruleout.stats._boosting import Floats
 from ruleout.stats._contributions import DriverShift, driver_shift, sampled_contributions
@@ -31,7 +32,7 @@ _NOTABLE = 0.05
 def decision_drivers(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare the shares of the inputs in what drives decisions."""
     if case.significant is False:
-        return [Clear((), Subject(), "the metric did not change", 0.0)]
+        return [Abstained((), NO_HARM)]
     found = contributions(case, rng)
     if found is None:
         return [

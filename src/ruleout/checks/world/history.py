@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.symptom import measure
-from ruleout.checks.world._view import BLOCKS, LEAST, view
+from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
 from ruleout.profile import Case, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._changepoint import pulse, step
@@ -80,7 +80,7 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             )
         ]
     if case.significant is False:
-        return [Clear(modes, Subject(), "the metric did not change", 0.0)]
+        return [Abstained(modes, NO_HARM)]
     weight = season_weight(before.time, now.time)
     if weight is None:
         return [
@@ -160,7 +160,7 @@ def slow_decline(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             )
         ]
     if case.significant is False:
-        return [Clear(modes, Subject(), "the metric did not change", 0.0)]
+        return [Abstained(modes, NO_HARM)]
     if float(now.time[0]) < float(before.time[-1]) - 1:
         return [Abstained(modes, "the current window does not follow the reference in time")]
     slope, se = _slope(before.time, before.loss)

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.world._view import NO_HARM
 from ruleout.profile import Case
 
 MODES = ("new_category",)
@@ -44,7 +45,7 @@ def new_category(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Look for unseen classes and unseen values of categorical inputs and segments."""
     del rng
     if case.significant is False:
-        return [Clear(MODES, Subject(), "the metric did not change, so no new value did harm", 0.0)]
+        return [Abstained(MODES, NO_HARM)]
     found = [*_classes(case), *_values(case)]
     if found:
         return found

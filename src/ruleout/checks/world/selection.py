@@ -15,7 +15,7 @@ import numpy as np
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.world._bins import Binned, binned
-from ruleout.checks.world._view import split, view
+from ruleout.checks.world._view import NO_HARM, split, view
 from ruleout.checks.world.decomposition import blamed, moved
 from ruleout.profile import Case
 
@@ -48,7 +48,7 @@ def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare absolute rates of the slices of the columns that moved."""
     del rng
     if case.significant is False:
-        return [Clear(MODES, Subject(), "the metric did not change", 0.0)]
+        return [Abstained(MODES, NO_HARM)]
     if case.reference.time is None or case.current.time is None:
         return [Abstained(MODES, "rates need a timestamp", _NEEDS)]
     seen, parts = view(case), split(case)

@@ -14,7 +14,7 @@ import numpy as np
 from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.world._bins import Binned, binned
-from ruleout.checks.world._view import view
+from ruleout.checks.world._view import NO_HARM, view
 from ruleout.profile import Case
 from ruleout.stats._slices import Slice, find_slices
 
@@ -29,7 +29,7 @@ from ruleout.stats._slices import Slice, find_slices
 def worst_slices(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Name the slices whose loss rose more than that of the rest."""
     if case.significant is False:
-        return [Clear((), Subject(), "the metric did not change", 0.0)]
+        return [Abstained((), NO_HARM)]
     seen = view(case)
     if seen is None:
         return [
