@@ -50,6 +50,7 @@ def run(
     trust_model: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
+    observe: Callable[[Examined], None] | None = None,
 ) -> Diagnosis:
     """Diagnose an incident.
 
@@ -58,6 +59,7 @@ def run(
         trust_model: allow models whose loading executes code.
         seed: fixes every random choice; the same incident and seed give the same answer.
         progress: told what is going on.
+        observe: given the first pass over the tables, weighed, before a second cause is looked for.
 
     Raises:
         IncidentError: the incident contradicts its tables.
@@ -82,6 +84,8 @@ def run(
         )
     symptom = as_symptom(case)
     found = examine(case, symptom, say)
+    if observe is not None:
+        observe(found)
     diagnose_rest(found, say)
     onset = weighing.sharpest_onset(case, found.candidates, symptom.onset)
     found.changes = weighing.align_changes(case, onset)

@@ -7,7 +7,7 @@ from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, to
 from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
 from ruleout.hypotheses._second import join_second
 from ruleout.hypotheses._services import beside, layer_masses, linked_gaps, service_hypotheses
-from ruleout.hypotheses._weigh import undo_weight, weigh
+from ruleout.hypotheses._weigh import heard, prior, undo_term, undo_weight, weigh
 from ruleout.hypotheses._weights import load_weights, weight
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Numbered",
     "align_changes",
     "beside",
+    "heard",
     "join_second",
     "layer_masses",
     "layers",
@@ -25,12 +26,14 @@ __all__ = [
     "not_checked",
     "number",
     "observations",
+    "prior",
     "propose",
     "rank",
     "ruled_out",
     "service_hypotheses",
     "sharpest_onset",
     "touches",
+    "undo_term",
     "undo_weight",
     "unmask",
     "verdict",
