@@ -91,6 +91,12 @@ def _fits(truth: Mapping[str, Any], hypothesis: Mapping[str, Any]) -> tuple[bool
     return True, subject_fits(truth, hypothesis["subject"])
 
 
+def right_ones(truth: Mapping[str, Any], hypotheses: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Which hypotheses (as JSON) are right in mode and subject: about the cause, or one of two."""
+    truths = [truth, *([truth["second"]] if truth.get("second") else [])]
+    return [any(_fits(t, h)[1] for t in truths) for h in hypotheses]
+
+
 def compare(
     name: str, truth: Mapping[str, Any], answer: Mapping[str, Any], seconds: float
 ) -> Result:
@@ -143,10 +149,13 @@ def _in_process(folder: Path, seed: int) -> dict[str, Any]:
     return _codec.encode(_diagnose.run(incident.load(folder), seed=seed))
 
 
+_COMMAND = "from ruleout.cli._main import main; raise SystemExit(main())"
+
+
 def _by_command(folder: Path, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "diagnosis.json"
-        line = [sys.executable, "-m", "ruleout", "diagnose", str(folder)]
+        line = [sys.executable, "-c", _COMMAND, "diagnose", str(folder)]
         line += ["--json", str(out), "--seed", str(seed), "--quiet"]
         done = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:

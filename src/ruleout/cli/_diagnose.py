@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from typing import Any
 
@@ -25,6 +26,8 @@ _WINDOWS = ("reference", "current")
 
 def run(chosen: Namespace) -> None:
     """Diagnose an incident folder, or the tables that the options name."""
+    if chosen.weights is not None:
+        os.environ["RULEOUT_WEIGHTS"] = chosen.weights
     answer(_incident(chosen), chosen, trust_model=chosen.trust_model)
 
 

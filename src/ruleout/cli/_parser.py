@@ -27,7 +27,11 @@ _ROLES = (
     ("scores", "CLASS=COLUMN,...", "probability column of each class"),
 )
 
-PASSED_ON = {"bench": "ruleout.bench._cli", "inject": "ruleout.prevention.inject._cli"}
+PASSED_ON = {
+    "bench": "ruleout.bench._cli",
+    "fit": "ruleout.bench.fit._cli",
+    "inject": "ruleout.prevention.inject._cli",
+}
 """Commands whose module has a `main(words) -> exit status` of its own."""
 
 
@@ -50,6 +54,9 @@ def parser() -> ArgumentParser:
     )
     commands.add_parser(
         "inject", help="copy an incident with one fault more, truth beside it", add_help=False
+    )
+    commands.add_parser(
+        "fit", help="refit the weights of evidence on your own closed incidents", add_help=False
     )
     return top
 
@@ -102,6 +109,11 @@ def _add_diagnose(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
         "--trust-model",
         action="store_true",
         help="load models whose loading executes code (pickles, python: URIs)",
+    )
+    command.add_argument(
+        "--weights",
+        metavar="DIR",
+        help="weights of evidence of your own, from 'ruleout fit' (default: $RULEOUT_WEIGHTS, else the shipped ones)",
     )
     _add_tables(command)
 

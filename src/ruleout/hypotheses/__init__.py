@@ -1,5 +1,6 @@
 """Proposing, weighing and ranking hypotheses; the next evidence to gather."""
 
+from ruleout.hypotheses._calibration import PLAIN, Calibration, load_calibration
 from ruleout.hypotheses._changes import align_changes, leading_change, sharpest_onset
 from ruleout.hypotheses._masked import unmask
 from ruleout.hypotheses._next import next_evidence, observations
@@ -11,6 +12,8 @@ from ruleout.hypotheses._weigh import heard, prior, undo_term, undo_weight, weig
 from ruleout.hypotheses._weights import load_weights, weight
 
 __all__ = [
+    "PLAIN",
+    "Calibration",
     "Candidate",
     "Numbered",
     "align_changes",
@@ -21,6 +24,7 @@ __all__ = [
     "layers",
     "leading_change",
     "linked_gaps",
+    "load_calibration",
     "load_weights",
     "next_evidence",
     "not_checked",

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ruleout import modes
 from ruleout._records import Subject
+from ruleout.hypotheses._calibration import load_calibration
 from ruleout.hypotheses._propose import Candidate, Numbered, touches
 from ruleout.hypotheses._weights import AGAINST, CLEAR, SUPPORT, load_weights, worth
 
 ENTRY = -5.0
 """Log-odds of any one (mode, subject) pair against "something else", before its prior and evidence."""
 
-TEMPERATURE = 1.0
 
-
-def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered], unknown: float = 0.0) -> float:
+def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered]) -> float:
     """Set weights, logits and probabilities of the candidates; return the mass on "something else".
 
     Of several findings of one signal, a hypothesis hears the strongest only: they are rarely
@@ -25,13 +25,10 @@ def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered], unknown: fl
     """
     for candidate in candidates:
         _sum(candidate, rows)
-    top = max([unknown, *(c.logit for c in candidates)])
-    scale = {id(c): math.exp((c.logit - top) / TEMPERATURE) for c in candidates}
-    rest = math.exp((unknown - top) / TEMPERATURE)
-    total = rest + sum(scale.values())
-    for candidate in candidates:
-        candidate.probability = scale[id(candidate)] / total
-    return rest / total
+    probabilities, rest = load_calibration().spread(np.array([c.logit for c in candidates]))
+    for candidate, probability in zip(candidates, probabilities, strict=True):
+        candidate.probability = float(probability)
+    return rest
 
 
 def _sum(candidate: Candidate, rows: Sequence[Numbered]) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import MappingProxyType
+
+from ruleout._errors import IncidentError
+
+Weights = Mapping[str, Mapping[str, float]]
 
 SUPPORT = 3.0
 """What a finding gives a mode it supports when the files say nothing."""
@@ -15,16 +22,63 @@ AGAINST = -2.0
 CLEAR = -2.5
 
 
-@cache
-def load_weights() -> Mapping[str, Mapping[str, float]]:
-    """Signal -> mode -> nats at strength 1, merged from all files.
+CALIBRATION = "calibration.toml"
+"""The file of a folder of weights that holds no weights."""
+
+ENVIRONMENT = "RULEOUT_WEIGHTS"
+"""Names a folder of weights of one's own, as `ruleout fit` writes it."""
+
+
+def own_folder() -> Path | None:
+    """The user's folder of weights, if the environment names one.
+
+    Raises:
+        IncidentError: there is no such folder.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    if not named:
+        return None
+    folder = Path(named)
+    if not folder.is_dir():
+        raise IncidentError(
+            f"{ENVIRONMENT} is {named!r}; there is no such folder; write one with 'ruleout fit'"
+        )
+    return folder
+
+
+def load_weights() -> Weights:
+    """Signal -> mode -> nats at strength 1: the shipped ones, and over them the user's own.
 
     Raises:
         ValueError: when two files weigh the same signal.
+        IncidentError: `RULEOUT_WEIGHTS` names no folder, or a file in it cannot be read.
     """
+    return _load(os.environ.get(ENVIRONMENT))
+
+
+@cache
+def _load(named: str | None) -> Weights:
+    if named:
+        return _over(_load(None), _own(own_folder()))
+    return _merged(files("ruleout.hypotheses").joinpath("weights").iterdir())
+
+
+def _over(shipped: Weights, own: Weights) -> Weights:
+    both = {s: {**shipped.get(s, {}), **own.get(s, {})} for s in (*shipped, *own)}
+    return MappingProxyType({s: MappingProxyType(row) for s, row in both.items()})
+
+
+def _own(folder: Path | None) -> Weights:
+    listed = [p for p in folder.iterdir() if p.name != CALIBRATION] if folder else []
+    try:
+        return _merged(listed)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise IncidentError(f"weights in {folder} cannot be read: {error}") from error
+
+
+def _merged(entries: Iterable[Traversable]) -> Weights:
     merged: dict[str, Mapping[str, float]] = {}
-    folder = files("ruleout.hypotheses").joinpath("weights")
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+    for entry in sorted(entries, key=lambda e: e.name):
         if not entry.name.endswith(".toml"):
             continue
         for signal, row in _tables(tomllib.loads(entry.read_text(encoding="utf-8"))):

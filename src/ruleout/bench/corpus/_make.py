@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,15 @@ from ruleout.bench.corpus._bases import System, build_system, draw_base
 from ruleout.bench.corpus._benign import BENIGN, harmless_drift
 from ruleout.bench.corpus._dataset import DataSet, data_folder, loaders
 from ruleout.bench.corpus._metrics import LOWER_IS_BETTER, error, score, worsening
-from ruleout.bench.corpus._plan import Recipe, draw_kit, draw_schedule, manifest, places
+from ruleout.bench.corpus._plan import (
+    DOSES,
+    Recipe,
+    Wish,
+    draw_kit,
+    draw_schedule,
+    places,
+    wished_kit,
+)
 from ruleout.bench.corpus._style import draw_style
 from ruleout.bench.corpus._write import Kit, Written, write_incident
 from ruleout.prevention.inject import (
@@ -34,6 +41,9 @@ LOADED = (_generated, _media, _tables)
 """The modules whose import registers the data sets."""
 
 _ATTEMPTS = 14
+_FAITHFUL = 7
+"""So many attempts keep to the data set that the manifest asks for."""
+
 _NULLS = frozenset(
     {
         "random_fluctuation",
@@ -108,55 +118,16 @@ class Kitchen:
             )
         return tuple(loaders())
 
-    def system(self, name: str, rng: np.random.Generator) -> System:
-        """A system on the data set `name` with one of its kinds of model."""
+    def system(self, name: str, rng: np.random.Generator, model: str | None = None) -> System:
+        """A system on the data set `name` with one of its kinds of model, `model` if it has that."""
         if name not in self._data:
             self._data[name] = loaders()[name]()
         data = self._data[name]
-        kind = data.models[int(rng.integers(len(data.models)))]
+        drawn = data.models[int(rng.integers(len(data.models)))]
+        kind = model if model in data.models else drawn
         if (name, kind) not in self._systems:
             self._systems[name, kind] = build_system(data, kind, self.folder)
         return self._systems[name, kind]
-
-
-def make(
-    out: Path | str,
-    *,
-    n: int = 200,
-    seed: int = 1,
-    only: str | None = None,
-    dataset: str | None = None,
-    rows: int | None = None,
-    per_mode: int | None = None,
-) -> dict[str, Any]:
-    """Write incidents and their `truth.json` to the folder `out`, and return the truth.
-
-    Args:
-        out: folder to write; `out/.cache` keeps trained models.
-        n: number of incidents, spread evenly over modes.
-        seed: the same seed and arguments give the same bytes.
-        only: one failure mode or benign recipe.
-        dataset: one data set.
-        rows: at most this many rows a window.
-        per_mode: incidents for each mode, instead of `n`.
-    """
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    kitchen = Kitchen(folder / ".cache")
-    truth: dict[str, Any] = {}
-    for recipe in manifest(n, seed, only, dataset, per_mode=per_mode):
-        made = cook(recipe, kitchen, folder, rows)
-        if made is not None:
-            truth[recipe.name] = made
-            if len(truth) % 25 == 0:
-                _keep(truth, folder)
-    _keep(truth, folder)
-    return truth
-
-
-def _keep(truth: dict[str, Any], folder: Path) -> None:
-    text = json.dumps(truth, indent=1, sort_keys=True, ensure_ascii=False)
-    (folder / "truth.json").write_text(text + "\n", encoding="utf-8")
 
 
 def cook(
@@ -183,13 +154,19 @@ def _attempt(
     attempt: int,
     rows: int | None,
 ) -> dict[str, Any] | None:
+    wish = recipe.wish
+    model = None if wish is None else wish.model
     fit = [recipe.dataset] if recipe.dataset else places(recipe.mode, kitchen.names())
+    if wish is not None and attempt < _FAITHFUL and wish.dataset in fit:
+        fit = [wish.dataset]
     if not fit:
         return None
-    system = kitchen.system(str(fit[int(rng.integers(len(fit)))]), rng)
+    system = kitchen.system(str(fit[int(rng.integers(len(fit)))]), rng, model)
     split = "exploration" if recipe.mode == "feedback_loop" and rng.random() < 0.75 else None
     base = draw_base(system, rng, rows=rows, split=split)
     kit = draw_kit(system.data, recipe.mode, rng)
+    if wish is not None:
+        kit = wished_kit(kit, wish.kit, recipe.mode, sources=bool(system.data.sources))
     clean = Scene.of(base)
     if "herring" in recipe.tags and recipe.mode not in BENIGN and base.numeric:
         clean = replace(harmless_drift(clean, rng), truths=())
@@ -225,13 +202,18 @@ def _attempt(
 def _hurt(recipe: Recipe, clean: Scene, rng: np.random.Generator, attempt: int) -> Scene:
     if recipe.mode in BENIGN:
         return BENIGN[recipe.mode](clean, rng)
-    return _inject_one(recipe.mode, clean, rng, attempt)
+    return _inject_one(recipe.mode, clean, rng, attempt, recipe.wish)
 
 
-def _inject_one(mode: str, scene: Scene, rng: np.random.Generator, attempt: int) -> Scene:
-    low = min(0.35 + 0.06 * attempt, 0.9)
-    dose = float(rng.uniform(low, 1.0))
-    schedule = draw_schedule(mode, scene.base, rng)
+def _inject_one(
+    mode: str, scene: Scene, rng: np.random.Generator, attempt: int, wish: Wish | None = None
+) -> Scene:
+    low, high = DOSES[wish.dose] if wish is not None else (0.35, 1.0)
+    low = min(low + 0.06 * attempt, 0.9)
+    dose = float(rng.uniform(low, max(high, low + 0.1)))
+    # A schedule that spares too many to hurt gives way to another one.
+    kind = wish.schedule if wish is not None and attempt < _FAITHFUL // 2 else None
+    schedule = draw_schedule(mode, scene.base, rng, kind)
     if mode in injectors() and not injectors()[mode].slices:
         return inject(mode, scene, rng=rng, dose=dose)
     return inject(mode, scene, rng=rng, dose=dose, schedule=schedule)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -73,6 +73,43 @@ _OWN_PLACE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What a line of the manifest asks for; the first attempts keep to it."""
+
+    dataset: str
+    model: str
+    """Kind of model, if the data set has it."""
+
+    dose: str
+    """`weak`, `middle` or `strong`."""
+
+    schedule: str
+    """`whole`, `step`, `ramp`, `part` (of the entities) or `group` (some regions or hosts)."""
+
+    kit: str
+    """`drawn`, `full`, `bare`, `no_` or `with_` and a part."""
+
+
+DOSES: Mapping[str, tuple[float, float]] = {
+    "weak": (0.25, 0.5),
+    "middle": (0.5, 0.75),
+    "strong": (0.75, 1.0),
+}
+_BARE = ("model", "previous", "parity", "golden", "audit", "changes", "lineage")
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "model": ("model", "previous"),
+    "probes": ("parity", "golden", "audit"),
+    "times": ("timestamps",),
+    "ids": ("ids",),
+    "labels": ("labels",),
+    "audit": ("audit",),
+    "parity": ("parity",),
+}
+_NEEDS_TIME = frozenset({"immature_labels", "seasonality", "already_recovered", "planned_event"})
+_NEEDS_CHANGES = frozenset({"planned_event", "change_regression"})
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One incident to make; everything else follows from it."""
 
@@ -84,11 +121,17 @@ class Recipe:
     dataset: str | None = None
     second: str | None = None
     tags: tuple[str, ...] = field(default=())
+    wish: Wish | None = None
 
 
 def modes() -> list[str]:
     """Everything that can be made: failure modes first, then benign recipes."""
     return [*injectors(), *BENIGN]
+
+
+def all_data_sets() -> tuple[str, ...]:
+    """Every data set that a mode may be sent to."""
+    return (*_TABLES, *_SMALL, *_TEXT, "clothing_products", "intent_embeddings")
 
 
 def places(mode: str, data_sets: tuple[str, ...]) -> list[str]:
@@ -103,7 +146,7 @@ def places(mode: str, data_sets: tuple[str, ...]) -> list[str]:
     return [d for d in fit if d in data_sets]
 
 
-_PAIRS = (
+PAIRS = (
     ("unit_change", "label_noise"),
     ("silent_nulls", "threshold_change"),
     ("category_recode", "unit_change"),
@@ -136,15 +179,21 @@ def manifest(
         second = None
         # Every twelfth incident has two causes, every fifth a red herring.
         if only is None and rng.random() < 0.07:
-            mode, second = _PAIRS[int(rng.integers(len(_PAIRS)))]
+            mode, second = PAIRS[int(rng.integers(len(PAIRS)))]
         tags = ("herring",) if rng.random() < 0.2 else ()
         recipes.append(Recipe(f"incident-{k:04d}", mode, own, dataset, second, tags))
     return recipes
 
 
-def draw_schedule(mode: str, base: Base, rng: np.random.Generator) -> Schedule:
-    """When and for whom: mostly everybody from the start or from an onset on."""
-    u = rng.random()
+_KINDS: Mapping[str, float] = {"whole": 0.0, "step": 0.5, "ramp": 0.8, "part": 0.85, "group": 0.95}
+"""Where in the draw of a schedule its kinds lie."""
+
+
+def draw_schedule(
+    mode: str, base: Base, rng: np.random.Generator, kind: str | None = None
+) -> Schedule:
+    """When and for whom: mostly everybody from the start or from an onset on; or of one `kind`."""
+    u = rng.random() if kind is None else _KINDS[kind]
     late = float(rng.uniform(0.15, 0.6))
     if mode in _OWN_PLACE:
         return Schedule() if u < 0.6 or mode == "immature_labels" else Schedule(onset=late)
@@ -162,6 +211,27 @@ def draw_schedule(mode: str, base: Base, rng: np.random.Generator) -> Schedule:
     return Schedule(column=column, values=tuple(str(v) for v in some))
 
 
+def wished_kit(kit: Kit, wish: str, mode: str, *, sources: bool) -> Kit:
+    """The drawn kit, changed to what a manifest asks for; what the mode cannot do without stays."""
+    if wish == "drawn":
+        return kit
+    if wish == "full":
+        kit = Kit(lineage=sources)
+    elif wish == "bare":
+        kit = replace(kit, **dict.fromkeys(_BARE, False))
+    else:
+        word, _, part = wish.partition("_")
+        kit = replace(kit, **dict.fromkeys(_PARTS[part], word == "with"))
+        if word == "with":
+            kit = replace(kit, ids=True)
+    return replace(
+        kit,
+        timestamps=kit.timestamps or mode in _NEEDS_TIME,
+        changes=kit.changes or mode in _NEEDS_CHANGES,
+        ids=kit.ids or mode == "join_fanout",
+    )
+
+
 def draw_kit(data: DataSet, mode: str, rng: np.random.Generator) -> Kit:
     """Which evidence is handed over; one in ten gets two tables and nothing else."""
     if rng.random() < 0.1:
@@ -177,14 +247,14 @@ def draw_kit(data: DataSet, mode: str, rng: np.random.Generator) -> Kit:
             ids=bool(rng.random() < 0.5),
         )
     u = rng.random(10)
-    needs_time = mode in {"immature_labels", "seasonality", "already_recovered", "planned_event"}
+    needs_time = mode in _NEEDS_TIME
     return Kit(
         model=bool(u[0] < 0.8),
         previous=bool(u[1] < 0.6),
         parity=bool(u[2] < 0.6),
         golden=bool(u[3] < 0.5),
         audit=bool(u[4] < 0.4),
-        changes=bool(u[5] < 0.65) or mode in {"planned_event", "change_regression"},
+        changes=bool(u[5] < 0.65) or mode in _NEEDS_CHANGES,
         timestamps=bool(u[6] < 0.95) or needs_time,
         ids=bool(u[7] < 0.92) or mode == "join_fanout",
         lineage=bool(u[8] < 0.7) and bool(data.sources),

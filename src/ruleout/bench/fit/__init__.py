@@ -1,0 +1,1 @@
+"""Fitting the weights of evidence and the calibration on closed incidents."""
