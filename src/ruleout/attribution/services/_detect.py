@@ -6,21 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import polars as pl
-
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
-from ruleout.attribution.services._behaviour import behaviour
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._latency import lags
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
-from ruleout.attribution.services._signals import (
-    from_behaviour,
-    from_departures,
-    from_flow,
-    from_lags,
-)
+from ruleout.attribution.services._shift import BROKEN, averaged
+from ruleout.attribution.services._signals import from_flow
 
 _SHOWN = 8
 """So many findings a detector shows, strongest first."""
@@ -32,9 +24,6 @@ _RESOURCES = {
     "accelerator": "accelerator_memory",
     "cache": "cache_storm",
 }
-
-_BROKEN = (ArithmeticError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError)
-"""What odd data can raise inside a detector; it must not take the other detectors along."""
 
 
 class Detector(NamedTuple):
@@ -74,7 +63,7 @@ def _run(one: Detector, seen: Observed) -> tuple[list[Signal], list[Outcome]]:
         return [], [Abstained(one.looks_for, f"{one.name} has nothing to look at", one.needs)]
     try:
         found = one.find(seen)
-    except _BROKEN as error:
+    except BROKEN as error:
         reason = f"{one.name} failed: {type(error).__name__}: {error}"[:300]
         return [], [Abstained(one.looks_for, reason, one.needs)]
     if not found:
@@ -123,19 +112,15 @@ def _flow(seen: Observed) -> list[Signal]:
 
 
 def _behaviour(seen: Observed) -> list[Signal]:
-    if seen.tree is None:
-        return []
-    return from_behaviour(behaviour(seen.tree, seen.events, seen.period))
+    return averaged([seen.looks.behaviour(one) for one in seen.near])
 
 
 def _lags(seen: Observed) -> list[Signal]:
-    return [] if seen.tree is None else from_lags(lags(seen.tree, seen.period))
+    return averaged([seen.looks.added_time(one) for one in seen.near])
 
 
 def _departures(seen: Observed) -> list[Signal]:
-    spec = seen.incident.symptom
-    alone = seen.tree is None and (spec.entity is None or spec.metric is None)
-    return from_departures(seen.departed, seen.telemetry.kpis, alone=alone)
+    return averaged([seen.looks.departures(one) for one in seen.near])
 
 
 def _spans(seen: Observed) -> bool:

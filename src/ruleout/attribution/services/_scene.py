@@ -13,7 +13,7 @@ from ruleout.attribution.services._graph import Edge, traced_edges
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._periods import periods
-from ruleout.attribution.services._shift import begun
+from ruleout.attribution.services._shift import Looks, begun
 from ruleout.attribution.services._symptom import symptom_onset
 from ruleout.attribution.services._windows import Windows
 from ruleout.incident._model import Incident
@@ -38,6 +38,10 @@ class Observed:
     period: np.ndarray
     """Of every span, as `periods` returns it."""
 
+    looks: Looks
+    near: tuple[Windows, ...]
+    """`windows` and neighbouring beginnings, over which evidence is averaged."""
+
     edges: frozenset[Edge]
     start: Start | None
     """Onset of the symptom's own metric."""
@@ -59,7 +63,13 @@ def observe(
     if tree is not None:
         edges |= traced_edges(tree)
         events = events_of(tree, telemetry.logs)
-        windows = begun(tree, events, windows)
+    spec = incident.symptom
+    alone = tree is None and (spec.entity is None or spec.metric is None)
+    looks = Looks(tree, events, telemetry.metrics, telemetry.kpis, alone=alone)
+    near: tuple[Windows, ...] = (windows,)
+    if tree is not None:
+        near = begun(tree, looks, windows)
+        windows = near[0]
         period = periods(tree.time, windows)
     return Observed(
         incident=incident,
@@ -69,6 +79,8 @@ def observe(
         tree=tree,
         events=events,
         period=period,
+        looks=looks,
+        near=near,
         edges=frozenset(edges),
         start=symptom_onset(incident, telemetry, windows),
         changes=changes,

@@ -1,10 +1,15 @@
 """When the incident really began, where the told window is a little early or late.
 
 A window that begins a minute too soon or too late mixes sick requests with sound ones, and both sides
-look alike. Of a few beginnings around the told one, the one is taken at which the two sides differ most.
+look alike. Of beginnings around the told one, the one is taken at which one service stands out most
+against the next. What a single beginning shows is partly chance and goes as it moves; what a fault
+shows stays. So evidence is averaged over neighbouring beginnings, before they are compared and after.
 """
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -12,49 +17,145 @@ import polars as pl
 from ruleout.attribution.services._behaviour import behaviour
 from ruleout.attribution.services._calls import Calls
 from ruleout.attribution.services._latency import lags
+from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._periods import periods
-from ruleout.attribution.services._signals import from_behaviour, from_lags
+from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._signals import from_behaviour, from_departures, from_lags
 from ruleout.attribution.services._windows import Windows
 
-_FURTHEST = 60.0
+BROKEN = (ArithmeticError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError)
+"""What odd data can raise inside a detector; it must not take the other detectors along."""
+
+_FURTHEST = 120.0
 """Seconds that the told beginning may be off."""
 
-_DOUBT = 2.0
-"""Nats that another beginning than the told one must gain."""
+_STEPS = 4
+"""Beginnings that are tried on either side of the told one."""
+
+_DOUBT = 0.2
+"""Nats that a beginning must gain for each step away from the told one."""
+
+_LEAST = 20
+"""Requests that either side must hold."""
 
 _MOST = 200_000
 """Spans beyond which the told beginning is taken as it is."""
 
 
-def begun(tree: Calls, events: pl.DataFrame, windows: Windows) -> Windows:
-    """The windows with the beginning that parts the requests best."""
+class Looks:
+    """Signals of the detectors that compare two stretches of time, for any beginning; each made once."""
+
+    def __init__(
+        self,
+        tree: Calls | None,
+        events: pl.DataFrame,
+        metrics: pl.DataFrame,
+        kpis: Sequence[str],
+        *,
+        alone: bool,
+    ) -> None:
+        self._tree, self._events, self._metrics = tree, events, metrics
+        self._kpis, self._alone = kpis, alone
+        self._made: dict[tuple[str, Windows], list[Signal]] = {}
+
+    def added_time(self, windows: Windows) -> list[Signal]:
+        """Who adds time to requests."""
+        return self._once("added_time", windows, self._added_time)
+
+    def behaviour(self, windows: Windows) -> list[Signal]:
+        """Whose code reaches other statements."""
+        return self._once("behaviour", windows, self._behaviour)
+
+    def departures(self, windows: Windows) -> list[Signal]:
+        """Whose metrics left their range."""
+        return self._once("departures", windows, self._departures)
+
+    def _once(
+        self, name: str, windows: Windows, make: Callable[[Windows], list[Signal]]
+    ) -> list[Signal]:
+        key = (name, windows)
+        if key not in self._made:
+            self._made[key] = make(windows)
+        return self._made[key]
+
+    def _added_time(self, windows: Windows) -> list[Signal]:
+        tree = self._tree
+        return [] if tree is None else from_lags(lags(tree, periods(tree.time, windows)))
+
+    def _behaviour(self, windows: Windows) -> list[Signal]:
+        tree = self._tree
+        if tree is None:
+            return []
+        return from_behaviour(behaviour(tree, self._events, periods(tree.time, windows)))
+
+    def _departures(self, windows: Windows) -> list[Signal]:
+        return from_departures(departures(self._metrics, windows), self._kpis, alone=self._alone)
+
+
+def averaged(parts: Sequence[Sequence[Signal]]) -> list[Signal]:
+    """Signals of several looks at the same incident: mean weight and modes, told by the strongest look."""
+    heard: dict[tuple[str, str], list[Signal]] = defaultdict(list)
+    for part in parts:
+        best: dict[tuple[str, str], Signal] = {}
+        for one in part:
+            key = (one.entity, one.name)
+            if key not in best or one.weight > best[key].weight:
+                best[key] = one
+        for key, one in best.items():
+            heard[key].append(one)
+    return [_mean(found, len(parts)) for found in heard.values()]
+
+
+def _mean(found: Sequence[Signal], looks: int) -> Signal:
+    total = sum(one.weight for one in found)
+    modes: dict[str, float] = defaultdict(float)
+    for one in found:
+        for mode, share in one.modes.items():
+            modes[mode] += share * one.weight / max(total, 1e-12)
+    strongest = max(found, key=lambda one: one.weight)
+    return strongest._replace(weight=total / looks, modes=dict(modes))
+
+
+def begun(tree: Calls, looks: Looks, windows: Windows) -> tuple[Windows, ...]:
+    """The windows with the beginning that parts the requests best, then its neighbours."""
     start, end = windows.current
-    reach = min(_FURTHEST, (end - start) / 3)
+    reach = min(_FURTHEST, 2 * (end - start) / 3)
     if len(tree.parent) > _MOST or reach < 5:
-        return windows
-    told = _evidence(tree, events, windows)
-    best, most = windows, told + _DOUBT
-    for offset in (-reach, -reach / 2, reach / 2, reach):
-        moved = windows._replace(current=(start + offset, end))
-        if not _enough(tree, moved):
-            continue
-        found = _evidence(tree, events, moved)
-        if found > most:
-            best, most = moved, found
-    return best
+        return (windows,)
+    step = reach / _STEPS
+    tried = {
+        place: windows._replace(current=(start + place * step, end)) if place else windows
+        for place in range(-_STEPS, _STEPS + 1)
+    }
+    usable = {place: one for place, one in tried.items() if _enough(tree, one)}
+    if not usable:
+        return (windows,)
+    try:
+        gains = {place: _contrast(looks, _near(usable, place)) for place in usable}
+    except BROKEN:
+        return (windows,)
+    best = max(usable, key=lambda place: (gains[place] - _DOUBT * abs(place), -abs(place), place))
+    return _near(usable, best)
+
+
+def _near(usable: dict[int, Windows], place: int) -> tuple[Windows, ...]:
+    """A beginning and its neighbours, itself first."""
+    order = (place, place - 1, place + 1)
+    return tuple(usable[one] for one in order if one in usable)
 
 
 def _enough(tree: Calls, windows: Windows) -> bool:
     """Whether both sides still hold requests to compare."""
     period = periods(tree.time, windows)
     roots = tree.parent < 0
-    return bool((roots & (period == 2)).sum() >= 20 and (roots & (period == 1)).sum() >= 20)
+    return bool((roots & (period == 2)).sum() >= _LEAST and (roots & (period == 1)).sum() >= _LEAST)
 
 
-def _evidence(tree: Calls, events: pl.DataFrame, windows: Windows) -> float:
-    """Weight of the strongest service's evidence from the calls alone."""
-    period = periods(tree.time, windows)
+def _contrast(looks: Looks, near: Sequence[Windows]) -> float:
+    """By how much the strongest service's evidence exceeds the next one's, over several beginnings."""
     total: dict[str, float] = {}
-    for one in from_lags(lags(tree, period)) + from_behaviour(behaviour(tree, events, period)):
-        total[one.entity] = total.get(one.entity, 0.0) + one.weight
-    return float(np.max(list(total.values()), initial=0.0))
+    for find in (looks.added_time, looks.behaviour, looks.departures):
+        for one in averaged([find(windows) for windows in near]):
+            total[one.entity] = total.get(one.entity, 0.0) + one.weight
+    first, second = np.sort([0.0, 0.0, *total.values()])[[-1, -2]]
+    return float(first - second)
