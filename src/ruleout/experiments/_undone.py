@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout.profile import Case, Outputs
+from ruleout.profile import Case, Outputs, spread_rows
+
+_DAMAGED_ROWS = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class Undone:
     that it reproduces there is what the hypothesis explains."""
 
     method: str = "repair_replay"
+
+
+def damaged_rows(case: Case) -> NDArray[np.int64]:
+    """Rows (k,) of the reference, evenly spread over time, that are enough to measure damage on."""
+    return spread_rows(case.reference.rows, _DAMAGED_ROWS)
 
 
 def surrogate(case: Case) -> bool:

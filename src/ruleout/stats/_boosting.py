@@ -126,7 +126,7 @@ def fit(
     trees: int = 80,
     depth: int = 5,
     rate: float = 0.15,
-    rows: int = 6_000,
+    rows: int = 4_000,
     weight: Floats | None = None,
 ) -> Booster:
     """Fit an ensemble.
@@ -216,20 +216,29 @@ def _grow(
 ) -> _Tree:
     """One oblivious tree's splits; adds the gain of each split to `gain`."""
     outputs = gradient.shape[1]
-    signal = gradient if outputs == 1 else gradient @ rng.normal(size=(outputs, 1))
+    signal = (gradient if outputs == 1 else gradient @ rng.normal(size=(outputs, 1)))[:, 0]
     rows, columns = bins.shape
+    cells = columns * width
     offset = bins + np.arange(columns) * width
-    grad = np.repeat(signal[:, 0], columns)
-    hess = np.repeat(hessian, columns)
     index = np.zeros(rows, dtype=np.int64)
+    sums = _histograms(offset, index, signal, hessian, 1, cells)
     splits: list[tuple[int, int]] = []
     for level in range(depth):
-        size = (1 << level) * columns * width
-        key = (offset + (index * (columns * width))[:, None]).ravel()
-        shape = (1 << level, columns, width)
-        g = np.bincount(key, weights=grad, minlength=size).reshape(shape)
-        h = np.bincount(key, weights=hess, minlength=size).reshape(shape)
-        scores = _split_gain(np.asarray(g, dtype=float), np.asarray(h, dtype=float))
+        if level:
+            # Only the rows beyond the last cut are summed again; the others are what their parents have besides.
+            beyond = np.flatnonzero(index >> (level - 1))
+            parents = index[beyond] & ((1 << (level - 1)) - 1)
+            right = _histograms(
+                offset.take(beyond, axis=0),
+                parents,
+                signal[beyond],
+                hessian[beyond],
+                1 << (level - 1),
+                cells,
+            )
+            sums = np.concatenate([sums - right, right], axis=1)
+        g, h = sums.reshape(2, 1 << level, columns, width)
+        scores = _split_gain(g, h)
         best = int(scores.argmax())
         column, cut = divmod(best, width)
         if scores.flat[best] <= 1e-9:
@@ -238,6 +247,26 @@ def _grow(
         splits.append((column, cut))
         index |= (bins[:, column] > cut).astype(np.int64) << level
     return _Tree(tuple(c for c, _ in splits), tuple(t for _, t in splits), np.empty((0, 0)))
+
+
+def _histograms(
+    offset: NDArray[np.int64],
+    index: NDArray[np.int64],
+    signal: Floats,
+    hessian: Floats,
+    leaves: int,
+    cells: int,
+) -> Floats:
+    """Sums of gradient and hessian (2, leaves, cells), a cell being one bin of one column."""
+    columns = offset.shape[1]
+    key = (offset + (index * cells)[:, None]).ravel()
+    size = leaves * cells
+    g = np.bincount(key, weights=np.repeat(signal, columns), minlength=size)
+    if len(hessian) and hessian.min() == hessian.max():  # squared loss without weights: a count
+        h = np.bincount(key, minlength=size) * hessian[0]
+    else:
+        h = np.bincount(key, weights=np.repeat(hessian, columns), minlength=size)
+    return np.stack([g, h]).reshape(2, leaves, cells)
 
 
 def _split_gain(g: Floats, h: Floats, ridge: float = 1.0) -> Floats:

@@ -30,6 +30,8 @@ from ruleout.stats._relation import (
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
 _LIKE_ROWS = 100
+_THIN = 0.8
+"""Below this factor, and none of a unit, a sum more likely lacks events than changed its currency."""
 
 
 @check("quantile_relation", layer="data", rung="inputs", looks_for=("unit_change", "time_shift"))
@@ -146,8 +148,8 @@ def _affine_finding(
         f"{told.distance_before:.3f} before, {told.distance_after:.3f} once undone)"
     )
     supports: tuple[str, ...] = ("time_shift",) if kind == "clock" else ("unit_change",)
-    if kind == "plain" and told.slope < 1 and told.offset == 0:
-        supports = ("unit_change", "partial_batch")
+    if kind == "plain" and told.slope < _THIN and told.offset == 0 and before.min(initial=0.0) >= 0:
+        kind, supports = "low", ("partial_batch", "unit_change")
     options: Mapping[str, Any] = {"slope": told.slope, "offset": told.offset}
     strength = 1.0 - 0.5 * min(1.0, told.distance_after / max(0.12 * told.distance_before, 1e-9))
     return Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -115,14 +115,18 @@ class Regressions:
         self._used = np.ones(len(ctx.owner), dtype=bool) if label else ~ctx.label
         self._made: dict[bool, tuple[LeaveOut, Floats, Floats]] = {}
 
-    def link(self, name: str) -> Link | None:
-        """How the input follows from the rest of its row; None where it never did."""
+    def link(self, name: str, without: Collection[str] = ()) -> Link | None:
+        """How the input follows from the rest of its row, less `without`; None where it never did."""
         ctx = self._ctx
         places = np.flatnonzero(ctx.of(name))
         if not len(places):
             return None
         y, z = ctx.before[:, places[0]], ctx.after[:, places[0]]
-        answer = None if y.std() == 0 or z.std() == 0 else self._expected(name, int(places[0]))
+        answer = (
+            None
+            if y.std() == 0 or z.std() == 0
+            else self._expected({name, *without}, int(places[0]))
+        )
         if answer is None:
             return None
         said, expected = answer
@@ -144,9 +148,10 @@ class Regressions:
         used = int(self._used.sum())
         return 2 * used if used <= _CURVED else used
 
-    def _expected(self, name: str, column: int) -> tuple[Floats, Floats] | None:
+    def _expected(self, names: Collection[str], column: int) -> tuple[Floats, Floats] | None:
         """What the rest of each row says of the column, reference (n,) and current (m,)."""
-        own = self._ctx.of(name)[self._used]
+        places = [self._ctx.names.index(n) for n in names if n in self._ctx.names]
+        own = np.isin(self._ctx.owner, places)[self._used]
         rest = int((~own).sum())
         if not rest:
             return None

@@ -7,10 +7,8 @@ import polars as pl
 
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
-from ruleout.experiments._undone import Damaged, Undone
-from ruleout.profile import Case, spread_rows
-
-_DAMAGED_ROWS = 8_000
+from ruleout.experiments._undone import Damaged, Undone, damaged_rows
+from ruleout.profile import Case
 
 
 @repair("shift_rows", undoes=("stale_features",))
@@ -27,7 +25,7 @@ def shift_rows(case: Case, plan: RepairPlan) -> Undone:
 @repair("relink", undoes=("stale_features", "train_serve_skew", "target_leakage"))
 def relink(case: Case, plan: RepairPlan) -> Undone:
     """Cut the reference's values off from their rows too: they are shuffled, as stale ones are to their rows."""
-    rows = spread_rows(case.reference.rows, _DAMAGED_ROWS)
+    rows = damaged_rows(case)
     rng = case.rng("relink " + " ".join(plan.subject.names))
     order = rng.permutation(len(rows))
     frame = case.reference.frame

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
-from ruleout.experiments._undone import Damaged, Undone
-from ruleout.profile import Case, spread_rows
+from ruleout.experiments._undone import Damaged, Undone, damaged_rows
+from ruleout.profile import Case
 from ruleout.stats._relation import likely_other
-
-_DAMAGED_ROWS = 8_000
 
 
 def replaced(
@@ -57,7 +55,7 @@ def rescale(case: Case, plan: RepairPlan) -> Undone:
 def restore_resolution(case: Case, plan: RepairPlan) -> Undone:
     """Clip or round the reference as the current rows were: what they lost cannot be brought back."""
     name = plan.subject.names[0]
-    rows = spread_rows(case.reference.rows, _DAMAGED_ROWS)
+    rows = damaged_rows(case)
     values = case.reference.numeric(name)[rows]
     hit = case.scope_rows(plan.scope)
     if plan.options["kind"] == "clip":

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
-from ruleout.experiments._undone import Damaged, Undone
-from ruleout.profile import Case, spread_rows, text_series
+from ruleout.experiments._undone import Damaged, Undone, damaged_rows
+from ruleout.profile import Case, text_series
 
 _ENOUGH = 0.04
 """Share of rows that must be left for the metric of the spared rows to speak for all ..."""
@@ -17,7 +17,6 @@ _ENOUGH = 0.04
 _ENOUGH_ROWS = 150
 """... and their least number."""
 
-_DAMAGED_ROWS = 8_000
 
 _USUAL = 0.2
 """Where so many rows hold the default rightly, the hit rows cannot be told from them."""
@@ -42,7 +41,7 @@ def restore_defaults(case: Case, plan: RepairPlan) -> Undone:
     usual = float(plan.options.get("before", 0.0))
     if usual <= _USUAL and spared >= max(_ENOUGH * len(hit), _ENOUGH_ROWS):
         return Undone(keep=~hit, method="exclusion")
-    rows = spread_rows(case.reference.rows, _DAMAGED_ROWS)
+    rows = damaged_rows(case)
     lost = {
         name: constant(case, name, value, rows)
         for name, value in zip(plan.subject.names, plan.options["values"], strict=True)

@@ -1,0 +1,139 @@
+"""Aggregates published over a part of their events: low for every row, by a share of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._context import context
+from ruleout.checks.inputs._defaults import defaulted
+from ruleout.checks.inputs._departure import Departure, departures, scope_words
+from ruleout.checks.inputs.scales import best_map, like_rows
+from ruleout.checks.inputs.staleness import Regressions
+from ruleout.profile import Case
+from ruleout.stats._thinning import Thinning, thinning
+
+Floats = NDArray[np.float64]
+_LEAST_LEVELS = 6
+_MENDED = 0.3
+"""What may be left of the distance once the reference is thinned likewise, as a share of it."""
+
+_CUT_OFF = 5.0
+"""Standard errors from which what goes with an input has not fallen along with it."""
+
+
+class Low(NamedTuple):
+    """One input that is low throughout."""
+
+    found: Departure
+    told: Thinning
+
+
+@check("thin_aggregates", layer="data", rung="inputs", looks_for=("partial_batch",))
+def thin_aggregates(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Is a non-negative input low for all rows, each by a share of its own, while the rest of the rows is as it was?
+
+    The reference is thinned by random shares until it looks like the current window. A world that got smaller does the
+    same to the marginal, but shows in what goes with the input; events that are missing from a sum do not.
+    """
+    del rng
+    lost = {d.name for d in defaulted(case)}
+    low = [
+        one
+        for name, found in departures(case).items()
+        if found.departed and name not in lost and case.kind(name) == "numeric"
+        if (one := _low(case, found)) is not None
+    ]
+    if not low:
+        told = "no input that counts or sums is low throughout"
+        yield Clear(("partial_batch",), Subject(), told, 0.1, "thinning.none")
+        return
+    for group in _groups(case, low):
+        names = [one.found.name for one in group]
+        known = [z for one in group if (z := _apart(case, one.found, names)) is not None]
+        yield _finding(group, cut_off=max(known, default=0.0) > _CUT_OFF)
+
+
+def _low(case: Case, found: Departure) -> Low | None:
+    before = case.reference.numeric(found.name)[like_rows(case, found)]
+    after = case.current.numeric(found.name)[found.rows]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if len(np.unique(before[:2_000])) < _LEAST_LEVELS:
+        return None
+    scaled = best_map(before, after)
+    if scaled is not None and scaled.offset == 0:  # one factor for all: told by its own check
+        return None
+    told = thinning(before, after)
+    if told is None or told.distance_after > _MENDED * told.distance_before:
+        return None
+    return Low(found, told)
+
+
+def _apart(case: Case, found: Departure, group: Collection[str]) -> float | None:
+    """Standard errors between an input's fall and the fall of what the rest of its row says of it.
+
+    The inputs of its own group are left out: they fell with it. None where the rest never said anything of it.
+    """
+    ctx = context(case)
+    if found.name not in ctx.names:
+        return None
+    rest = Regressions(ctx, label=bool(ctx.after[:, ctx.label].any()))
+    link = rest.link(found.name, without=group)
+    if link is None:
+        return None
+    rows = found.rows[ctx.rows_after]
+    fell, told = float(link.observed[rows].mean()), float(link.expected[rows].mean())
+    # A population that differs in the input differs in its companions by the squared correlation.
+    due = fell * link.before**2
+    error = math.sqrt(float(link.expected.var()) * (1 / max(rows.sum(), 1) + 1 / len(ctx.before)))
+    return (told - due) / max(error, 1e-9)
+
+
+def _groups(case: Case, low: list[Low]) -> Iterator[list[Low]]:
+    """Inputs of one source that are low together; each on its own where lineage is not declared."""
+    data = case.incident.data
+    sources = data.sources if data is not None else {}
+    left = list(low)
+    for columns in sources.values():
+        together = [one for one in left if one.found.name in columns]
+        if together:
+            yield together
+            left = [one for one in left if one not in together]
+    yield from ([one] for one in left)
+
+
+def _finding(group: list[Low], *, cut_off: bool) -> Finding:
+    first = max(group, key=lambda one: one.told.distance_before)
+    names = tuple(one.found.name for one in group)
+    told = first.told
+    subject = Subject("feature", names)
+    rest = "while the rest of the rows stayed as it was" if cut_off else "as if thinned"
+    statement = (
+        f"{', '.join(names)}: {told.part:.0%} of the values keep about {told.mean:.0%} of themselves"
+        f"{scope_words(first.found)}, {rest} (distance {told.distance_before:.3f} before, "
+        f"{told.distance_after:.3f} from the reference thinned likewise)"
+    )
+    options = {
+        one.found.name: [one.told.part, one.told.mean, one.told.spread, one.told.whole]
+        for one in group
+    }
+    return Finding(
+        "thinning.cut_off" if cut_off else "thinning.marginal",
+        subject,
+        statement,
+        told.mean,
+        told.distance_before / max(first.found.usual, 1e-6),
+        None,
+        1.0 - 0.5 * min(1.0, told.distance_after / (_MENDED * told.distance_before)),
+        ("partial_batch",),
+        ("covariate_shift", "unit_change", "concept_drift") if cut_off else (),
+        first.found.scope,
+        first.found.onset,
+        (RepairPlan("thin_out", subject, first.found.scope, options),),
+    )

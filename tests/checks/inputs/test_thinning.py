@@ -1,0 +1,80 @@
+"""Sums and counts that lack a part of their events."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from linked_world import START, broken, made, quiet, rows, served
+from ruleout.stats._thinning import thinned, thinning
+from served_world import cleared, findings
+
+
+def thin(name: str, seed: int = 5) -> pl.Series:
+    """The quiet world's input, every value low by a share of its own."""
+    _, current = quiet()
+    values = current[name].to_numpy().astype(float)
+    share = np.random.default_rng(seed).beta(2, 3, len(values))
+    low = values * share
+    return pl.Series(name, np.floor(low + 0.5) if name == "visits" else low).cast(
+        current.schema[name]
+    )
+
+
+@pytest.mark.parametrize("name", ["income", "visits"])
+def test_a_thin_aggregate_is_cut_off_from_its_row(name: str) -> None:
+    """An input that keeps shares of itself, while what goes with it stays, is a partial batch with a damage to replay."""
+    case = made(broken(thin(name)))
+    found = findings(case, "thin_aggregates")["thinning.cut_off"]
+    assert found.subject.names == (name,)
+    assert found.supports == ("partial_batch",)
+    assert found.repairs[0].repair == "thin_out"
+
+
+def test_inputs_of_one_source_are_thin_together() -> None:
+    """Two low inputs of a declared source are one finding."""
+    frames = broken(thin("income"), thin("visits"))
+    case = made(frames, sources={"events": ["income", "visits"]})
+    assert findings(case, "thin_aggregates")["thinning.cut_off"].subject.names == (
+        "income",
+        "visits",
+    )
+
+
+def test_a_smaller_world_is_not_cut_off() -> None:
+    """Where incomes fall because other people came, their companions say so, and no events are missing."""
+    reference = rows(3000, 1)
+    pool = rows(60_000, 3, start=START + 6 * 86_400, days=2)
+    odds = 1 / (1 + np.exp(0.25 * (pool["income"].to_numpy() - 38)))
+    chosen = pool.filter(pl.Series(np.random.default_rng(2).random(len(pool)) < odds * 0.15))
+    case = made((reference, served(chosen)))
+    assert "thinning.cut_off" not in findings(case, "thin_aggregates")
+
+
+def test_one_factor_for_all_is_not_told_here() -> None:
+    """A constant factor is a relation of quantiles; one that is no unit proposes missing events first."""
+    _, current = quiet()
+    case = made(broken((current["income"] * 0.37).alias("income")))
+    assert findings(case, "thin_aggregates") == {}
+    assert cleared(case, "thin_aggregates") == {"partial_batch"}
+    told = findings(case, "quantile_relation")["quantile_relation.low"]
+    assert told.supports == ("partial_batch", "unit_change")
+
+
+def test_thinning_is_fitted_to_what_was_done() -> None:
+    """The fitted part and share give back the mean that the thinned sample has."""
+    rng = np.random.default_rng(4)
+    before = rng.lognormal(3, 0.8, 4_000)
+    after = rng.lognormal(3, 0.8, 4_000) * rng.beta(3, 4, 4_000)
+    told = thinning(before, after)
+    assert told is not None
+    assert told.distance_after < 0.15 * told.distance_before
+    again = thinned(before, told, np.random.default_rng(0))
+    assert again.mean() / before.mean() == pytest.approx(after.mean() / before.mean(), rel=0.15)
+
+
+def test_a_higher_quantile_is_no_thinning() -> None:
+    """Values that spread both ways did not lose events."""
+    rng = np.random.default_rng(4)
+    assert thinning(rng.lognormal(3, 0.5, 500), rng.lognormal(2.6, 1.2, 500)) is None
