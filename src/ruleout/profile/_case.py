@@ -49,6 +49,9 @@ class Representation(Protocol):
     def transform(self, series: pl.Series) -> Floats:
         """Numbers (n, len(names)) for n values."""
 
+    def wide(self, series: pl.Series) -> NDArray[np.float32]:
+        """All raw features (n, r) for n values, for what can use many."""
+
 
 @dataclass(slots=True)
 class Case:

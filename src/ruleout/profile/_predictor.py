@@ -11,6 +11,7 @@ import polars as pl
 
 from ruleout.profile._outputs import Outputs
 from ruleout.stats import _boosting as boosting
+from ruleout.stats import _kernel as kernel
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 _EDGE = 1e-4
@@ -29,18 +30,29 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """A booster fitted to what was served."""
+    """A booster or a kernel machine fitted to what was served."""
 
-    booster: boosting.Booster
-    answers: Literal["score", "scores", "decision", "number"]
+    machine: boosting.Booster | kernel.Smooth
+    answers: Literal["score", "scores", "logs", "decision", "number"]
     classes: int
     threshold: float = 0.5
 
-    def outputs(self, x: Floats) -> Outputs:
+    def outputs(self, x: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Outputs:
         """Answers for encoded rows (n, F)."""
-        raw = self.booster.raw(x)
+        return self.answers_of(self.raw(x))
+
+    def raw(self, x: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Floats:
+        """What the machine says of encoded rows (n, F), as (n, K) numbers."""
+        return self.machine.raw(np.asarray(x))
+
+    def answers_of(self, raw: Floats) -> Outputs:
+        """Answers that (n, K) numbers stand for."""
         if self.answers == "number":
             return Outputs(raw[:, 0])
+        if self.answers == "logs":
+            shares = np.exp(raw - raw.max(axis=1, keepdims=True))
+            shares /= shares.sum(axis=1, keepdims=True)
+            return Outputs(shares.argmax(axis=1).astype(np.int32), None, shares)
         if self.answers in ("scores", "decision") and self.classes > 2:
             shares = np.clip(raw, _EDGE, None)
             shares = shares / shares.sum(axis=1, keepdims=True)
@@ -84,6 +96,38 @@ def fit_surrogate(
     if classes > 2:
         return Surrogate(fitted(np.eye(classes)[served.decision.astype(int)]), "decision", classes)
     return Surrogate(fitted((served.decision == 1).astype(float)), "decision", classes)
+
+
+def fit_smooth(
+    x: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+    served: Outputs,
+    classes: int,
+    held: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+) -> Surrogate:
+    """Fit a kernel machine to served answers.
+
+    Args:
+        x: many features of each row (n, r), NaN where missing.
+        served: answers for the n rows; unknown ones must have been left out.
+        classes: number of classes; 0 for numbers.
+        held: rows (n,) that are not learned from.
+    """
+    if classes == 0:
+        return Surrogate(kernel.fit(x, served.decision.astype(float)[:, None], held), "number", 0)
+    if served.scores is not None and classes > 2:
+        logs = np.log(np.clip(served.scores, _EDGE, 1.0))
+        logs -= logs.mean(axis=1, keepdims=True)
+        return Surrogate(kernel.fit(x, logs, held), "logs", classes)
+    if served.score is not None:
+        score = np.clip(served.score, _EDGE, 1 - _EDGE)
+        machine = kernel.fit(x, np.log(score / (1 - score))[:, None], held)
+        cut = decision_threshold(served.score, served.decision)
+        return Surrogate(machine, "score", classes, cut)
+    if classes > 2:
+        hot = np.eye(classes)[served.decision.astype(int)]
+        return Surrogate(kernel.fit(x, hot, held), "decision", classes)
+    said = (served.decision == 1).astype(float)[:, None]
+    return Surrogate(kernel.fit(x, said, held), "decision", classes)
 
 
 def decision_threshold(

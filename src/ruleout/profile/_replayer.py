@@ -12,11 +12,15 @@ from ruleout._errors import RuleoutError
 from ruleout._records import SourceStatus
 from ruleout.profile._case import Case
 from ruleout.profile._outputs import Outputs
-from ruleout.profile._predictor import Predictor, fit_surrogate
+from ruleout.profile._predictor import Predictor, fit_smooth, fit_surrogate
 from ruleout.profile._roles import class_codes
 from ruleout.profile._unstructured import looked_at
+from ruleout.profile._wide import Wide
+from ruleout.stats import _kernel as kernel
 from ruleout.stats._maps import relabelling
 from ruleout.stats._twosample import rank_auc
+
+Floats = NDArray[np.float64]
 
 REPRODUCES = 0.98
 """Share of reference answers that a model must give to be taken for the one that served them."""
@@ -26,6 +30,10 @@ _FIT_ROWS = 16_000
 _ORDER_ROWS = 2_000
 _TURNED = 0.2
 """Area under the ROC curve below which scores are taken to be those of the other class."""
+
+_PART = 4_000
+_CLOSE = 0.9
+"""A kernel machine this close to what was served needs no rival."""
 
 _USEFUL = 0.05
 """A surrogate that knows less than this about the served answers is no surrogate."""
@@ -204,31 +212,69 @@ def spread_rows(rows: int, wanted: int) -> NDArray[np.int64]:
 
 
 def surrogate(case: Case) -> Predictor | None:
-    """A booster fitted to what was served in the reference; None where nothing was, or it fails."""
-    served = case.served["reference"]
+    """Something fitted to what was served in the reference; None where nothing was, or it fails.
+
+    A booster, or where there are images, texts or vectors a kernel machine on all their features; with
+    other inputs besides, and no close fit, the better of the two on rows held out.
+    """
     looked = looked_at(case, "reference")
     rows = looked[spread_rows(len(looked), _FIT_ROWS)]
-    answers = served.take(rows)
+    answers = case.served["reference"].take(rows)
     known = _answered(answers)
     if known.sum() < 200 or not case.features:
         return None
     rows, answers = rows[known], answers.take(known)
+    rng = case.rng("surrogate")
+    held = np.zeros(len(rows), dtype=bool)
+    held[rng.choice(len(rows), len(rows) // 4, replace=False)] = True
+    case.cache["surrogate held"] = rows[held]
+    found: list[Predictor] = []
+    if case.representations:
+        found.append(_smooth(case, rows, answers, held))
+    if not found or (found[0].fidelity < _CLOSE and len(case.features) > len(case.representations)):
+        boosted = _boosted(case, rows, answers, held, rng)
+        found += [boosted] if boosted is not None else []
+    best = max(found, key=lambda p: p.fidelity, default=None)
+    return best if best is not None and best.fidelity > _USEFUL else None
+
+
+def _boosted(
+    case: Case,
+    rows: NDArray[np.int64],
+    answers: Outputs,
+    held: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Predictor | None:
     # Images and texts are encoded for the whole window, once for everybody; numbers cost nothing twice.
     frame = case.reference.frame
     x, coded = case.encode(frame if case.representations else frame[rows])
     if not x.shape[1]:
         return None
     x = x[rows] if case.representations else x
-    rng = case.rng("surrogate")
-    held = np.zeros(len(rows), dtype=bool)
-    held[rng.choice(len(rows), len(rows) // 4, replace=False)] = True
-    classes = len(case.classes)
-    fitted = fit_surrogate(x[~held], coded, answers.take(~held), classes, rng)
+    fitted = fit_surrogate(x[~held], coded, answers.take(~held), len(case.classes), rng)
     fidelity = _fidelity(answers.take(held), fitted.outputs(x[held]))
-    case.cache["surrogate held"] = rows[held]
-    if not fidelity > _USEFUL:
-        return None
     return Predictor("surrogate", fidelity, lambda frame: fitted.outputs(case.encode(frame)[0]))
+
+
+def _smooth(
+    case: Case, rows: NDArray[np.int64], answers: Outputs, held: NDArray[np.bool_]
+) -> Predictor:
+    most = kernel.MOST_ROWS
+    sides = [np.flatnonzero(side) for side in (~held, held)]
+    chosen = np.sort(np.concatenate([side[spread_rows(len(side), most)] for side in sides]))
+    wide = Wide(case)
+    x = wide.of(case.reference.frame[rows[chosen]])
+    told, unseen = answers.take(chosen), held[chosen]
+    fitted = fit_smooth(x, told, len(case.classes), unseen)
+    fidelity = _fidelity(told.take(unseen), fitted.outputs(x[unseen]))
+
+    def raw(frame: pl.DataFrame) -> Floats:
+        # Many thousand texts at once would take gigabytes; pictures are sampled over the whole frame.
+        part = frame.height if case.of_kind("image") else _PART
+        starts = range(0, max(frame.height, 1), max(part, 1))
+        return np.concatenate([fitted.raw(wide.of(frame[i : i + part])) for i in starts])
+
+    return Predictor("surrogate", fidelity, lambda frame: fitted.answers_of(raw(frame)))
 
 
 def _answered(answers: Outputs) -> NDArray[np.bool_]:

@@ -56,14 +56,15 @@ class Representation(NamedTuple):
 
     def apply(self, series: pl.Series, *, limit: int | None = None) -> np.ndarray:
         """(n, k) float64 for a column of n rows; rows not looked at or unreadable are NaN."""
-        raw, rows = _raw(self.kind, series, limit, self.width)
+        raw, rows = raw_features(self.kind, series, limit, self.width)
         out = np.full((len(series), self.size), np.nan)
         out[rows] = self.project(raw)
         return out
 
     def project(self, raw: np.ndarray) -> np.ndarray:
         """(n, k) numbers for (n, r) raw features."""
-        return np.asarray((raw * self.weight - self.centre) @ self.axes)
+        turned = self.axes * (self.weight[:, None] if len(self.weight) > 1 else self.weight)
+        return np.asarray(raw @ turned - self.centre @ self.axes)
 
 
 def fit_representation(
@@ -84,7 +85,7 @@ def fit_representation(
         width = _embedding.embedding_sample(series, limit=limit or _embedding.SAMPLE).vectors.shape[
             1
         ]
-    raw, _ = _raw(kind, series, limit, width)
+    raw, _ = raw_features(kind, series, limit, width)
     return fit_features(kind, raw, width)
 
 
@@ -130,7 +131,7 @@ def _rarity(raw: np.ndarray) -> np.ndarray:
     return weight
 
 
-def _raw(
+def raw_features(
     kind: Kind, series: pl.Series, limit: int | None, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(m, r) raw features and the (m,) rows that they belong to."""
@@ -152,6 +153,11 @@ def image_features(sample: _image.ImageSample) -> np.ndarray:
     extra = np.column_stack([sample.statistics[name] for name in _IMAGE_STATISTICS])
     scale = np.array([0.3, 1.0, 1.0, 0.5, 0.3, 1.0, 0.2, 30.0])
     return np.hstack([thumbs, extra / scale])
+
+
+def image_details(sample: _image.ImageSample) -> np.ndarray:
+    """(m, r + 256) float32: `image_features`, then the strengths of edges."""
+    return np.hstack([image_features(sample), sample.edges]).astype(np.float32)
 
 
 def text_features(sample: _text.TextSample) -> np.ndarray:

@@ -16,17 +16,20 @@ from ruleout.profile._embedding import (
     embedding_sample,
     fit_space,
 )
+from ruleout.profile._image import EDGES, ImageSample, image_sample, sample_rows
 from ruleout.profile._image import SAMPLE as IMAGES
-from ruleout.profile._image import ImageSample, image_sample, sample_rows
 from ruleout.profile._representation import (
     Representation,
     fit_features,
     fit_representation,
+    image_details,
     image_features,
+    raw_features,
 )
 from ruleout.profile._text import TextSample, text_sample
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 LIMITS = {"image": IMAGES, "text": 20_000, "embedding": 20_000}
 """Rows of one frame that are turned into numbers; the others are NaN."""
@@ -40,20 +43,31 @@ class Fitted:
         self.names = tuple(f"{name}:{i}" for i in range(representation.size))
         """One name per number."""
 
-        self._known: dict[bytes, Floats] = {}
+        self._known: dict[bytes, Singles] = {}
 
     def transform(self, series: pl.Series) -> Floats:
         """(n, k) numbers for n values; NaN rows where a value was not looked at or is unreadable."""
         if self.representation.kind == "image":
-            return self._pictures(series)
+            details = self._pictures(series)
+            return self.representation.project(details[:, : len(self.representation.axes)])
         return self.representation.apply(series, limit=LIMITS[self.representation.kind])
 
-    def remember(self, encoded: Iterable[bytes | None], raw: Floats) -> None:
-        """Keep the numbers of images that have been decoded elsewhere, by their content."""
-        for data, numbers in zip(encoded, self.representation.project(raw), strict=True):
-            self._known[_digest(data)] = numbers
+    def wide(self, series: pl.Series) -> Singles:
+        """(n, r) raw features for n values, for what can use many; NaN as in `transform`."""
+        kind = self.representation.kind
+        if kind == "image":
+            return self._pictures(series)
+        raw, rows = raw_features(kind, series, LIMITS[kind], self.representation.width)
+        out = np.full((len(series), raw.shape[1]), np.nan, np.float32)
+        out[rows] = raw * self.representation.weight
+        return out
 
-    def _pictures(self, series: pl.Series) -> Floats:
+    def remember(self, encoded: Iterable[bytes | None], sample: ImageSample) -> None:
+        """Keep the features of images that have been measured, by their content."""
+        for data, details in zip(encoded, image_details(sample), strict=True):
+            self._known[_digest(data)] = details
+
+    def _pictures(self, series: pl.Series) -> Singles:
         """Each picture is decoded once in the life of a case, however often it is replayed."""
         rows = sample_rows(len(series), LIMITS["image"])
         encoded = [d if isinstance(d, bytes) else None for d in series.gather(rows).to_list()]
@@ -61,10 +75,12 @@ class Fitted:
         fresh = {d: data for d, data in zip(digests, encoded, strict=True) if d not in self._known}
         if fresh:
             column = pl.Series("fresh", list(fresh.values()), dtype=pl.Binary)
-            self.remember(fresh.values(), image_features(image_sample(column, limit=len(fresh))))
-        out = np.full((len(series), self.representation.size), np.nan)
-        if len(rows):
-            out[rows] = np.stack([self._known[digest] for digest in digests])
+            self.remember(fresh.values(), image_sample(column, limit=len(fresh)))
+        if not len(rows):
+            return np.empty((0, len(self.representation.axes) + EDGES), np.float32)
+        known = np.stack([self._known[digest] for digest in digests])
+        out = np.full((len(series), known.shape[1]), np.nan, np.float32)
+        out[rows] = known
         return out
 
 
@@ -94,11 +110,10 @@ def _fit_images(case: Case, name: str) -> Fitted:
         "reference": images(case, "reference", name),
         "current": images(case, "current", name),
     }
-    features = {which: image_features(sample) for which, sample in samples.items()}
-    fitted = Fitted(name, fit_features("image", features["reference"]))
+    fitted = Fitted(name, fit_features("image", image_features(samples["reference"])))
     for which, sample in samples.items():
         encoded = _series(case, which, name).gather(sample.rows).to_list()
-        fitted.remember(encoded, features[which])
+        fitted.remember(encoded, sample)
     return fitted
 
 
