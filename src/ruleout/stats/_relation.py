@@ -65,14 +65,36 @@ def affine(before: Floats, after: Floats) -> list[Affine]:
     pairs |= {(unit, 0.0) for a, b in list(pairs) if b == 0 and (unit := nearest_round(a, 0.12))}
     flipped = np.quantile(-after, _PROBS)
     pairs.add((-float((q0 * flipped).sum() / (q0 * q0).sum()), 0.0))
+    pairs |= {
+        p
+        for p in _TEMPERATURES
+        if abs(p[0] * float(np.median(q0)) + p[1] - float(np.median(q1))) < np.ptp(q1)
+    }
     ordered = [*sorted(pairs, key=lambda p: (p[1] != 0, p[0])), (float(slope), float(offset))]
     raw = ks(before, after).effect
     noise = noise_distance(len(before), len(after))
+    whole = bool(np.array_equal(before, np.round(before)))
     return [
-        Affine(a, b, r, raw, ks(before, (after - b) / a).effect, noise)
+        Affine(a, b, r, raw, ks(before, _undone(after, a, b, whole=whole)).effect, noise)
         for a, b in ordered
         if a != 0
     ]
+
+
+_TEMPERATURES = ((1.8, 32.0), (1 / 1.8, -32 / 1.8))
+"""Fahrenheit from Celsius, and back."""
+
+
+def _undone(after: Floats, slope: float, offset: float, *, whole: bool) -> Floats:
+    """The map undone; what comes near whole numbers is put on them where `whole`, for ties tell apart by a hair."""
+    back = (after - offset) / slope
+    if not whole:
+        return back
+    near = np.round(back)
+    return near if float(np.median(np.abs(back - near))) < _NEAR else back
+
+
+_NEAR = 0.1
 
 
 ROUND_FACTORS: tuple[float, ...] = tuple(

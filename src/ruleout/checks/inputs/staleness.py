@@ -235,7 +235,8 @@ def _runs(case: Case, name: str) -> Finding | None:
     for group, (one, two) in orders.items():
         was = longest_runs(before[one][:: max(1, round(1 / density))])
         now = longest_runs(after[two][:: max(1, round(density))])
-        if now < 2 * was + 0.5 or now < 2.5:
+        # Few values left (a clip, a default) make runs in any order of the rows.
+        if now < 2 * max(was, _chance_runs(after)) + 0.5 or now < 2.5:
             continue
         repeats = [_repeats(before, one), _repeats(after, two)]
         scope, rows = locate(case, repeats[1], float(repeats[0].mean()), repeats[0])
@@ -243,6 +244,12 @@ def _runs(case: Case, name: str) -> Finding | None:
         told = f"{name} repeats: runs of {now:.1f} equal values in a row{where}, {was:.1f} before"
         return _stale(name, "freshness.runs", told, now / was, 1.0, scope, rows, now / was)
     return _collisions(case, name, before, after)
+
+
+def _chance_runs(values: Floats) -> float:
+    """Mean length of runs of equal values when their order is random."""
+    counts = np.unique(values, return_counts=True)[1]
+    return 1.0 / max(1.0 - float(((counts / max(len(values), 1)) ** 2).sum()), 1e-6)
 
 
 def _density(case: Case) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
-from ruleout.checks.reproduction._gap import class_codes, gap, has_scores
+from ruleout.checks.reproduction._gap import class_codes, gap, has_scores, known_answers
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._view import serves_now, usable_models
 from ruleout.profile import Case, Outputs, model_outputs, spread_rows
@@ -175,8 +175,8 @@ def _permutation(case: Case, found: Hit) -> Story | None:
     if size < 2:
         return None
     if size == 2:
-        turned = flipped(found.intended)
-        return Story("permutation", found.explained(turned), {"order": (1, 0)})
+        share = _renaming(found, flipped)
+        return Story("permutation", share, {"order": (1, 0)})
     said, meant = class_codes(found.served), class_codes(found.intended)
     known = (said >= 0) & (meant >= 0)
     table = np.zeros((size, size), dtype=np.int64)
@@ -184,8 +184,26 @@ def _permutation(case: Case, found: Hit) -> Story | None:
     order = relabelling(table)
     if (order == np.arange(size)).all():
         return None
-    share = found.explained(permuted(found.intended, order))
+    share = _renaming(found, lambda answers: permuted(answers, order))
     return Story("permutation", share, {"order": tuple(int(k) for k in order)})
+
+
+def _renaming(found: Hit, rename: Callable[[Outputs], Outputs]) -> float:
+    """Share of the gap that a renaming explains.
+
+    Bare decisions that are wrong always look renamed, so there the rows of the place that were right count against it.
+    """
+    share = found.explained(rename(found.intended))
+    if has_scores(found.served) or not found.replay.exact:
+        return share
+    side = found.replay.current
+    inside = found.place.inside & known_answers(side.served)
+    served, intended = side.served.take(inside), side.intended.take(inside)
+    before, after = (
+        float(np.nanmean(gap(served, answers, found.replay.spread)))
+        for answers in (intended, rename(intended))
+    )
+    return min(share, 1.0 - after / before) if before > 0 else 0.0
 
 
 def flipped(outputs: Outputs) -> Outputs:

@@ -11,7 +11,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, SourceStatus, S
 from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, structure
 from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
-from ruleout.checks.reproduction._stories import best, new_constant
+from ruleout.checks.reproduction._stories import best, known_model, new_constant
 from ruleout.checks.reproduction._view import (
     LEAST,
     SERVED,
@@ -85,6 +85,9 @@ def model_reproduction(case: Case, rng: np.random.Generator) -> Iterator[Outcome
     yield from _departs(case, found, rng)
 
 
+_HALF = 0.5
+
+
 def _same_map(view: Replay) -> Iterator[Outcome]:
     if view.exact:
         share = float((view.current.gap[np.isfinite(view.current.gap)] <= view.tolerance).mean())
@@ -131,6 +134,24 @@ def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Iterator[Outco
             view.z, None, strength, supports, scope=found.place.scope, onset=found.place.onset,
             repairs=(intended_answers(found),),
         )  # fmt: skip
+    elif not explained and _open(case, found):
+        yield Finding(
+            "reproduction.open", SERVED,
+            "no simple map, version, constant or part of the fleet explains these answers", view.departure,
+            view.z, None, strength, ("wrong_version", "bad_retrain", "runtime_numerics"),
+            scope=found.place.scope, onset=found.place.onset, repairs=(intended_answers(found),),
+        )  # fmt: skip
+
+
+def _open(case: Case, found: Hit) -> bool:
+    """Whether nothing at all has been offered for the answers that do not follow."""
+    told = best(case)
+    return (
+        not known_model(case)
+        and new_constant(case) is None
+        and not found.place.contrast
+        and (told is None or told.share < _HALF)
+    )
 
 
 def _unexplained(case: Case, found: Hit, rng: np.random.Generator) -> tuple[str, ...]:
