@@ -86,6 +86,7 @@ def model_reproduction(case: Case, rng: np.random.Generator) -> Iterator[Outcome
 
 
 _HALF = 0.5
+_GARBAGE = 0.9
 
 
 def _same_map(view: Replay) -> Iterator[Outcome]:
@@ -134,7 +135,7 @@ def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Iterator[Outco
             view.z, None, strength, supports, scope=found.place.scope, onset=found.place.onset,
             repairs=(intended_answers(found),),
         )  # fmt: skip
-    elif not explained and _open(case, found):
+    elif not explained and _open(case, found, rng):
         yield Finding(
             "reproduction.open", SERVED,
             "no simple map, version, constant or part of the fleet explains these answers", view.departure,
@@ -143,14 +144,19 @@ def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Iterator[Outco
         )  # fmt: skip
 
 
-def _open(case: Case, found: Hit) -> bool:
-    """Whether nothing at all has been offered for the answers that do not follow."""
+def _open(case: Case, found: Hit, rng: np.random.Generator) -> bool:
+    """Whether nothing at all has been offered for the answers that do not follow.
+
+    Most rows differ, and too wildly for computing noise: that is what `scattered_differences` leaves.
+    """
     told = best(case)
     return (
         not known_model(case)
         and new_constant(case) is None
         and not found.place.contrast
         and (told is None or told.share < _HALF)
+        and found.share > _HALF
+        and disorder(found, rng) > _GARBAGE
     )
 
 
