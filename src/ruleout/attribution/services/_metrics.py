@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -10,6 +12,12 @@ from ruleout.attribution.services._windows import Windows
 
 _RELATIVE_FLOOR = 0.02
 """A departure is measured in units of at least this share of the usual level."""
+
+_SHARE_FLOOR = 0.05
+"""For shares of failures: at least this part of the largest change of the same metric."""
+
+SHARES = ("error", "availability")
+"""Kinds that tell how much fails, on a scale that entities share."""
 
 _BLOCKS = 20
 """So many blocks the reference should hold."""
@@ -42,7 +50,7 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     names = summary["metric"].to_list()
     kinds = [kind_of(name) for name in names]
     level = summary["level"].to_numpy()
-    spread = _spread(summary)
+    spread = _spread(summary, kinds)
     up = (summary["high"].to_numpy() - level) / spread
     down = (level - summary["low"].to_numpy()) / spread
     null_up = np.maximum((summary["ref_high"].to_numpy() - level) / spread, 0)
@@ -65,11 +73,7 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
             pl.Series("score", score),
             pl.Series("sign", sign),
         )
-        .with_columns(
-            (
-                pl.col("score") / pl.col("score").max().over("kind", "host").clip(lower_bound=1e-9)
-            ).alias("alone")
-        )
+        .with_columns(_alone().alias("alone"))
         .select(list(_SCHEMA))
     )
 
@@ -89,18 +93,43 @@ _SCHEMA = {
 }
 
 
+def _alone() -> pl.Expr:
+    """A departure over the largest of its kind; shares of failures by how many failed."""
+    group = ("kind", "host")
+    score = pl.col("score") / pl.col("score").max().over(group).clip(lower_bound=1e-9)
+    moved = (pl.col("now") - pl.col("level")).abs()
+    share = moved / moved.max().over("metric").clip(lower_bound=1e-12)
+    return (
+        pl.when(pl.col("kind").is_in(SHARES)).then(pl.min_horizontal(score, share)).otherwise(score)
+    )
+
+
 def _beyond(size: np.ndarray, null: np.ndarray) -> np.ndarray:
     """Log-departure in excess of what the reference's own blocks reach; never below zero."""
     return np.asarray(np.maximum(np.log1p(np.maximum(size, 0)) - np.log1p(null), 0))
 
 
-def _spread(summary: pl.DataFrame) -> np.ndarray:
+def _spread(summary: pl.DataFrame, kinds: Sequence[str]) -> np.ndarray:
+    """The unit of each series' departure: its noise, but not less than what would be worth a look."""
     level = np.abs(summary["level"].to_numpy())
     robust = np.maximum(1.4826 * summary["mad"].to_numpy(), summary["middle"].to_numpy() / 1.35)
     floor = np.maximum(_RELATIVE_FLOOR * level, 1e-9)
     # A series that is zero throughout its reference has no scale: borrow the size of what came.
     fallback = np.where(level == 0, 0.02 * np.abs(summary["high"].to_numpy()), 0)
-    return np.asarray(np.maximum.reduce([robust, floor, fallback]))
+    return np.asarray(np.maximum.reduce([robust, floor, fallback, _common_scale(summary, kinds)]))
+
+
+def _common_scale(summary: pl.DataFrame, kinds: Sequence[str]) -> np.ndarray:
+    """For shares of failures, a part of the largest change of the same metric anywhere.
+
+    Such series stand at their best value with no noise at all: any failure would be as far out as any
+    other, and who fails most could not be told from who passes a few failures on.
+    """
+    moved = pl.max_horizontal(
+        (pl.col("high") - pl.col("level")).abs(), (pl.col("low") - pl.col("level")).abs()
+    )
+    largest = summary.select(moved.max().over("metric")).to_series().to_numpy()
+    return np.where(np.isin(kinds, SHARES), _SHARE_FLOOR * largest, 0.0)
 
 
 def _blocks(metrics: pl.DataFrame, windows: Windows, length: float) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import polars as pl
 
 from ruleout.attribution.services._behaviour import Change
 from ruleout.attribution.services._flow import Flow
+from ruleout.attribution.services._kinds import words
 from ruleout.attribution.services._latency import Lag, Lags
 from ruleout.attribution.services._records import Signal
 
@@ -32,6 +33,17 @@ _SLOW = {"slow_dependency": 0.75, "cpu_saturation": 0.15, "network_fault": 0.1}
 
 _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "saturation", "cache"}
 """Kinds that point at the entity that shows them; time and traffic also depart in its neighbours."""
+
+_SHARES = {"error", "availability", "cache", "other"}
+_QUEUES = frozenset({"queue", "queued", "backlog", "lag", "age", "oldest", "pending", "depth"})
+_WAITING = 0.4
+"""Weight of work that waits: it waits where it is put, for somebody else's fault."""
+
+_IDLE = 0.02
+"""Traffic below this part of the busiest entity's counts as this much."""
+
+_NOTED = 0.25
+"""A change by this share of the level has most of its weight."""
 
 _ELSEWHERE = {
     "error": 0.55,
@@ -98,9 +110,10 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) ->
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
             continue
-        top = 4.0 if alone else 3.0 if kind in _RESOURCE else 1.5
+        top = 5.0 if kind in _RESOURCE else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) * (0.3 if row["host"] else 1.0) * row["alone"] ** 2
-        top *= _beyond_load(row, loads.get(row["entity"], 1.0))
+        top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * _matters(row)
+        top *= _WAITING if set(words(row["metric"])) & _QUEUES else 1.0
         size = row["up"] if row["sign"] > 0 else row["down"]
         signals.append(
             Signal(
@@ -116,10 +129,23 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) ->
     return signals
 
 
+def _matters(row: Mapping[str, Any]) -> float:
+    """From 0 to 1: whether a change is large beside the usual level, and not only beside its noise.
+
+    Shares (errors, availability, hit rates) are left to their own scale: a point of them matters.
+    """
+    if row["kind"] in _SHARES or row["level"] == 0:
+        return 1.0
+    return float(-np.expm1(-abs(row["now"] / row["level"] - 1) / _NOTED))
+
+
 def _loads(table: pl.DataFrame) -> dict[str, float]:
     """By what factor the traffic of each entity has grown; at least 1."""
-    grown = table.filter(
-        (pl.col("kind") == "traffic") & (pl.col("level") > 0) & (pl.col("sign") > 0)
+    traffic = table.filter(pl.col("kind") == "traffic")
+    # What was hardly ever asked has no level of its own to grow from.
+    least = _IDLE * pl.col("level").max().over("metric")
+    grown = traffic.with_columns(pl.max_horizontal("level", least).alias("level")).filter(
+        (pl.col("level") > 0) & (pl.col("sign") > 0)
     )
     result: dict[str, float] = {}
     for entity, level, now in grown.select("entity", "level", "now").iter_rows():
