@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from ruleout.checks.world.feedback import tie
 from ruleout.checks.world.history import calendar_cells, season_weight
@@ -108,6 +109,30 @@ def test_only_an_event_at_the_onset_is_planned(tmp_path: Any) -> None:
         path.write_text(f"timestamp,kind,entity,description\n{stamp},{kind},scoring,game day\n")
         case = case_of(reference, bad, changes=TableSpec(uri=str(path)))
         assert ("planned.coincides" in findings(case, "planned")) is planned, (kind, when)
+
+
+@pytest.mark.parametrize(
+    ("kind", "description", "least", "most"),
+    [
+        ("calendar", "announced migration window", 0.9, 1.0),
+        ("flag", "load test on scoring", 0.9, 1.0),
+        ("calendar", "summer campaign", 0.0, 0.2),
+    ],
+)
+def test_only_work_that_is_meant_to_disturb_is_surely_planned(
+    tmp_path: Any, kind: str, description: str, least: float, most: float
+) -> None:
+    """A migration or a load test at the onset is a planned event; a campaign there is hardly a reason by itself."""
+    from ruleout.incident._model import TableSpec
+
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    bad = flipped(current, np.where(np.linspace(0, 1, current.height) > 0.6, 0.5, 0.0), rng)
+    stamp = int(at(current)[int(0.6 * current.height)])
+    path = tmp_path / "changes.csv"
+    path.write_text(f"timestamp,kind,entity,description\n{stamp},{kind},shop,{description}\n")
+    case = case_of(reference, bad, changes=TableSpec(uri=str(path)))
+    assert least <= findings(case, "planned")["planned.coincides"].strength <= most
 
 
 def test_an_event_after_the_rise_is_not_its_cause(tmp_path: Any) -> None:

@@ -8,6 +8,7 @@ where the level changes. Assumes timestamps.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from ruleout._registry import check
 from ruleout.checks.symptom import measure
 from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
 from ruleout.profile import Case, Which
+from ruleout.profile._case import ChangeEvent
 from ruleout.stats._boosting import Floats
 from ruleout.stats._changepoint import pulse, step
 from ruleout.stats._density import density_ratio
@@ -27,6 +29,13 @@ from ruleout.stats._twosample import normal_sf
 
 NEEDS = ("data.reference", "data.current", "data.columns.timestamp", "data.columns.target")
 _PLANNED = ("calendar", "chaos")
+_SWITCHED = ("flag", "scale")
+_MEANT = re.compile(
+    r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears|dry.?run"
+    r"|maintenance|migrat|cut-?over|switch-?over|\b(planned|scheduled|announced)\b",
+    re.IGNORECASE,
+)
+"""How people write of work that is meant to disturb; a holiday, a launch or a campaign is the world's doing."""
 
 
 class Timed(NamedTuple):
@@ -315,7 +324,10 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             )
         ]
     events = [
-        c for c in case.changes if c.kind in _PLANNED and before.time[0] <= c.at <= now.time[-1]
+        c
+        for c in case.changes
+        if (c.kind in _PLANNED or (c.kind in _SWITCHED and _MEANT.search(c.description)))
+        and before.time[0] <= c.at <= now.time[-1]
     ]
     if not case.changes:
         return [Abstained(modes, "no change log", "changes")]
@@ -346,8 +358,7 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             statistic=event.at,
             effect=1.0,
             p_value=None,
-            # a chaos run is meant to hurt; a calendar entry may only stand near
-            strength=_certainty(case, event.kind),
+            strength=_certainty(case, event),
             supports=modes,
         )
     ]
@@ -364,9 +375,12 @@ def _risen_before(before: Timed, now: Timed, at: float) -> bool:
     return rise > 2 * noise and rise > 0.5 * (float(late.mean()) - usual)
 
 
-def _certainty(case: Case, kind: str) -> float:
-    if kind == "chaos":
+def _certainty(case: Case, event: ChangeEvent) -> float:
+    """A chaos run is meant to hurt, planned work may; any other calendar entry says little of what broke."""
+    if event.kind == "chaos":
         return 1.0
+    if _MEANT.search(event.description) is None:
+        return 0.15
     return 0.3 if "world benign" in case.cache else 0.95
 
 
