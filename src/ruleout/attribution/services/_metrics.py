@@ -16,6 +16,9 @@ _RELATIVE_FLOOR = 0.02
 _SHARE_FLOOR = 0.05
 """For shares of failures: at least this part of the largest change of the same metric."""
 
+_CHANCE = 1.5
+"""Spreads by which the worst tenth of sound blocks lies off."""
+
 SHARES = ("error", "availability")
 """Kinds that tell how much fails, on a scale that entities share."""
 
@@ -106,7 +109,7 @@ def _alone() -> pl.Expr:
 
 def _beyond(size: np.ndarray, null: np.ndarray) -> np.ndarray:
     """Log-departure in excess of what the reference's own blocks reach; never below zero."""
-    return np.asarray(np.maximum(np.log1p(np.maximum(size, 0)) - np.log1p(null), 0))
+    return np.asarray(np.maximum(np.log1p(np.maximum(size - _CHANCE, 0)) - np.log1p(null), 0))
 
 
 def _spread(summary: pl.DataFrame, kinds: Sequence[str]) -> np.ndarray:
