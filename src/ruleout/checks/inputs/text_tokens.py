@@ -22,6 +22,8 @@ from ruleout.profile import Case
 
 MODES = ("tokenizer_mismatch", "context_truncation")
 _LEAST_RISE = 0.05
+_LEAST_RATIO = 0.05
+_LEAST_SHARE = 0.25
 _BEHIND = (
     "unit_change",
     "covariate_shift",
@@ -56,18 +58,26 @@ def text_tokens(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
 def _column(case: Case, name: str) -> Iterator[Outcome]:
     before, now = side(case, "reference", name), side(case, "current", name)
     follow = list(counters(case, before, now))
-    risen = [c for c in follow if c.off.mean() - c.usual > _LEAST_RISE]
+    risen = [c for c in follow if c.off.mean() - c.usual > _LEAST_RISE and _by(c) > _LEAST_RATIO]
     risen += [c for c in tallies(case, before, now, follow) if c.off.mean() > _LEAST_RISE]
     if not risen:
         return
     worst = max(risen, key=lambda c: (bool(c.expected.any()), float(c.off.mean())))
     where = locate(case, worst.rows, worst.off.astype(float))
+    if worst.off[where.rows].mean() < _LEAST_SHARE:
+        return
     yield _finding(case, name, worst, where)
     told = f"{worst.name} was not counted on the logged {name}: what was read is not what is logged"
     yield Finding(
         "text.read_otherwise", Subject(), told, float(worst.off.mean()), float(worst.off.mean()),
         None, 1.0, (), against=_BEHIND,
     )  # fmt: skip
+
+
+def _by(found: Counter) -> float:
+    """By what share of itself the usual count that is off, is off."""
+    gap = np.abs(found.value[found.off] - found.expected[found.off])
+    return float(np.median(gap / np.maximum(np.abs(found.expected[found.off]), 1e-9)))
 
 
 def _finding(case: Case, name: str, found: Counter, where: Located) -> Finding:

@@ -36,6 +36,9 @@ Mask = NDArray[np.bool_]
         "feature_swap",
         "observability_failure",
         "experiment_misassignment",
+        "tokenizer_mismatch",
+        "context_truncation",
+        "image_preprocessing",
     ),
 )
 def intended_answers(case: Case, plan: RepairPlan) -> Undone:
