@@ -85,6 +85,7 @@ def follow(
     profile = _profile(series[entity], sign)
     if profile is None:
         return {}
+    symptom_sound = _sound(series[entity].value, series[entity].spread)
     volumes, agreements, severities = {}, {}, {}
     for name, one in series.items():
         lost = _lost(one, sign, profile)
@@ -93,7 +94,8 @@ def follow(
         traffic = np.ones(len(grid)) if weight is None else weight
         amount = np.where(np.isfinite(one.value), sign * (one.value - one.level), 0) * traffic
         volumes[name] = max(_contrast(amount, profile), 0.0) * scale
-        agreements[name] = _agreement(amount, profile)
+        sound = _sound(amount, one.spread * float(np.mean(traffic)))
+        agreements[name] = _agreement(amount, profile, min(sound * symptom_sound, 1.0))
         severities[name] = float(-np.expm1(-max(lost, 0) / (2 * one.spread)))
     return _flows(entity, volumes, agreements, severities, edges)
 
@@ -257,9 +259,19 @@ def _lost(one: _Series, sign: int, profile: np.ndarray) -> float:
     return float((bad * profile * known).sum() / (profile * known).sum())
 
 
-def _agreement(values: np.ndarray, profile: np.ndarray) -> float:
+def _sound(values: np.ndarray, noise: float) -> float:
+    """The share of a series' variance that its usual noise does not account for, at least a quarter."""
+    variance = float(np.nanvar(values))
+    return max(1 - noise**2 / variance, 0.25) if variance > 0 else 1.0
+
+
+def _agreement(values: np.ndarray, profile: np.ndarray, sound: float) -> float:
+    """Positive correlation, corrected for the noise of both (Spearman, 1904) and shrunk for few points.
+
+    The symptom goes perfectly with itself, noise and all; uncorrected, no other could keep up.
+    """
     if np.ptp(values) <= 0:
         return 0.0
-    r = float(np.corrcoef(values, profile)[0, 1])
+    r = float(np.corrcoef(values, profile)[0, 1]) / np.sqrt(sound)
     n = len(values)
-    return max(r, 0.0) * n / (n + 1.0)
+    return min(max(r, 0.0), 1.0) * n / (n + 1.0)
