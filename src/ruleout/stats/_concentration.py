@@ -16,6 +16,9 @@ class Concentration(NamedTuple):
     gini: float
     """Gini coefficient of the positive excess, over actors with rows."""
 
+    top_excess: float
+    """Summed excess loss of the few worst actors."""
+
     top_share: float
     """Share of the total excess that the worst actors carry."""
 
@@ -40,6 +43,8 @@ def concentration(
 ) -> Concentration:
     """Compare the excess loss of the `top` worst actors with losses shuffled over rows.
 
+    The worst are those with most excess for the root of their rows: a busy actor is no suspect for being busy.
+
     Args:
         actor: code of each row, (n,), non-negative.
         loss: per-row loss (n,).
@@ -51,26 +56,28 @@ def concentration(
     size = int(actor.max()) + 1
     excess = loss - expected
     by_actor = np.bincount(actor, weights=excess, minlength=size)
-    order = np.argsort(-by_actor, kind="stable")[:top]
+    count = np.bincount(actor, minlength=size)
+    scale = np.sqrt(np.maximum(count, 1))
+    order = np.argsort(-by_actor / scale, kind="stable")[:top]
     total = float(np.maximum(excess.sum(), 1e-12))
     observed = float(by_actor[order].sum())
-    shuffled = np.array(
-        [
-            np.sort(np.bincount(actor, weights=rng.permutation(excess), minlength=size))[
-                -top:
-            ].sum()
-            for _ in range(draws)
-        ]
-    )
-    count = np.bincount(actor, minlength=size)
+    shuffled = np.array([_worst(actor, rng.permutation(excess), scale, top) for _ in range(draws)])
     positive = np.sort(np.maximum(by_actor[count > 0], 0.0))
     return Concentration(
         gini=_gini(positive),
+        top_excess=observed,
         top_share=min(observed / total, 1.0),
         row_share=float(count[order].sum() / len(actor)),
         top=order.astype(np.int64),
         p_value=float((1 + (shuffled >= observed).sum()) / (draws + 1)),
     )
+
+
+def _worst(actor: NDArray[np.int64], excess: Floats, scale: Floats, top: int) -> float:
+    """Excess loss of the `top` worst actors."""
+    total = np.bincount(actor, weights=excess, minlength=len(scale))
+    few = min(top, len(total))
+    return float(total[np.argpartition(-total / scale, few - 1)[:few]].sum())
 
 
 def _gini(ordered: Floats) -> float:

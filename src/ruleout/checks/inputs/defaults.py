@@ -31,7 +31,8 @@ def missing_and_defaults(case: Case, rng: np.random.Generator) -> Iterator[Outco
     rows are one finding; if the rows are told apart by how a key is spelt, a join lost them.
     """
     del rng
-    groups = together(defaulted(case))
+    # Who had fewest of them before shows most plainly which rows lost their values now.
+    groups = [sorted(g, key=lambda d: d.before) for g in together(defaulted(case))]
     for group in groups:
         yield from _findings(case, group)
     if not groups:

@@ -21,7 +21,7 @@ from ruleout.stats._prior import Codes
 
 MODES = ("adversarial_shift",)
 _FEW = 10
-_LEAST_ACTORS = 50
+LEAST_ACTORS = 50
 
 
 @check(
@@ -88,7 +88,7 @@ def _many(case: Case, seen: View, name: str) -> bool:
     codes = _codes(case, seen, name)[1]
     known = codes[codes >= 0]
     distinct = len(np.unique(known))
-    return distinct >= _LEAST_ACTORS and distinct <= 0.9 * len(known)
+    return distinct >= LEAST_ACTORS and distinct <= 0.9 * len(known)
 
 
 def _column(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iterator[Finding]:
@@ -99,11 +99,12 @@ def _column(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iter
         now[new].astype(np.int64), seen.current.loss[new], base, rng=rng, top=_FEW
     )
     usual = concentration(
-        before[old].astype(np.int64), seen.reference.loss[old], 0.0, rng=rng, top=_FEW, draws=1
+        before[old].astype(np.int64), seen.reference.loss[old], base, rng=rng, top=_FEW, draws=1
     )
     if found.p_value > 0.02 or found.top_share < 0.3 or found.row_share > 0.3:
         return
-    if found.top_share < 1.5 * usual.top_share or found.top_share < 2.0 * found.row_share:
+    common = usual.top_excess * new.sum() / max(old.sum(), 1)
+    if found.top_excess < 1.5 * common or found.top_share < 2.0 * found.row_share:
         return
     worst = _culprits(now[new].astype(np.int64), seen.current.loss[new] - base, found)
     actors = tuple(case.vocabulary(name)[k] for k in worst)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.world._view import NO_HARM
+from ruleout.checks.world.adversaries import LEAST_ACTORS
 from ruleout.profile import Case
 
 MODES = ("new_category",)
@@ -113,8 +114,13 @@ def _strength(share: float | None, mass: float) -> float:
 
 def _values(case: Case) -> Iterator[Outcome]:
     for name in dict.fromkeys([*case.categorical, *case.segments]):
-        if case.reference.has(name) and case.current.has(name):
+        if case.reference.has(name) and case.current.has(name) and not _names_actors(case, name):
             yield from _column(case, name)
+
+
+def _names_actors(case: Case, name: str) -> bool:
+    """Whether a dimension holds who acted, not what was seen: someone new is no new category."""
+    return name not in case.features and len(case.vocabulary(name)) >= LEAST_ACTORS
 
 
 def _column(case: Case, name: str) -> Iterator[Outcome]:
