@@ -10,6 +10,8 @@ from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._kinds import bad_direction, kind_of, on_host
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._onset import onset
+from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._signals import from_departures
 from ruleout.attribution.services._windows import Windows
 
 WINDOWS = Windows(((0.0, 6000.0),), (6000.0, 8400.0), 7000.0, declared=True)
@@ -155,3 +157,53 @@ def test_the_symptom_is_followed_to_who_loses_the_time(fault: str) -> None:
 def test_flow_needs_the_symptoms_own_series() -> None:
     """Without the symptom's series there is nothing to follow."""
     assert follow(_chain("mid"), WINDOWS, ("nobody", "latency"), []) == {}
+
+
+@pytest.mark.parametrize("fault", ["front", "mid", "deep"])
+def test_the_symptom_is_followed_where_nobody_told_who_calls(fault: str) -> None:
+    """Without any topology the alarm's own entity is not blamed for what a quicker one loses with it."""
+    flows = follow(_chain(fault), WINDOWS, ("front", "latency"), [])
+    assert max(flows, key=lambda name: flows[name].score) == fault
+
+
+def test_who_fails_most_stands_out_of_who_passes_failures_on() -> None:
+    """Of error shares that all rose from nothing, the largest alone has its full weight."""
+    parts = []
+    for name, share in (("origin", 0.5), ("caller", 0.2), ("front", 0.1)):
+        values = np.zeros(140)
+        values[105:] = share
+        parts.append(_series(values, name, "error_rate"))
+    found = {one.entity: one.weight for one in _departed(pl.concat(parts))}
+    assert found["origin"] > 3 * found["caller"] > 3 * found.get("front", 0.0)
+
+
+def test_a_sure_but_tiny_change_weighs_little() -> None:
+    """Memory that quietly stands 2% higher weighs far less than a processor that is asked twelve times as much."""
+    small, large = _noise(200.0) * 0.1 + 180, _noise(5.0)
+    small[105:] += 4.0
+    large[105:] += 55.0
+    found = _departed(
+        pl.concat([_series(small, "a", "memory_mb"), _series(large, "b", "cpu_usage")])
+    )
+    weight = {one.entity: one.weight for one in found}
+    assert weight["b"] > 10 * weight.get("a", 0.0)
+
+
+def test_work_that_grows_from_nothing_explains_the_processor() -> None:
+    """An idle service that is asked at last uses its processor, and nothing speaks for its being the cause."""
+    asked, busy, idle = _noise(50.0), _noise(1.0), np.zeros(140)
+    idle[105:] = 60.0
+    busy[105:] = 20.0
+    table = pl.concat(
+        [
+            _series(asked, "other", "requests"),
+            _series(idle, "idle", "requests"),
+            _series(busy, "idle", "cpu_usage"),
+        ]
+    )
+    weight = {one.name: one.weight for one in _departed(table) if one.entity == "idle"}
+    assert weight["metric.cpu"] < 0.6
+
+
+def _departed(table: pl.DataFrame) -> list[Signal]:
+    return from_departures(departures(table, WINDOWS), (), alone=True)

@@ -26,6 +26,10 @@ _STAND_IN = 0.6
 """Weight of a leaf beside a working sibling that loses more at the same instants: one call seen twice."""
 
 
+_WITHIN = 0.8
+"""Who loses this part of the symptom's failures may be where they come from."""
+
+
 class Flow(NamedTuple):
     """What one entity loses of the symptom's quantity."""
 
@@ -86,7 +90,7 @@ def follow(
     if profile is None:
         return {}
     symptom_sound = _sound(series[entity].value, series[entity].spread)
-    volumes, agreements, severities = {}, {}, {}
+    volumes, agreements, severities, changes = {}, {}, {}, {}
     for name, one in series.items():
         lost = _lost(one, sign, profile)
         weight = load.get(name)
@@ -96,8 +100,40 @@ def follow(
         volumes[name] = max(_contrast(amount, profile), 0.0) * scale
         sound = _sound(amount, one.spread * float(np.mean(traffic)))
         agreements[name] = _agreement(amount, profile, min(sound * symptom_sound, 1.0))
+        changes[name] = (one.level, lost)
         severities[name] = float(-np.expm1(-max(lost, 0) / (2 * one.spread)))
-    return _flows(entity, volumes, agreements, severities, edges)
+    calls = edges or _likely_calls(entity, changes, volumes, kind)
+    return _flows(entity, volumes, agreements, severities, calls)
+
+
+def _likely_calls(
+    symptom: str,
+    levels: Mapping[str, tuple[float, float]],
+    volumes: Mapping[str, float],
+    kind: str,
+) -> list[tuple[str, str]]:
+    """Who may call whom where nobody told: the slower waits for the quicker, and faults thin out upwards.
+
+    Args:
+        symptom: the entity that raised the alarm; for failures it is taken to call whoever loses as many.
+        levels: usual level and change for the worse by entity.
+        volumes: what each loses.
+        kind: what is measured.
+    """
+    found = []
+    for caller, (above, caller_lost) in levels.items():
+        for callee, (below, lost) in levels.items():
+            if kind == "latency":
+                waits = above > below and lost * above > caller_lost * below
+            elif symptom in (caller, callee):
+                other = callee if caller == symptom else caller
+                within = volumes[other] >= _WITHIN * volumes[symptom]
+                waits = within if caller == symptom else lost > caller_lost and not within
+            else:
+                waits = lost > caller_lost
+            if caller != callee and waits:
+                found.append((caller, callee))
+    return found
 
 
 def _flows(
@@ -272,6 +308,6 @@ def _agreement(values: np.ndarray, profile: np.ndarray, sound: float) -> float:
     """
     if np.ptp(values) <= 0:
         return 0.0
-    r = float(np.corrcoef(values, profile)[0, 1]) / np.sqrt(sound)
+    r = float(np.corrcoef(values, profile)[0, 1] / np.sqrt(sound))
     n = len(values)
     return min(max(r, 0.0), 1.0) * n / (n + 1.0)
