@@ -7,9 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ import numpy as np
 
 from ruleout import modes
 from ruleout._errors import RuleoutError
+
+Heard = dict[str, Any] | None
+Answered = tuple[dict[str, Any], Heard]
 
 _FREE = frozenset({"none", "pipeline", "model", "label", "metric"})
 """Subjects that name no one thing: the mode says it all."""
@@ -54,6 +58,17 @@ class Result:
     seconds: float
     failure: str = ""
     layer: str = field(default="")
+    named: bool | None = None
+    """Whether the first answer names what was hit, whatever the mode; None where the truth names nothing."""
+
+    right_rank: int = 0
+    """Place of the first right hypothesis; 0 if none is listed."""
+
+    because: str = ""
+    """The strongest evidence for the first answer, in its own words."""
+
+    megabytes: float = 0.0
+    """Peak memory of the process so far."""
 
 
 def _names(subject: Mapping[str, Any] | None) -> set[str]:
@@ -91,6 +106,26 @@ def _fits(truth: Mapping[str, Any], hypothesis: Mapping[str, Any]) -> tuple[bool
     return True, subject_fits(truth, hypothesis["subject"])
 
 
+def _named(truths: Sequence[Mapping[str, Any]], top: Mapping[str, Any]) -> bool | None:
+    wanted = [t for t in truths if t["subject"]["kind"] not in _FREE and t["subject"]["names"]]
+    named = [t for t in wanted if _names(t["subject"]) or t.get("accepted")]
+    return any(_hits(t, top["subject"]) for t in named) if named else None
+
+
+def _hits(truth: Mapping[str, Any], subject: Mapping[str, Any]) -> bool:
+    answered = _names(subject)
+    wanted = [_names(s) for s in (truth["subject"], *truth.get("accepted", ()))]
+    return any(len(answered & w) * 2 >= len(answered) > 0 for w in wanted if answered & w)
+
+
+def _because(answer: Mapping[str, Any], top: Mapping[str, Any]) -> str:
+    """The statement of the weightiest evidence of a hypothesis."""
+    told = {e["id"]: e.get("statement", "") for e in answer.get("evidence", ())}
+    weights = top.get("weights") or {}
+    best = max((k for k in weights if k in told), key=lambda k: float(weights[k]), default="")
+    return str(told.get(best, ""))[:240]
+
+
 def right_ones(truth: Mapping[str, Any], hypotheses: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Which hypotheses (as JSON) are right in mode and subject: about the cause, or one of two."""
     truths = [truth, *([truth["second"]] if truth.get("second") else [])]
@@ -112,6 +147,7 @@ def compare(
     calm = answer["verdict"] == "no_incident"
     right_mode = any(m for m, _ in fits) or (null and calm)
     right = any(s for _, s in fits) or (null and calm)
+    marked = right_ones(truth, ranked)
     accused = null and answer["verdict"] == "cause_found" and not right_mode
     return Result(
         name=name,
@@ -135,6 +171,10 @@ def compare(
         both=len(truths) > 1 and all(found),
         seconds=seconds,
         layer=_layer(truth["mode"]),
+        named=_named(truths, top),
+        right_rank=marked.index(True) + 1 if any(marked) else 0,
+        because=_because(answer, top),
+        megabytes=float((answer.get("run") or {}).get("peak_mb") or 0.0),
     )
 
 
@@ -142,11 +182,15 @@ def _layer(mode: str) -> str:
     return str(modes.mode(mode).layer)
 
 
-def _in_process(folder: Path, seed: int) -> dict[str, Any]:
+def _in_process(folder: Path, seed: int, truth: Mapping[str, Any]) -> Answered:
     from ruleout import _diagnose, incident
+    from ruleout.bench.fit._design import as_json, design
     from ruleout.postmortem import _codec
 
-    return _codec.encode(_diagnose.run(incident.load(folder), seed=seed))
+    kept: list[_diagnose.Examined] = []
+    told = _codec.encode(_diagnose.run(incident.load(folder), seed=seed, observe=kept.append))
+    heard = as_json(design(folder.name, kept[0], truth)) if kept else None
+    return told, heard
 
 
 _COMMAND = "from ruleout.cli._main import main; raise SystemExit(main())"
@@ -164,20 +208,30 @@ def _by_command(folder: Path, seed: int) -> dict[str, Any]:
     return answer
 
 
-def score_one(folder: Path, truth: Mapping[str, Any], *, command: bool, seed: int) -> Result:
-    """Diagnose one folder and compare; a crash is a wrong answer that says so."""
-    run: Callable[[Path, int], dict[str, Any]] = _by_command if command else _in_process
+def score_one(
+    folder: Path, truth: Mapping[str, Any], *, command: bool, seed: int
+) -> tuple[Result, Heard]:
+    """Diagnose one folder and compare; a crash is a wrong answer that says so.
+
+    Returns:
+        The result, and what the hypotheses heard (see `ruleout.bench.fit`) unless the command was called.
+    """
     started = time.process_time()
-    empty: dict[str, Any] = {"hypotheses": [], "verdict": "failed"}
+    answer: dict[str, Any] = {"hypotheses": [], "verdict": "failed"}
+    heard: Heard = None
+    failure = ""
     try:
-        answer, failure = run(folder, seed), ""
+        if command:
+            answer = _by_command(folder, seed)
+        else:
+            answer, heard = _in_process(folder, seed, truth)
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its score
-        answer, failure = empty, f"{type(error).__name__}: {error}"[:300]
+        failure = f"{type(error).__name__}: {error}"[:300]
     result = compare(folder.name, truth, answer, time.process_time() - started)
-    return Result(**{**asdict(result), "failure": failure})
+    return replace(result, failure=failure), heard
 
 
-def _job(job: tuple[Path, Mapping[str, Any], bool, int]) -> Result:
+def _job(job: tuple[Path, Mapping[str, Any], bool, int]) -> tuple[Result, Heard]:
     folder, truth, command, seed = job
     return score_one(folder, truth, command=command, seed=seed)
 
@@ -191,6 +245,8 @@ def score_corpus(
     command: bool = False,
     seed: int = 0,
     out: Path | None = None,
+    designs: Path | None = None,
+    resume: bool = False,
 ) -> list[Result]:
     """Diagnose every incident of a corpus folder, or a stratified part of it.
 
@@ -202,29 +258,48 @@ def score_corpus(
         command: call the command line instead of the engine in this process.
         seed: the engine's seed.
         out: file for the results, one JSON object a line, written as they come.
+        designs: file for what the hypotheses heard, for `ruleout fit --designs`.
+        resume: keep the results that `out` holds and answer the rest.
     """
     root = Path(folder)
     truth = json.loads((root / "truth.json").read_text(encoding="utf-8"))
     names = [n for n, t in sorted(truth.items()) if only in (None, t["mode"])]
     if limit is not None and limit < len(names):
         names = [names[k] for k in np.linspace(0, len(names) - 1, limit).round().astype(int)]
-    work = [(root / n, truth[n], command, seed) for n in names]
-    if jobs > 1:
-        with ProcessPoolExecutor(jobs) as pool:
-            return _collect(pool.map(_job, work), out)
-    return _collect(map(_job, work), out)
-
-
-def _collect(results: Iterable[Result], out: Path | None) -> list[Result]:
-    if out is None:
-        return list(results)
-    kept = []
-    with out.open("w", encoding="utf-8") as lines:
-        for result in results:
-            lines.write(json.dumps(asdict(result), sort_keys=True, ensure_ascii=False) + "\n")
-            lines.flush()
+    kept: list[Result] = []
+    if resume and out is not None and out.is_file():
+        kept = [r for r in read_results(out) if r.name in names]
+    done = {r.name for r in kept}
+    work = [(root / n, truth[n], command, seed) for n in names if n not in done]
+    mode = "a" if done else "w"
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(p.open(mode, encoding="utf-8")) if p else None
+            for p in (out, designs)
+        ]
+        pool = stack.enter_context(ProcessPoolExecutor(jobs)) if jobs > 1 else None
+        for result, heard in (pool or _Here()).map(_job, work):
             kept.append(result)
+            for file, row in zip(files, (asdict(result), heard), strict=True):
+                if file is not None and row is not None:
+                    file.write(_line(row))
+                    file.flush()
     return kept
+
+
+class _Here:
+    """A pool of none: the work is done in this process."""
+
+    map = staticmethod(map)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_results(path: Path, results: Sequence[Result]) -> None:
+    """One JSON object a line."""
+    path.write_text("".join(_line(asdict(r)) for r in results), encoding="utf-8")
 
 
 def calibration(results: Sequence[Result], bins: int = 10) -> tuple[float, float]:
@@ -260,6 +335,7 @@ def summary(results: Sequence[Result]) -> dict[str, float]:
         "false_accusation": _share(nulls, "accused"),
         "null_right": _share(nulls, "right"),
         "ece": ece,
+        "ece_identifiable": calibration([r for r in results if r.identifiable])[0],
         "brier": brier,
         "cpu_seconds": float(np.mean([r.seconds for r in results])) if results else float("nan"),
         "failures": sum(bool(r.failure) for r in results),

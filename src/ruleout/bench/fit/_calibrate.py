@@ -45,7 +45,7 @@ def fit_calibration(
         return _cost(table, hit, point) + strength * away / 2
 
     best = start
-    for scale in (1.0, 0.4, 0.15, 0.06):
+    for scale in (1.6, 0.5, 0.15, 0.05):
         best = min(_around(best, scale), key=cost)
     return _of(best)
 
