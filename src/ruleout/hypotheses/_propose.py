@@ -44,8 +44,8 @@ class Candidate:
 
     @property
     def key(self) -> tuple[str, str, tuple[str, ...]]:
-        """What makes two candidates the same."""
-        return (self.mode, self.subject.kind, self.subject.names)
+        """What makes two candidates the same, in whatever order a finding lists the names."""
+        return (self.mode, self.subject.kind, tuple(sorted(self.subject.names)))
 
     @property
     def plans(self) -> list[RepairPlan]:

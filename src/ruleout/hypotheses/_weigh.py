@@ -25,10 +25,45 @@ def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered]) -> float:
     """
     for candidate in candidates:
         _sum(candidate, rows)
+    proof = _proof(candidates)
+    for candidate in candidates:
+        if proof is not None and candidate is not proof and candidate.mode in _LOOKS_ALIKE:
+            candidate.weights["elsewhere"] = load_weights()["undo.elsewhere"]["restores"]
+            candidate.logit += candidate.weights["elsewhere"]
     probabilities, rest = load_calibration().spread(np.array([c.logit for c in candidates]))
     for candidate, probability in zip(candidates, probabilities, strict=True):
         candidate.probability = float(probability)
     return rest
+
+
+_LOOKS_ALIKE = frozenset(
+    {
+        "concept_drift", "corrupted_labels", "label_noise", "evaluation_bug", "covariate_shift", "model_staleness",
+        "adversarial_shift", "selection_bias", "feedback_loop",
+    }
+)  # fmt: skip
+"""What broken inputs or answers look like to checks that compare labels with inputs as they were logged."""
+
+_REPLAYED = ("repair_replay", "version_swap")
+_FITTED = ("category_recode",)
+"""Repairs that may have been fitted to the labels and prove nothing about them."""
+
+
+def _proof(candidates: Sequence[Candidate]) -> Candidate | None:
+    """A hypothesis whose undoing, replayed through the model itself, brings the whole metric back, if there is one.
+
+    The labels then go with the repaired rows as they always did.
+    """
+    proven = [
+        c
+        for c in candidates
+        if c.explained is not None
+        and c.explained.method in _REPLAYED
+        and c.explained.fraction >= 0.85
+        and c.explained.low >= 0.75
+        and c.mode not in (*_LOOKS_ALIKE, *_FITTED)
+    ]
+    return max(proven, key=lambda c: c.logit, default=None)
 
 
 def _sum(candidate: Candidate, rows: Sequence[Numbered]) -> None:

@@ -16,7 +16,11 @@ _BRIEF: Final = 40
 _EVIDENCE: Final = 250
 _CHANGES: Final = 60
 _WEIGHED: Final = 3
-_BESIDE: Final = {"prior": "before any evidence", "undo": "undoing it, and how much went away"}
+_BESIDE: Final = {
+    "prior": "before any evidence",
+    "undo": "undoing it, and how much went away",
+    "elsewhere": "undoing something else brought the metric back",
+}
 _LAYERS: Final = ("data", "model", "infrastructure", "integration", "none", "unknown")
 
 

@@ -247,6 +247,8 @@ def _rescaled(case: Case) -> Iterator[Outcome]:
     width = [float(np.subtract(*np.quantile(v, [0.75, 0.25]))) for v in (inside, usual)]
     if abs(step) < 0.35 or abs(step) < 1.2 * width[1] or width[0] > 1.6 * width[1] + 0.02:
         return
+    if _answers_moved(case, place.inside):
+        return
     factor = float(np.exp(step))
     view = replay(case)
     told = f"recorded {case.incident.data.columns.target} is {factor:.3g} times what answers and reference say"
@@ -257,6 +259,19 @@ def _rescaled(case: Case) -> Iterator[Outcome]:
         against=("concept_drift", "covariate_shift"), scope=place.scope, onset=place.onset,
         repairs=(RepairPlan("relabel", subject, place.scope, {"factor": factor}),),
     )  # fmt: skip
+
+
+def _answers_moved(case: Case, inside: NDArray[np.bool_]) -> bool:
+    """Whether it is the answers of these current rows, and not their labels, that left the reference's level."""
+    labels = [case.truth(which).astype(float) for which in _WINDOWS]
+    answers = [case.outputs(which).decision.astype(float) for which in _WINDOWS]
+    gaps = [abs(_log_level(now[inside]) - _log_level(before)) for before, now in (labels, answers)]
+    return gaps[1] > gaps[0]
+
+
+def _log_level(values: Floats) -> float:
+    """Median of the logarithms of the positive values; 0 where there are none."""
+    return float(np.median(np.log(values[values > 0]))) if (values > 0).any() else 0.0
 
 
 def _log_ratio(case: Case, window: Which) -> Floats:
