@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._failures import failed_spans, outgoing, passing_on
 from ruleout.attribution.services._templates import templates
 
 _MIXED = 0.15
@@ -28,6 +29,10 @@ _APART = 0.7
 _BELOW = 0.6
 """Share of the strongest callee's departure that explains a caller's."""
 
+_PASSED = "passes a failure on"
+"""Marks an invocation of which a call failed: its own failure is no news, and what follows cut short."""
+
+_LOGGED = "logs an error at "
 _FAILURE = r"error|exception|fail|fatal|timed? ?out|refused|unavailable|denied|panic|abort"
 """Words by which spans and log lines call something a failure."""
 
@@ -153,7 +158,8 @@ def _table(tree: Calls, events: pl.DataFrame, period: np.ndarray) -> pl.DataFram
         *[((pl.col("period") == p) & ~pl.col("bad")).sum().alias(f"fine{p}") for p in (0, 1, 2)],
     )
     return (
-        once.join(invocations, on="row")
+        once.filter(pl.col("event") != _PASSED)
+        .join(invocations, on="row")
         .filter(pl.col("failure") | ~pl.col("bad"))
         .group_by(*kind, "event", "failure")
         .agg(*[(pl.col("period") == p).sum().alias(f"k{p}") for p in (0, 1, 2)])
@@ -220,14 +226,20 @@ def events_of(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:
     label = tree.frame["service"] + " " + tree.frame["name"]
     inner = tree.entry != rows
     called = ~inner & (tree.parent >= 0)
-    failed = tree.frame["error"].fill_null(value=False).to_numpy()
+    calls = outgoing(tree)
+    passed = passing_on(tree, calls)
+    own = failed_spans(tree) & ~np.isin(tree.entry, passed)
+    unheard = tree.entry[calls.row[calls.lost]]
+    targets = pl.Series(calls.target, dtype=pl.String).filter(pl.Series(calls.lost))
     parts = [
         _part("does", tree.entry[inner], tree.frame["name"].filter(pl.Series(inner))),
         _part("calls", tree.entry[tree.parent[called]], label.filter(pl.Series(called))),
-        _part("fails in", tree.entry[failed], tree.frame["name"].filter(pl.Series(failed))),
+        _part("calls", unheard, targets),
+        _part("fails in", tree.entry[own], tree.frame["name"].filter(pl.Series(own))),
+        pl.DataFrame({"row": passed.astype(np.int64)}).with_columns(pl.lit(_PASSED).alias("event")),
     ]
     if logs.height:
-        parts.append(_log_events(tree, logs))
+        parts.append(_log_events(tree, logs, passed))
     return pl.concat(parts).unique(["row", "event"], maintain_order=True)
 
 
@@ -238,7 +250,8 @@ def _part(verb: str, rows: np.ndarray, names: pl.Series) -> pl.DataFrame:
     )
 
 
-def _log_events(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:
+def _log_events(tree: Calls, logs: pl.DataFrame, passed: np.ndarray) -> pl.DataFrame:
+    """Log lines as events; errors of invocations that pass a failure on are left out."""
     lines = logs.with_columns(templates(logs).alias("template")).filter(
         pl.col("trace").is_not_null() & pl.col("entity").is_not_null()
     )
@@ -251,12 +264,15 @@ def _log_events(tree: Calls, logs: pl.DataFrame) -> pl.DataFrame:
     severity = pl.col("severity").fill_null("").str.to_uppercase()
     verb = (
         pl.when(severity.str.contains("ERR|FATAL|CRIT|SEVERE"))
-        .then(pl.lit("logs an error at "))
+        .then(pl.lit(_LOGGED))
         .otherwise(pl.lit("logs "))
     )
     joined = lines.sort("time").join_asof(
         starts, on="time", by=["trace", "entity"], strategy="backward", check_sortedness=False
     )
-    return joined.filter(pl.col("row").is_not_null()).select(
+    events = joined.filter(pl.col("row").is_not_null()).select(
         pl.col("row").cast(pl.Int64), (verb + pl.col("template")).alias("event")
+    )
+    return events.filter(
+        ~(pl.col("event").str.starts_with(_LOGGED) & pl.col("row").is_in(passed.tolist()))
     )

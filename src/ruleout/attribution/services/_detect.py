@@ -119,6 +119,10 @@ def _lags(seen: Observed) -> list[Signal]:
     return averaged([seen.looks.added_time(one) for one in seen.near])
 
 
+def _refused(seen: Observed) -> list[Signal]:
+    return averaged([seen.looks.refused(one) for one in seen.near])
+
+
 def _departures(seen: Observed) -> list[Signal]:
     return averaged([seen.looks.departures(one) for one in seen.near])
 
@@ -155,6 +159,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.traces",
         _spans,
         _behaviour,
+    ),
+    Detector(
+        "refused_calls",
+        "infrastructure",
+        ("network_fault", "hardware_fault", "pool_exhaustion"),
+        "telemetry.traces",
+        _spans,
+        _refused,
     ),
     Detector(
         "metric_departure",

@@ -16,11 +16,17 @@ import polars as pl
 
 from ruleout.attribution.services._behaviour import behaviour
 from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._failures import Outgoing, outgoing, refusals
 from ruleout.attribution.services._latency import lags
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._periods import periods
 from ruleout.attribution.services._records import Signal
-from ruleout.attribution.services._signals import from_behaviour, from_departures, from_lags
+from ruleout.attribution.services._signals import (
+    from_behaviour,
+    from_departures,
+    from_lags,
+    from_refusals,
+)
 from ruleout.attribution.services._windows import Windows
 
 BROKEN = (ArithmeticError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError)
@@ -56,6 +62,7 @@ class Looks:
     ) -> None:
         self._tree, self._events, self._metrics = tree, events, metrics
         self._kpis, self._alone = kpis, alone
+        self._calls: Outgoing | None = None
         self._made: dict[tuple[str, Windows], list[Signal]] = {}
 
     def added_time(self, windows: Windows) -> list[Signal]:
@@ -65,6 +72,10 @@ class Looks:
     def behaviour(self, windows: Windows) -> list[Signal]:
         """Whose code reaches other statements."""
         return self._once("behaviour", windows, self._behaviour)
+
+    def refused(self, windows: Windows) -> list[Signal]:
+        """Whose calls, or callers, get no answer."""
+        return self._once("refused", windows, self._refused)
 
     def departures(self, windows: Windows) -> list[Signal]:
         """Whose metrics left their range."""
@@ -87,6 +98,14 @@ class Looks:
         if tree is None:
             return []
         return from_behaviour(behaviour(tree, self._events, periods(tree.time, windows)))
+
+    def _refused(self, windows: Windows) -> list[Signal]:
+        tree = self._tree
+        if tree is None:
+            return []
+        if self._calls is None:
+            self._calls = outgoing(tree)
+        return from_refusals(refusals(tree, self._calls, periods(tree.time, windows)))
 
     def _departures(self, windows: Windows) -> list[Signal]:
         return from_departures(departures(self._metrics, windows), self._kpis, alone=self._alone)
@@ -154,7 +173,7 @@ def _enough(tree: Calls, windows: Windows) -> bool:
 def _contrast(looks: Looks, near: Sequence[Windows]) -> float:
     """By how much the strongest service's evidence exceeds the next one's, over several beginnings."""
     total: dict[str, float] = {}
-    for find in (looks.added_time, looks.behaviour, looks.departures):
+    for find in (looks.added_time, looks.behaviour, looks.refused, looks.departures):
         for one in averaged([find(windows) for windows in near]):
             total[one.entity] = total.get(one.entity, 0.0) + one.weight
     first, second = np.sort([0.0, 0.0, *total.values()])[[-1, -2]]

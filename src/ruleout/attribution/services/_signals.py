@@ -9,12 +9,20 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._behaviour import Change
+from ruleout.attribution.services._failures import Refusal
 from ruleout.attribution.services._flow import Flow
 from ruleout.attribution.services._kinds import words
 from ruleout.attribution.services._latency import Lag, Lags
 from ruleout.attribution.services._records import Signal
 
 _CODE = {"change_regression": 0.7, "malformed_artifact": 0.1, "schema_change": 0.1}
+_REFUSED = {
+    "network_fault": 0.4,
+    "hardware_fault": 0.25,
+    "slow_dependency": 0.15,
+    "pool_exhaustion": 0.1,
+    "cold_start": 0.1,
+}
 _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "cpu": {"cpu_saturation": 0.9, "noisy_neighbour": 0.1},
     "memory": {"memory_leak": 0.8},
@@ -92,6 +100,24 @@ def from_behaviour(changes: Sequence[Change]) -> list[Signal]:
             one.after - one.before,
         )
         for one in changes
+        if one.score > 0.5
+    ]
+
+
+def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
+    """Whose calls, or callers, get no answer any more."""
+    return [
+        Signal(
+            one.service,
+            "refused_calls",
+            saturated(one.score, 5.0, 9.0),
+            _REFUSED,
+            f"{one.after:.0%} of the calls from {one.caller} to {one.callee} fail and never arrive,"
+            f" {one.before:.0%} before",
+            one.score,
+            one.after - one.before,
+        )
+        for one in found
         if one.score > 0.5
     ]
 
