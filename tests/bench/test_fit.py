@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ruleout._errors import IncidentError
-from ruleout.bench.fit._calibrate import fit_calibration
+from ruleout.bench.fit._calibrate import EVERYTHING, fit_calibration
 from ruleout.bench.fit._cli import main
 from ruleout.bench.fit._closed import closed_incidents, collect
 from ruleout.bench.fit._design import Design, Heard, Row, read_designs, write_designs
@@ -119,11 +119,19 @@ def test_calibration_of_the_overconfident_is_less_sure() -> None:
     """Nine right of twelve at log-odds of 6 come out near 0.75, and the order stays."""
     logits = [np.array([6.0, 0.0])] * 120
     right = [np.array([k % 4 != 0, False]) for k in range(120)]
-    how = fit_calibration(logits, right)
+    how = fit_calibration(logits, right, parts=EVERYTHING)
     chances, rest = how.spread(logits[0])
     assert chances[0] == pytest.approx(0.75, abs=0.06)
     assert chances[0] > chances[1]
     assert chances.sum() + rest == pytest.approx(1.0)
+
+
+def test_the_lapse_alone_leaves_the_rest() -> None:
+    """By default only the lapse is fitted: a quarter wrong at certainty is a lapse of a quarter."""
+    right = [np.array([k % 4 != 0]) for k in range(200)]
+    how = fit_calibration([np.array([12.0])] * 200, right)
+    assert (how.temperature, how.unknown) == (1.0, 0.0)
+    assert how.lapse == pytest.approx(0.25, abs=0.04)
 
 
 def test_without_incidents_the_calibration_stays() -> None:

@@ -19,6 +19,7 @@ from ruleout.hypotheses import (
     Numbered,
     join_second,
     layers,
+    load_calibration,
     load_weights,
     next_evidence,
     not_checked,
@@ -108,7 +109,8 @@ def test_a_probability_is_the_softmax_of_its_rows() -> None:
     found, _ = weighed(seen("unit_change"))
     one = found["unit_change"]
     assert one.logit == pytest.approx(sum(one.weights.values()))
-    assert one.probability == pytest.approx(1 / (1 + math.exp(-one.logit)))
+    kept = 1 - load_calibration().lapse
+    assert one.probability == pytest.approx(kept / (1 + math.exp(-one.logit)))
 
 
 def test_no_candidates_leave_everything_unknown() -> None:

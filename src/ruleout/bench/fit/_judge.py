@@ -10,7 +10,7 @@ import numpy as np
 
 from ruleout import modes
 from ruleout.bench._score import Result, compare, right_ones, summary
-from ruleout.bench.fit._calibrate import fit_calibration
+from ruleout.bench.fit._calibrate import EVERYTHING, LAPSE, fit_calibration
 from ruleout.bench.fit._design import Design
 from ruleout.bench.fit._solve import SPREAD, Problem, Vector, fit, problem
 from ruleout.hypotheses import PLAIN, Calibration, load_calibration
@@ -105,6 +105,7 @@ def train(
     spread: float = SPREAD,
     fold: Fold = data_set,
     before: Calibration = PLAIN,
+    parts: Sequence[str] = LAPSE,
 ) -> Fitted:
     """Fit the weights, then the calibration on log-odds that were predicted out of fold."""
     told = problem(designs, marks)
@@ -113,7 +114,7 @@ def train(
         _outside(designs, fold, spread) if spread > 0 else by_incident(told, told.logits(weights))
     )
     right = [np.array(marks(d), dtype=bool) for d in designs]
-    return Fitted(told, weights, fit_calibration(outside, right, before=before))
+    return Fitted(told, weights, fit_calibration(outside, right, before=before, parts=parts))
 
 
 def _outside(designs: Sequence[Design], fold: Fold, spread: float) -> list[Vector]:
@@ -148,18 +149,18 @@ def compared(
     """Figures out of fold of what ships, of a new calibration, and of new weights with it."""
     start = problem(designs, marks)
     shipped = by_incident(start, start.logits(start.start))
-    results: dict[str, list[Result]] = {
-        "uncalibrated": [],
-        "shipped": [],
-        "calibrated": [],
-        "fitted": [],
-    }
+    results: dict[str, list[Result]] = {}
     for inside, held in splits(designs, fold):
         some, rest = [designs[k] for k in inside], [designs[k] for k in held]
         raw = [shipped[k] for k in held]
-        results["uncalibrated"] += judged(rest, raw, PLAIN)
-        results["shipped"] += judged(rest, raw, load_calibration())
-        results["calibrated"] += judged(rest, raw, train(some, spread=0.0).calibration)
         fitted = train(some, spread=spread, fold=fold)
-        results["fitted"] += judged(rest, fitted.logits(rest), fitted.calibration)
-    return {name: summary(told) for name, told in results.items()}
+        answers = {
+            "uncalibrated": judged(rest, raw, PLAIN),
+            "shipped": judged(rest, raw, load_calibration()),
+            "lapse": judged(rest, raw, train(some, spread=0.0).calibration),
+            "calibrated": judged(rest, raw, train(some, spread=0.0, parts=EVERYTHING).calibration),
+            "fitted": judged(rest, fitted.logits(rest), fitted.calibration),
+        }
+        for way, told in answers.items():
+            results.setdefault(way, []).extend(told)
+    return {way: summary(told) for way, told in results.items()}

@@ -21,8 +21,9 @@ _FIGURES = {
 _WAYS = {
     "uncalibrated": "shipped weights, no calibration",
     "shipped": "as shipped",
-    "calibrated": "shipped weights, calibration refitted",
-    "fitted": "weights and calibration refitted",
+    "lapse": "shipped weights, lapse refitted",
+    "calibrated": "shipped weights, all of the calibration refitted",
+    "fitted": "weights and lapse refitted",
 }
 
 
