@@ -28,6 +28,7 @@ _WIDTHS = (0.5, 2.0)
 _RIDGES = (0.001, 0.01, 0.1)
 _LINEAR_RIDGES = (0.1, 0.3, 1.0)
 _CHUNK = 2_000
+_SHARPNESS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 _EXACT = 0.02
 """A line that leaves this little is not bettered."""
 
@@ -92,6 +93,35 @@ def fit(x: NDArray[np.floating], y: Floats, held: NDArray[np.bool_]) -> Smooth:
         if left < least:
             best, least = machine, left
     return best
+
+
+def class_shares(raw: Floats, truth: NDArray[np.int64]) -> tuple[float, Floats]:
+    """The sharpness a and the log prior (K,) with which softmax(a * raw + prior) tells classes best.
+
+    Args:
+        raw: (n, K) what machines that never saw a row say of its classes.
+        truth: (n,) the rows' classes.
+    """
+    count = np.bincount(truth, minlength=raw.shape[1]) + 0.5
+    prior = np.log(count / count.sum())
+    told = [
+        (
+            float(np.log(shares(raw, sharp, given * prior)[np.arange(len(raw)), truth]).mean()),
+            sharp,
+            given,
+        )
+        for sharp in _SHARPNESS
+        for given in (0.0, 1.0)
+    ]
+    _, sharp, given = max(told)
+    return sharp, np.asarray(given * prior)
+
+
+def shares(raw: Floats, sharp: float, prior: Floats) -> Floats:
+    """(n, K) probabilities: softmax of sharp * raw + prior, none below 0.1%."""
+    logs = sharp * raw + prior
+    each = np.exp(logs - logs.max(axis=1, keepdims=True)) + 1e-3
+    return np.asarray(each / each.sum(axis=1, keepdims=True))
 
 
 def centred(x: NDArray[np.floating], centre: Singles) -> Singles:

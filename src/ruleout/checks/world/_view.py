@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleout.checks.world._detail import classes_by_detail
 from ruleout.profile import Case, Outputs, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._decompose import Decomposition, Window, decompose
@@ -271,6 +272,8 @@ def _factor(before: Floats, now: Floats) -> Floats:
 
 def expected_classes(case: Case, seen: View) -> tuple[Floats, Floats]:
     """P(class | inputs) as the reference teaches it (n, K) out of fold, and at the current rows (m, K)."""
+    if "world classes" not in case.cache and case.representations:
+        case.cache["world classes"] = classes_by_detail(case, seen)
     if "world classes" not in case.cache:
         case.cache["world classes"] = class_probabilities(
             seen.reference.x,
