@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ruleout._errors import RuleoutError
-from ruleout.bench.corpus import _generated, _media, _tables
+from ruleout.bench.corpus import _generated, _media, _ranked, _tables
 from ruleout.bench.corpus._bases import System, build_system, draw_base
 from ruleout.bench.corpus._benign import BENIGN, harmless_drift
 from ruleout.bench.corpus._dataset import DataSet, data_folder, loaders
@@ -37,7 +37,7 @@ from ruleout.prevention.inject import (
     injectors,
 )
 
-LOADED = (_generated, _media, _tables)
+LOADED = (_generated, _media, _ranked, _tables)
 """The modules whose import registers the data sets."""
 
 _ATTEMPTS = 14
@@ -111,6 +111,7 @@ class Kitchen:
                 "credit_lines",
                 "delivery",
                 "parcels",
+                "search_results",
                 "sensor_line",
                 "digits",
                 "breast_cancer",
@@ -165,6 +166,9 @@ def _attempt(
     split = "exploration" if recipe.mode == "feedback_loop" and rng.random() < 0.75 else None
     base = draw_base(system, rng, rows=rows, split=split)
     kit = draw_kit(system.data, recipe.mode, rng)
+    if base.task == "ranking":
+        # A ranker logs scores and no decisions.
+        kit = replace(kit, scores=True)
     if wish is not None:
         kit = wished_kit(kit, wish.kit, recipe.mode, sources=bool(system.data.sources))
     clean = Scene.of(base)

@@ -25,6 +25,7 @@ _TABLES = (
     "sensor_line",
     "parcels",
     "credit_lines",
+    "search_results",
 )
 _SMALL = ("digits", "breast_cancer", "wine")
 _ONLY: Mapping[str, tuple[str, ...]] = {

@@ -95,7 +95,8 @@ def _served(scene: Scene, frame: pl.DataFrame, answers: Answers, kit: Kit) -> pl
     if answers.chances is None or not kit.scores:
         return frame
     if len(base.classes) == 2:
-        return frame.with_columns(pl.Series("score", answers.chances[:, 1].round(6)))
+        scored = frame.with_columns(pl.Series("score", answers.chances[:, 1].round(6)))
+        return scored.drop("prediction") if base.task == "ranking" else scored
     columns = [
         pl.Series(f"p_{c}", answers.chances[:, k].round(6)) for k, c in enumerate(base.classes)
     ]
@@ -254,7 +255,7 @@ def _data(scene: Scene, current: pl.DataFrame, written: Written, kit: Kit) -> di
         "id": base.id if kit.ids else None,
         "timestamp": base.timestamp if kit.timestamps else None,
         "target": base.target,
-        "prediction": "prediction",
+        "prediction": "prediction" if "prediction" in current.columns else None,
     }
     if len(base.classes) == 2:
         roles["positive"] = positive(base, written.style)
