@@ -1,13 +1,16 @@
 """Is it only that more rows come from a group that was always harder?
 
-Rule: for every declared segment, weight the reference to the current mix of its groups. Where that reproduces the change
-and no group changed within, nothing is broken: the metric moved because its population did (the two halves of a
-Kitagawa-Oaxaca decomposition). Only declared segments count, because they are how the owner sees the population.
+Rule: for every declared segment and every input of few categories, weight the reference to the current mix of its
+groups. Where that reproduces the change and no group changed within, nothing is broken: the metric moved because its
+population did (the two halves of a Kitagawa-Oaxaca decomposition). A declared segment is how the owner sees the
+population and counts in full; along a mere input the same is a shift of inputs as well, unless the calendar announces
+people (a campaign, a launch) where the metric moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +18,17 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._view import NO_HARM, View, view
+from ruleout.checks.world.history import announcement
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
 
 MODES = ("benign_mix",)
 _DRAWS = 60
+_MOST_GROUPS = 40
+_LITTLE = 0.3
+"""What may be left of the change within groups, even where chance alone does not leave it."""
 
 
 class Mix(NamedTuple):
@@ -43,56 +51,90 @@ class Mix(NamedTuple):
     layer="none",
     rung="world",
     looks_for=MODES,
-    needs=("data.reference", "data.current", "data.columns.segments", "data.columns.target"),
+    needs=("data.reference", "data.current", "data.columns.target"),
 )
 def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
-    """Compare mix and rate over each declared segment."""
+    """Compare mix and rate over the declared segments, then over the inputs of few categories."""
     if case.significant is False:
         return [Abstained(MODES, NO_HARM)]
-    if not case.segments:
-        return [Abstained(MODES, "no segments are declared", "data.columns.segments")]
     seen = view(case)
     if seen is None:
         return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]
-    told = [(name, mix_of(case, seen, name, rng, draws=0)) for name in case.segments]
-    known = [
-        (mix.mixed / mix.change, name) for name, mix in told if mix is not None and mix.change != 0
+    told = [
+        out for names in (case.segments, _grouping(case)) for out in _best(case, seen, names, rng)
     ]
+    if not told:
+        why = "no segment has between 2 and 200 groups in both windows"
+        return [Abstained(MODES, why, "data.columns.segments")]
+    found = [out for out in told if isinstance(out, Finding)]
+    first = next((out for out in found if out.signal != "benign_mix.announced"), None)
+    return [out for out in found if first and out.subject == first.subject] or told[:1]
+
+
+def _best(
+    case: Case, seen: View, names: Sequence[str], rng: np.random.Generator
+) -> Iterator[Outcome]:
+    """Judge the column whose mix comes nearest to the whole change; nothing where no column has groups."""
+    told = [(name, mix_of(case, seen, name, rng, draws=0)) for name in names]
+    known = [(mix.mixed / mix.change, name) for name, mix in told if mix and mix.change]
     if not known:
-        return [Abstained(MODES, "no segment has between 2 and 200 groups in both windows")]
-    share, name = max(known)
+        return
+    share, name = min(known, key=lambda k: (abs(k[0] - 1.0), k[1]))
     if share < 0.5:
-        text = f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}, that of other segments less"
-        return [Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")]
-    return [_judge(case, seen, name, rng)]
+        text = f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}, that of others less"
+        yield Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
+        return
+    yield from _judge(case, seen, name, rng)
 
 
-def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Outcome:
+def _grouping(case: Case) -> list[str]:
+    """Inputs of few categories whose shares moved and to which nothing else happened."""
+    return [
+        name
+        for name, moved in departures(case).items()
+        if moved.departed
+        and case.kind(name) == "categorical"
+        and name not in case.segments
+        and 2 <= len(case.vocabulary(name)) <= _MOST_GROUPS
+    ]
+
+
+def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iterator[Outcome]:
     mix = mix_of(case, seen, name, rng, draws=_DRAWS)
     if mix is None:
-        return Abstained(MODES, f"{name} has too many groups")
+        yield Abstained(MODES, f"{name} has too many groups")
+        return
     share = mix.mixed / mix.change
-    flat = mix.low <= 0 <= mix.high and abs(mix.change - mix.mixed) < 0.35 * abs(mix.change)
+    rest = abs(mix.change - mix.mixed) / abs(mix.change)
+    flat = rest < _LITTLE or (mix.low <= 0 <= mix.high and rest < 0.35)
     text = (
         f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}; within groups it moved by "
         f"{mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]"
     )
     if not flat or mix.least < 0.4:
-        return Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
+        yield Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
+        return
     case.cache["world benign"] = name  # a campaign that brought this mix is not a cause of its own
     subject = Subject("segment", (name,))
-    return Finding(
-        signal="benign_mix.explains",
+    found = Finding(
+        signal="benign_mix.explains" if name in case.segments else "benign_mix.by_input",
         subject=subject,
         statement=text,
         statistic=mix.mixed,
         effect=share,
         p_value=None,
-        strength=float(np.clip(share, 0.0, 1.0)),
+        strength=float(np.clip(1.0 - rest, 0.0, 1.0)),
         supports=MODES,
         against=("covariate_shift", "concept_drift", "label_noise", "corrupted_labels"),
         repairs=(RepairPlan("reweight", subject, options={"to": "segment", "column": name}),),
     )
+    yield found
+    event = announcement(case)
+    if event is not None:
+        told = f"people were expected when the mix of {name} moved: {event.description}"
+        yield replace(
+            found, signal="benign_mix.announced", statement=told, strength=1.0, repairs=()
+        )
 
 
 def mix_of(

@@ -364,6 +364,20 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     ]
 
 
+def announcement(case: Case) -> ChangeEvent | None:
+    """A calendar entry where the loss changed that is no disturbance: a campaign, a launch, a holiday."""
+    before, now = timed(case, "reference"), timed(case, "current")
+    if before is None or now is None:
+        return None
+    low, high = _onset(before, now)
+    told = [
+        c
+        for c in case.changes
+        if c.kind == "calendar" and low <= c.at <= high and not _MEANT.search(c.description)
+    ]
+    return min(told, key=lambda c: abs(c.at - (low + high) / 2), default=None)
+
+
 def _risen_before(before: Timed, now: Timed, at: float) -> bool:
     """Whether the current rows before `at` were as bad as those after it: an effect precedes no cause."""
     early, late = now.loss[now.time < at], now.loss[now.time >= at]
