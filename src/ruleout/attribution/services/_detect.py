@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
 from ruleout.attribution.services._flow import follow
+from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import kind_of
+from ruleout.attribution.services._load import offered, silent
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
@@ -16,6 +18,12 @@ from ruleout.attribution.services._signals import from_flow
 
 _SHOWN = 8
 """So many findings a detector shows, strongest first."""
+
+_EXCUSED = 0.8
+"""So much of a caller's failures a callee explains that surely refuses its calls."""
+
+_CERTAIN = 6.0
+"""Nats from which on a refusal is sure."""
 
 _RESOURCES = {
     "cpu": "cpu_saturation",
@@ -54,8 +62,25 @@ def detect(seen: Observed) -> Detection:
         signals += found
         seconds = time.perf_counter() - started
         checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
+    signals = excused(signals, seen.edges)
     checked.append(Checked("resources", "infrastructure", "path", tuple(_cleared(seen))))
     return Detection(signals, checked)
+
+
+def excused(signals: Sequence[Signal], edges: Collection[Edge]) -> list[Signal]:
+    """The signals, those of failures less where a callee refuses the calls that would have worked."""
+    refused = {one.entity: one.weight for one in signals if one.name == "refused_calls"}
+    excuse: dict[str, float] = {}
+    for caller, callee in edges:
+        weight = refused.get(callee, 0.0)
+        if weight > refused.get(caller, 0.0):
+            excuse[caller] = max(excuse.get(caller, 0.0), min(weight / _CERTAIN, 1.0))
+    return [
+        one._replace(weight=one.weight * (1 - _EXCUSED * excuse.get(one.entity, 0.0)))
+        if "change_regression" in one.modes
+        else one
+        for one in signals
+    ]
 
 
 def _run(one: Detector, seen: Observed) -> tuple[list[Signal], list[Outcome]]:
@@ -123,6 +148,15 @@ def _refused(seen: Observed) -> list[Signal]:
     return averaged([seen.looks.refused(one) for one in seen.near])
 
 
+def _offered(seen: Observed) -> list[Signal]:
+    spec = seen.incident.symptom
+    return offered(seen.departed, seen.tree, seen.period, seen.edges, spec.entity)
+
+
+def _silent(seen: Observed) -> list[Signal]:
+    return silent(seen.telemetry.metrics, seen.windows)
+
+
 def _departures(seen: Observed) -> list[Signal]:
     return averaged([seen.looks.departures(one) for one in seen.near])
 
@@ -175,5 +209,21 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.metrics",
         lambda seen: seen.telemetry.metrics.height > 0,
         _departures,
+    ),
+    Detector(
+        "offered_load",
+        "infrastructure",
+        ("traffic_surge",),
+        "telemetry.metrics",
+        lambda seen: seen.telemetry.metrics.height > 0 or seen.tree is not None,
+        _offered,
+    ),
+    Detector(
+        "silence",
+        "infrastructure",
+        ("hardware_fault", "cold_start"),
+        "telemetry.metrics",
+        lambda seen: seen.telemetry.metrics.height > 0,
+        _silent,
     ),
 )

@@ -10,24 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import words
+from ruleout.attribution.services._kinds import OFFERED, words
 
-_OFFERED = frozenset(
-    [
-        "request",
-        "requests",
-        "req",
-        "reqs",
-        "rps",
-        "qps",
-        "traffic",
-        "users",
-        "sessions",
-        "visits",
-        "calls",
-        "orders",
-    ]
-)
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
         "network_fault",
@@ -102,7 +86,7 @@ def _load(departed: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
         and row["sign"] > 0
         and row["level"] > 0
         and row["score"] > 0.5
-        and set(words(row["metric"])) & _OFFERED
+        and set(words(row["metric"])) & OFFERED
     ]
     ratios = {row["entity"]: float(row["now"] / row["level"]) for row in rows}
     at_symptom = ratios.get(symptom or "", 0.0)

@@ -8,11 +8,11 @@ from dataclasses import replace
 import polars as pl
 
 from ruleout._records import AlignedChange, Onset, Subject, SubjectKind
-from ruleout.attribution.services._blame import Verdict
+from ruleout.attribution.services._blame import Verdict, error_lines
 from ruleout.attribution.services._elsewhere import Elsewhere
 from ruleout.attribution.services._graph import chain
+from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._onset import onset
-from ruleout.attribution.services._rank import mode_shares
 from ruleout.attribution.services._records import ServiceHypothesis, Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._symptom import as_onset, iso
@@ -35,9 +35,11 @@ def hypotheses(
 ) -> tuple[ServiceHypothesis, ...]:
     """Every (mode, entity, change) that is worth naming, likeliest first."""
     found = []
+    errors = error_lines(seen.telemetry, seen.windows)
     none = 1.0 if verdict is None else verdict.none
     for entity, probability in ranking[:_ENTITIES]:
-        shares = _modes(entity, signals, others, changes=verdict is not None)
+        told = mode_shares(signals, entity, seen.departed, errors)
+        shares = _modes(entity, told, others, changes=verdict is not None)
         found += [
             _one(seen, mode, entity, probability * none * share, signals)
             for mode, share in shares.items()
@@ -57,10 +59,9 @@ def hypotheses(
 
 
 def _modes(
-    entity: str, signals: Sequence[Signal], others: Sequence[Elsewhere], *, changes: bool
+    entity: str, shares: dict[str, float], others: Sequence[Elsewhere], *, changes: bool
 ) -> dict[str, float]:
     """Failure modes of an entity that no change did, with shares that sum to 1."""
-    shares = dict(mode_shares(signals, entity))
     told = [one for one in others if one.entity == entity][:2]
     if told:
         strong = sum(one.weight for one in told)

@@ -252,6 +252,24 @@ _UNITS_OF_WORK = frozenset(
 _COUNTED = frozenset(["syscall", "syscalls", "faults", "contextswitches"])
 """Kernel counters follow whatever the process does and point at nothing by themselves."""
 
+OFFERED = frozenset(
+    [
+        "request",
+        "requests",
+        "req",
+        "reqs",
+        "rps",
+        "qps",
+        "traffic",
+        "users",
+        "sessions",
+        "visits",
+        "calls",
+        "orders",
+    ]
+)
+"""Words of what is asked from outside."""
+
 _BAD_DOWN = frozenset({"availability", "cache"})
 _TWO_SIDED = frozenset({"traffic", "other"})
 _HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])

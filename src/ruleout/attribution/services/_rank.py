@@ -45,20 +45,3 @@ def probabilities(
     shares = np.r_[np.exp(unknown / temperature), odds]
     shares /= shares.sum()
     return [(n, float(p)) for n, p in zip(names, shares[1:], strict=True)], float(shares[0])
-
-
-def mode_shares(signals: Sequence[Signal], entity: str) -> list[tuple[str, float]]:
-    """Failure modes of one entity with their shares, likeliest first; they sum to 1."""
-    weight: dict[str, float] = defaultdict(float)
-    mine = [one for one in signals if one.entity == entity]
-    # Code that behaves otherwise takes time and processor too; a slow machine reaches the same code.
-    code = max((one.weight for one in mine if one.name == "behaviour"), default=0.0)
-    for one in mine:
-        damped = 1.0 if one.name == "behaviour" else float(np.exp(-0.6 * code))
-        for mode, share in one.modes.items():
-            weight[mode] += one.weight * damped * share
-    total = sum(weight.values())
-    if total <= 0:
-        return [("slow_dependency", 1.0)]
-    ranked = sorted(weight.items(), key=lambda item: (-item[1], item[0]))
-    return [(mode, value / total) for mode, value in ranked]

@@ -1,0 +1,143 @@
+"""More asked than usual, where it enters; and entities that have fallen silent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import polars as pl
+
+from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._graph import Edge
+from ruleout.attribution.services._kinds import OFFERED, words
+from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._windows import Windows
+
+_MORE = 1.6
+"""Requests over their usual number from which on they count as a surge."""
+
+_WIDE = 3
+"""So many entities must be asked more, where the alarm's own is not among them."""
+
+_FEW = 50
+"""Requests that a stretch of traces must hold to tell a rate."""
+
+_SILENT = {
+    "hardware_fault": 0.4,
+    "cold_start": 0.2,
+    "memory_leak": 0.15,
+    "network_fault": 0.15,
+    "observability_failure": 0.1,
+}
+
+
+def offered(
+    departed: pl.DataFrame,
+    tree: Calls | None,
+    period: np.ndarray,
+    edges: Collection[Edge],
+    symptom: str | None,
+) -> list[Signal]:
+    """The entity at which more work comes in from outside; at most one.
+
+    Args:
+        departed: series that departed, as `departures` returns them.
+        tree: the calls, if there are traces.
+        period: of every span, as `periods` returns it.
+        edges: (caller, callee) pairs.
+        symptom: the entity that raised the alarm.
+    """
+    ratios = _by_metrics(departed) | _by_roots(tree, period)
+    grown = {name: ratio for name, ratio in ratios.items() if ratio >= _MORE}
+    called = {callee for _, callee in edges}
+    doors = [name for name in grown if name not in called] if edges else []
+    if tree is None and symptom not in grown and len(grown) < _WIDE:
+        return []
+    if symptom in grown and symptom not in called:
+        entity = str(symptom)
+    elif doors:
+        entity = max(doors, key=lambda name: (grown[name], name))
+    elif grown and not edges:
+        entity = str(symptom) if symptom in grown else max(grown, key=lambda n: (grown[n], n))
+    else:
+        return []
+    ratio = grown[entity]
+    weight = min(4.0 * float(np.log2(ratio)), 7.0)
+    text = f"{entity} is asked {ratio:.1f} times as much as usual"
+    return [Signal(entity, "offered_load", weight, {"traffic_surge": 1.0}, text, ratio, ratio - 1)]
+
+
+def _by_metrics(departed: pl.DataFrame) -> dict[str, float]:
+    rows = departed.filter(
+        (pl.col("kind") == "traffic")
+        & (pl.col("sign") > 0)
+        & (pl.col("level") > 0)
+        & (pl.col("score") > 0.5)
+    )
+    result: dict[str, float] = {}
+    for entity, metric, level, now in rows.select("entity", "metric", "level", "now").iter_rows():
+        if set(words(metric)) & OFFERED:
+            result[entity] = max(result.get(entity, 0.0), now / level)
+    return result
+
+
+def _by_roots(tree: Calls | None, period: np.ndarray) -> dict[str, float]:
+    """By how much the rate of requests that enter at each service has grown."""
+    if tree is None:
+        return {}
+    root = tree.parent < 0
+    lasted, usual = _length(tree.time[period == 2]), _length(tree.time[period == 1])
+    if min(lasted, usual) <= 0:
+        return {}
+    result = {}
+    for code in range(len(tree.services)):
+        mine = root & (tree.service == code)
+        now, then = int((mine & (period == 2)).sum()), int((mine & (period == 1)).sum())
+        if min(now, then) >= _FEW:
+            result[tree.services[code]] = now / lasted / (then / usual)
+    return result
+
+
+def _length(time: np.ndarray) -> float:
+    return float(np.ptp(time)) if len(time) else 0.0
+
+
+def silent(metrics: pl.DataFrame, windows: Windows) -> list[Signal]:
+    """Entities whose series end or pause in the incident while the others' go on."""
+    start, end = windows.current
+    known = sum(high - low for low, high in windows.reference)
+    if known <= 0 or metrics.is_empty():
+        return []
+    time = pl.col("time")
+    before = pl.any_horizontal([(time >= a) & (time < b) for a, b in windows.reference])
+    now = (time >= start) & (time <= end)
+    counts = (
+        metrics.lazy()
+        .group_by("entity", "metric")
+        .agg(before.sum().alias("then"), now.sum().alias("now"))
+        .filter(pl.col("then") > 0)
+        .collect()
+        .with_columns((pl.col("then") * (end - start) / known).alias("due"))
+        .filter(pl.col("due") >= 5)
+        .with_columns((pl.col("now") / pl.col("due")).clip(upper_bound=1.0).alias("share"))
+    )
+    if counts.is_empty():
+        return []
+    # The best recorded of an entity's series: what is only measured under load may pause alone.
+    by_entity = counts.group_by("entity").agg(pl.col("share").max()).sort("entity")
+    usual = float(np.median(by_entity["share"].to_numpy()))
+    if usual < 0.8:
+        return []
+    return [
+        Signal(
+            entity,
+            "silence",
+            6.0 * (1 - share),
+            _SILENT,
+            f"{entity} tells only {share:.0%} of the samples that were due",
+            1 - share,
+            1 - share,
+        )
+        for entity, share in by_entity.iter_rows()
+        if share < 0.6 * usual
+    ]
