@@ -1,7 +1,7 @@
 """From sources to a case: samples, profiles, roles of columns, answers and their replay."""
 
 from ruleout.profile._build import build_case
-from ruleout.profile._case import Case, Kind, Representation, Which, scope_mask
+from ruleout.profile._case import DATE_COLUMNS, Case, Kind, Representation, Which, scope_mask
 from ruleout.profile._clock import iso
 from ruleout.profile._metric import METRICS, Metric, metric_for, row_loss
 from ruleout.profile._outputs import Outputs
@@ -11,6 +11,7 @@ from ruleout.profile._replayer import agreement, model_outputs, spread_rows
 from ruleout.profile._table import Table, numeric_array, text_series
 
 __all__ = [
+    "DATE_COLUMNS",
     "METRICS",
     "Case",
     "ColumnSummary",

@@ -21,6 +21,11 @@ from ruleout.profile._table import Table, code_array, numeric_array, text_series
 
 Floats = NDArray[np.float64]
 Which = Literal["reference", "current"]
+DATE_COLUMNS = 3
+"""Columns into which `Case.encode` turns a date."""
+
+_DAY = 86_400.0
+
 Kind = Literal["numeric", "categorical", "datetime", "text", "image", "embedding"]
 
 
@@ -177,11 +182,27 @@ class Case:
                 block = self._represent(frame, name)
                 columns.append(block)
                 coded.extend([False] * block.shape[1])
-            elif kind in ("numeric", "datetime"):
+            elif kind == "numeric":
                 columns.append(numeric_array(frame, name)[:, None])
                 coded.append(False)
+            elif kind == "datetime":
+                columns.append(self._clock(frame, name))
+                coded.extend([False] * DATE_COLUMNS)
         matrix = np.concatenate(columns, axis=1) if columns else np.empty((frame.height, 0))
         return matrix, np.array(coded, dtype=bool)
+
+    def _clock(self, frame: pl.DataFrame, name: str) -> Floats:
+        """A date as numbers that both windows share: hour, weekday, and age in days at the row's own time (n, 3).
+
+        The instant itself only tells the windows apart.
+        """
+        at = numeric_array(frame, name)
+        row = self.incident.data.columns.timestamp
+        age = np.full(len(at), np.nan)
+        if row is not None and row != name:
+            age = (numeric_array(frame, row) - at) / _DAY
+        day = np.floor(at / _DAY)
+        return np.stack([at % _DAY / 3600, (day + 3) % 7, age], axis=1)
 
     def _represent(self, frame: pl.DataFrame, name: str) -> Floats:
         for which in ("reference", "current"):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout.checks.world._detail import classes_by_detail
-from ruleout.profile import Case, Outputs, Which
+from ruleout.profile import DATE_COLUMNS, Case, Outputs, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._decompose import Decomposition, Window, decompose
 from ruleout.stats._density import Ratio, density_ratio
@@ -102,9 +102,17 @@ def _build(case: Case) -> View | None:
         )
     owner = column_owners(case, len(categorical))
     keep = telling_columns(sides[0], sides[1])
+    keep = keep[~_ages(case, owner)[keep]]
     sides = [replace(side, x=side.x[:, keep]) for side in sides]
     names = tuple(owner[k] for k in keep)
     return View(sides[0], sides[1], categorical[keep], names, case.metric.higher_is_better)
+
+
+def _ages(case: Case, owner: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which encoded columns are ages of dates (F,): how dates are kept is the data path's doing, not the world's."""
+    dates = np.array([case.kind(name) == "datetime" for name in owner], dtype=bool)
+    place = np.cumsum(dates) - 1
+    return dates & (place % DATE_COLUMNS == DATE_COLUMNS - 1)
 
 
 def telling_columns(reference: Side, current: Side) -> NDArray[np.int64]:
@@ -146,8 +154,10 @@ def column_owners(case: Case, width: int) -> tuple[str, ...]:
     for name, kind in case.kinds.items():
         if name in case.representations:
             names += [name] * len(case.representations[name].names)
-        elif kind in ("categorical", "numeric", "datetime"):
+        elif kind in ("categorical", "numeric"):
             names.append(name)
+        elif kind == "datetime":
+            names += [name] * DATE_COLUMNS
     if len(names) != width:
         raise ValueError(f"encoding has {width} columns, but the inputs account for {len(names)}")
     return tuple(names)
