@@ -36,6 +36,9 @@ MODES = ("embedding_mismatch", "silent_nulls", "stale_features")
 _LEAST_VECTORS = 60
 _LEAST_RISE = 0.01
 _LEAST_AUC = 0.75
+_LEAST_STRANGE = 0.08
+_RESCALED = 0.3
+"""Dimensions whose spread changed by less (in logarithms) were not rescaled: a mix or a rotation did it."""
 _TOLD = ("norm", "in_span", "typicality", "nearest", "centre_cosine", "spread", "mean")
 _WORDS = {
     "norm": "length",
@@ -164,18 +167,24 @@ def _space(
     subject = Subject("feature", (name,))
     error = float(np.sqrt(1.0 / (6.0 * min(used.sum(), kept.sum()))))
     where = locate(case, rows, _outside(old, told, moved.name, weight))
-    inside = {key: values[where.rows] for key, values in told.items()}
+    hit = where.rows
+    if hit.all() and (single := strangers(case, rows, old, told)) is not None:
+        hit = single
+    inside = {key: values[hit] for key, values in told.items()}
     moved = _most_moved(old, inside, weight)
     if moved.auc - 0.5 > max(5.0 * error, _LEAST_AUC - 0.5) and _left(old, inside, weight):
-        undone = _undone(new[where.rows], before.vectors[known][used], fitted)
+        way = undoing(new[hit], before.vectors[known][used], fitted)
+        scattered = "" if hit.sum() == where.rows.sum() else f", {hit.mean():.0%} of them,"
         text = (
-            f"vectors in {name} left the reference's space {where.words}: their "
+            f"vectors in {name} left the reference's space {where.words}{scattered}: their "
             f"{_WORDS[moved.name]} went from {moved.before:.3g} to {moved.now:.3g} "
-            f"(AUC {moved.auc:.2f}){undone}"
+            f"(AUC {moved.auc:.2f}){'' if way is None else way.words}"
         )
         strength = float(np.clip((moved.auc - 0.65) / 0.25, 0.2, 1.0))
         key = ("embedding.space", "embedding_mismatch")
-        options = {"scale": bool(undone)}
+        options: dict[str, object] = {"scattered": bool(scattered)}
+        if way is not None:
+            options |= {"gain": way.gain.tolist(), "offset": way.offset.tolist()}
         yield _finding(case, name, key, text, where, (moved.auc, strength), options)
     elif moved.auc - 0.5 < 5.0 * error:
         text = (
@@ -217,18 +226,69 @@ def _left(old: dict[str, Floats], new: dict[str, Floats], weight: Floats) -> boo
     return (abs(norm - 0.5) > 0.4 and abs(spread) > 0.3) or near < 0.15 or span < 0.15
 
 
-def _undone(new: Floats, old: Floats, fitted: EmbeddingSpace) -> str:
-    """What rescaling to the reference's length brings, in words; empty when it does not help."""
-    scale = float(
-        np.median(np.linalg.norm(old, axis=1)) / max(np.median(np.linalg.norm(new, axis=1)), 1e-12)
-    )
-    if abs(np.log(scale)) < 0.05:
-        return ""
-    near = np.quantile(unit(new[:500]) @ fitted.anchors.T, 1.0, axis=1)
-    usual = np.quantile(unit(old[:500]) @ fitted.anchors.T, 0.995, axis=1)
-    if np.median(near) < np.quantile(usual, 0.1):
-        return ""
-    return f"; scaled by {scale:.3g} they have the directions of the reference"
+class Way(NamedTuple):
+    """A way back into the reference's space: vector * gain + offset."""
+
+    gain: Floats
+    """(d,)"""
+
+    offset: Floats
+    """(d,)"""
+
+    words: str
+
+
+def undoing(new: Floats, old: Floats, fitted: EmbeddingSpace) -> Way | None:
+    """What brings vectors back to where the reference has neighbours; None if no rescaling does."""
+    lengths = [float(np.median(np.linalg.norm(side, axis=1))) for side in (old, new)]
+    scale = lengths[0] / max(lengths[1], 1e-12)
+    width = old.shape[1]
+    spread = old.std(axis=0) / np.maximum(new.std(axis=0), 1e-12)
+    shift = old.mean(axis=0) - new.mean(axis=0) * spread
+    ways = []
+    if float(np.median(np.abs(np.log(np.maximum(spread, 1e-12))))) > _RESCALED:
+        ways.append(Way(spread, shift, "; rescaled dimension by dimension they are near it again"))
+    if abs(np.log(max(scale, 1e-12))) >= 0.05:
+        words = f"; scaled by {scale:.3g} they have the directions of the reference"
+        ways.insert(0, Way(np.full(width, scale), np.zeros(width), words))
+    usual = np.sort(unit(old[:500]) @ fitted.anchors.T, axis=1)[:, -2]
+    for way in ways:
+        near = (unit(new[:500] * way.gain + way.offset) @ fitted.anchors.T).max(axis=1)
+        if np.median(near) >= np.quantile(usual, 0.35):
+            return way
+    return None
+
+
+def strangers(
+    case: Case, rows: NDArray[np.int64], old: dict[str, Floats], new: dict[str, Floats]
+) -> NDArray[np.bool_] | None:
+    """Current vectors that are strange one by one, here and there; None if they may be a new topic.
+
+    Args:
+        case: knows the classes.
+        rows: (n,) rows of the current window.
+        old: statistics of the reference's vectors.
+        new: statistics of the current ones, (n,) each.
+
+    Another encoder spoils rows of all classes; what is new in the world has a class of its own.
+    """
+    low, high = (float(np.quantile(old["norm"], q)) for q in (0.001, 0.999))
+    usual = old["nearest"] < np.quantile(old["nearest"], 0.01)
+    odd = (new["nearest"] < np.quantile(old["nearest"], 0.01)) | (new["norm"] < low / 1.3)
+    odd |= new["norm"] > high * 1.3
+    if odd.mean() < max(_LEAST_STRANGE, 5.0 * float(usual.mean())):
+        return None
+    truth = case.truth("current")[rows]
+    if truth.dtype.kind == "f":
+        return None
+    codes = truth.astype(np.int64)
+    sizes = np.bincount(codes[codes >= 0], minlength=2)
+    hits = np.bincount(codes[(codes >= 0) & odd], minlength=2)
+    large = sizes >= 15
+    if large.sum() < 2:
+        return None
+    rates = hits[large] / sizes[large]
+    return odd if float(np.quantile(rates, 0.1)) > 0.4 * float(odd.mean()) else None
 
 
 def _finding(

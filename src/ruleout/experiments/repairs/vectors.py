@@ -8,9 +8,11 @@ import polars as pl
 from ruleout._errors import RuleoutError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
+from ruleout.checks.inputs.embedding_space import strangers
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
-from ruleout.profile._unstructured import embeddings
+from ruleout.profile._embedding import embedding_statistics
+from ruleout.profile._unstructured import embeddings, space
 
 
 @repair("vectors", undoes=("embedding_mismatch", "silent_nulls", "stale_features"))
@@ -25,8 +27,10 @@ def vectors(case: Case, plan: RepairPlan) -> Undone:
     """
     name = plan.subject.names[0]
     inside = case.scope_rows(plan.scope)
-    if plan.options.get("scale"):
-        return Undone(features={name: _rescaled(case, name, inside)})
+    if plan.options.get("scattered"):
+        inside &= _strange(case, name)
+    if plan.options.get("gain") is not None:
+        return Undone(features={name: _brought_back(case, name, inside, plan)})
     sample = embeddings(case, "current", name)
     hit = np.zeros(case.current.rows, bool)
     signal = plan.options.get("signal")
@@ -40,14 +44,26 @@ def vectors(case: Case, plan: RepairPlan) -> Undone:
     return Undone(keep=~hit, method="exclusion")
 
 
-def _rescaled(case: Case, name: str, inside: np.ndarray) -> pl.Series:
-    old = embeddings(case, "reference", name).vectors
-    new = embeddings(case, "current", name).vectors
-    lengths = [np.nanmedian(np.linalg.norm(side, axis=1)) for side in (old, new)]
-    factor = float(lengths[0] / lengths[1]) if lengths[1] > 0 else 1.0
+def _brought_back(case: Case, name: str, inside: np.ndarray, plan: RepairPlan) -> pl.Series:
+    gain, offset = (np.asarray(plan.options[key], dtype=float) for key in ("gain", "offset"))
     series = case.current.frame.get_column(name)
     values = [
-        [v * factor for v in vector] if hit and vector is not None else vector
+        (np.asarray(vector, dtype=float) * gain + offset).tolist()
+        if hit and vector is not None and len(vector) == len(gain)
+        else vector
         for vector, hit in zip(series.to_list(), inside, strict=True)
     ]
-    return pl.Series(name, values, dtype=series.dtype)
+    inner = getattr(series.dtype, "inner", None)
+    whole = inner is None or not inner.is_float()
+    return pl.Series(name, values, dtype=pl.List(pl.Float64) if whole else series.dtype)
+
+
+def _strange(case: Case, name: str) -> np.ndarray:
+    """(n,) current rows whose vector is strange by itself."""
+    fitted, sample = space(case, name), embeddings(case, "current", name)
+    old = embedding_statistics(embeddings(case, "reference", name).vectors, fitted, own=True)
+    odd = strangers(case, sample.rows, old, embedding_statistics(sample.vectors, fitted))
+    out = np.zeros(case.current.rows, bool)
+    if odd is not None:
+        out[sample.rows[odd]] = True
+    return out
