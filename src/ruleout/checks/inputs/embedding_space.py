@@ -37,6 +37,7 @@ _LEAST_VECTORS = 60
 _LEAST_RISE = 0.01
 _LEAST_AUC = 0.75
 _LEAST_STRANGE = 0.08
+_NEARLY_ALL = 0.9
 _RESCALED = 0.3
 """Dimensions whose spread changed by less (in logarithms) were not rescaled: a mix or a rotation did it."""
 _TOLD = ("norm", "in_span", "typicality", "nearest", "centre_cosine", "spread", "mean")
@@ -169,7 +170,7 @@ def _space(
     where = locate(case, rows, _outside(old, told, moved.name, weight))
     hit = where.rows
     if hit.all() and (single := strangers(case, rows, old, told)) is not None:
-        hit = single
+        hit = single if single.mean() < _NEARLY_ALL else hit
     inside = {key: values[hit] for key, values in told.items()}
     moved = _most_moved(old, inside, weight)
     if moved.auc - 0.5 > max(5.0 * error, _LEAST_AUC - 0.5) and _left(old, inside, weight):
