@@ -69,9 +69,14 @@ def detect(seen: Observed) -> Detection:
 
 def excused(signals: Sequence[Signal], edges: Collection[Edge]) -> list[Signal]:
     """The signals, those of failures less where a callee refuses the calls that would have worked."""
-    refused = {one.entity: one.weight for one in signals if one.name == "refused_calls"}
+    refused: dict[str, float] = {}
+    for one in signals:
+        if one.name in {"refused_calls", "silence"}:
+            refused[one.entity] = max(refused.get(one.entity, 0.0), one.weight)
+    names = {one.entity for one in signals}
+    calls = edges or {(caller, callee) for callee in refused for caller in names}
     excuse: dict[str, float] = {}
-    for caller, callee in edges:
+    for caller, callee in calls:
         weight = refused.get(callee, 0.0)
         if weight > refused.get(caller, 0.0):
             excuse[caller] = max(excuse.get(caller, 0.0), min(weight / _CERTAIN, 1.0))

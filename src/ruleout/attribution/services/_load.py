@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import polars as pl
@@ -58,13 +58,20 @@ def offered(
     elif doors:
         entity = max(doors, key=lambda name: (grown[name], name))
     elif grown and not edges:
-        entity = str(symptom) if symptom in grown else max(grown, key=lambda n: (grown[n], n))
+        entity = str(symptom) if symptom in grown else _foremost(departed, grown)
     else:
         return []
     ratio = grown[entity]
     weight = min(4.0 * float(np.log2(ratio)), 7.0)
     text = f"{entity} is asked {ratio:.1f} times as much as usual"
     return [Signal(entity, "offered_load", weight, {"traffic_surge": 1.0}, text, ratio, ratio - 1)]
+
+
+def _foremost(departed: pl.DataFrame, grown: Mapping[str, float]) -> str:
+    """Who likeliest stands in front of the others: the slowest waits for them, else who grew most."""
+    rows = departed.filter((pl.col("kind") == "latency") & pl.col("entity").is_in(sorted(grown)))
+    slow = dict(rows.group_by("entity").agg(pl.col("level").max()).iter_rows())
+    return max(grown, key=lambda name: (slow.get(name, 0.0), grown[name], name))
 
 
 def _by_metrics(departed: pl.DataFrame) -> dict[str, float]:
@@ -132,7 +139,7 @@ def silent(metrics: pl.DataFrame, windows: Windows) -> list[Signal]:
         Signal(
             entity,
             "silence",
-            6.0 * (1 - share),
+            8.0 * (1 - share),
             _SILENT,
             f"{entity} tells only {share:.0%} of the samples that were due",
             1 - share,

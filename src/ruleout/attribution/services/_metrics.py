@@ -149,7 +149,10 @@ def _blocks(metrics: pl.DataFrame, windows: Windows, length: float) -> pl.DataFr
             current.alias("now"), ((time - start) / length).floor().cast(pl.Int64).alias("block")
         )
         .group_by("entity", "metric", "now", "block")
-        .agg(pl.col("value").mean())
+        .agg(pl.col("value").mean(), pl.len().alias("size"))
+        # A block that holds a sample or two, at the edge of a window, is mostly noise.
+        .filter(pl.col("size") >= 0.5 * pl.col("size").median().over("entity", "metric"))
+        .drop("size")
         .collect()
     )
 

@@ -44,6 +44,7 @@ _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "s
 
 _SHARES = {"error", "availability", "cache", "other"}
 _QUEUES = frozenset({"queue", "queued", "backlog", "lag", "age", "oldest", "pending", "depth"})
+_POOLS = frozenset({"pool", "connections", "connection", "conn", "conns", "threads", "slots"})
 _WAITING = 0.4
 """Weight of work that waits: it waits where it is put, for somebody else's fault."""
 
@@ -145,14 +146,25 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) ->
             Signal(
                 row["entity"],
                 f"metric.{kind}",
-                saturated(float(row["score"]), 2.0, top),
-                _KIND_MODES.get(kind, {}),
+                top * row["score"] ** 2 / (row["score"] ** 2 + 4.0),
+                _modes_of(kind, row["metric"]),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
                 float(row["score"]),
             )
         )
     return signals
+
+
+def _modes_of(kind: str, metric: str) -> Mapping[str, float]:
+    """Modes that a departure of a metric speaks for."""
+    if kind == "saturation":
+        named = set(words(metric))
+        if named & _QUEUES:
+            return {"queue_backlog": 0.9}
+        if named & _POOLS:
+            return {"pool_exhaustion": 0.9}
+    return _KIND_MODES.get(kind, {})
 
 
 def _matters(row: Mapping[str, Any]) -> float:
