@@ -219,8 +219,25 @@ def _structure(case: Case, found: Audited, place: Place, rate: float) -> tuple[f
     if not case.classes:
         return _rescaled(found)
     if len(case.classes) == 2:
-        return float(np.clip((rate - 0.32) / 0.12, 0.0, 1.0)), "too many for errors of annotators"
+        many = float(np.clip((rate - 0.32) / 0.12, 0.0, 1.0))
+        return max((many, "too many for errors of annotators"), _one_way(case, found))
     return _mapping(case, found)
+
+
+def _one_way(case: Case, found: Audited) -> tuple[float, str]:
+    """How surely labels of one class alone were turned: annotators err in both, in proportion."""
+    audited = found.audited.astype(int)
+    rows = [int((audited == k).sum()) for k in (0, 1)]
+    turned = [int((found.differs & (audited == k)).sum()) for k in (0, 1)]
+    if min(rows) < _LEAST:
+        return 0.0, ""
+    rates = [t / n for t, n in zip(turned, rows, strict=True)]
+    hit = int(rates[1] > rates[0])
+    due = rates[hit] * rows[1 - hit]
+    if due < 8 or turned[1 - hit] > 0.2 * due:
+        return 0.0, ""
+    told = f"{rates[hit]:.0%} of {case.classes[hit]} were turned, of {case.classes[1 - hit]} {rates[1 - hit]:.0%}"
+    return float(np.clip((rates[hit] - 0.1) / 0.2, 0.0, 1.0)), told
 
 
 def _rescaled(found: Audited) -> tuple[float, str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._view import NO_HARM, Split, View, split, view
 from ruleout.profile import Case
 from ruleout.stats._decompose import Share
@@ -21,6 +22,8 @@ from ruleout.stats._decompose import Share
 MODES = ("covariate_shift", "prior_shift")
 _FAR = 0.85
 _OVERLAP = 0.05  # fewer than one reference row in twenty speaks for the current window
+_PLAINLY = 0.6
+"""AUC from which the windows are told apart whatever the reference does by itself."""
 
 
 @check(
@@ -49,7 +52,7 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
             Clear(
                 MODES,
                 Subject(),
-                _harmless(parts),
+                _harmless(case, seen, parts),
                 _width(parts.parts.change),
                 "shift_decomposition.harmless",
             )
@@ -83,11 +86,22 @@ def blamed(seen: View, gain: np.ndarray[Any, Any], *, most: int = 3) -> tuple[st
     return tuple(name for name, share in ranked[:most] if share >= 0.5 * ranked[0][1])
 
 
-def moved(parts: Split) -> bool:
-    """Whether the inputs moved more than the reference's halves differ."""
+def moved(case: Case, seen: View, parts: Split) -> bool:
+    """Whether the inputs moved more than the reference's halves differ: together, or the foremost by itself.
+
+    Where some input is never at rest, the windows are always told apart by it.
+    """
     ratio = parts.parts.ratio
     usual = max(parts.usual_auc - 0.5, 0.0)
-    return ratio.auc - 0.5 > 1.5 * usual + 3.0 * ratio.se
+    if ratio.auc - 0.5 > 1.5 * usual + 3.0 * ratio.se:
+        return True
+    foremost = departures(case).get(seen.owner[int(ratio.gain.argmax())])
+    return (
+        ratio.auc > _PLAINLY
+        and foremost is not None
+        and foremost.departed
+        and foremost.distance > 3.0 * foremost.usual
+    )
 
 
 def _harmful(seen: View, parts: Split) -> bool:
@@ -99,9 +113,9 @@ def _width(share: Share) -> float:
     return (share.high - share.low) / 2
 
 
-def _harmless(parts: Split) -> str:
+def _harmless(case: Case, seen: View, parts: Split) -> str:
     change, ratio = parts.parts.change, parts.parts.ratio
-    how = "moved" if moved(parts) else "did not move"
+    how = "moved" if moved(case, seen, parts) else "did not move"
     return (
         f"inputs {how} (windows told apart with AUC {ratio.auc:.2f}), but the metric changed by "
         f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]: no harm"
@@ -186,7 +200,7 @@ def _inputs(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         f"reweighting the reference to the current inputs reproduces {share:.0%} [{low:.0%}, {high:.0%}] of the "
         f"change of {case.metric.name}"
     )
-    if not moved(parts) or high < 0.25:
+    if not moved(case, seen, parts) or high < 0.25:
         yield Clear(("covariate_shift",), Subject(), text, 0.25, "shift_decomposition.no_inputs")
         return
     if low <= 0:

@@ -55,7 +55,7 @@ def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     if seen is None or parts is None:
         return [Abstained(MODES, "too few labelled rows or no inputs", "data.columns.target")]
     names = blamed(seen, parts.parts.ratio.gain)
-    if not moved(parts) or not names:
+    if not moved(case, seen, parts) or not names:
         return [
             Clear(MODES, Subject(), "the mix of the inputs did not move", 0.1, "selection.none")
         ]
