@@ -17,6 +17,7 @@ from ruleout.bench.fit._closed import closed_incidents, collect
 from ruleout.bench.fit._design import Design, Heard, Row, read_designs, write_designs
 from ruleout.bench.fit._judge import answer, compared, data_set, families, marks, splits, train
 from ruleout.bench.fit._solve import as_table, fit, loss, problem
+from ruleout.cli._main import main as command
 from ruleout.hypotheses import PLAIN, Calibration, load_weights
 from served_world import FEATURES, answered, windows
 
@@ -234,6 +235,23 @@ def test_a_corpus_is_closed_by_its_truth(tmp_path: Path) -> None:
     """Every incident of a `truth.json` is a closed one."""
     (tmp_path / "truth.json").write_text(json.dumps({"i": truth("unit_change", ["a"])}))
     assert [folder.name for folder, _ in closed_incidents([tmp_path])] == ["i"]
+
+
+def test_the_command_takes_a_folder_of_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`diagnose --weights` answers with one's own numbers, and refuses a folder that is not there."""
+    monkeypatch.setenv("RULEOUT_WEIGHTS", "")
+    folder = wrong_unit(tmp_path / "one")
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "calibration.toml").write_text("lapse = 0.4\n")
+    line = ["diagnose", str(folder), "--json", "-", "--quiet", "--weights"]
+    assert command([*line, str(own)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["layers"]["unknown"] >= 0.4
+    assert command([*line, str(tmp_path / "gone")]) == 2
+    assert "gone" in capsys.readouterr().err
 
 
 def test_a_folder_of_weights_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from ruleout import modes
 from ruleout._errors import RuleoutError
 from ruleout.bench._run import ABOUT, DESIGNS, RESULTS
-from ruleout.bench._score import Result, read_results
+from ruleout.bench._score import Result, read_results, write_results
 from ruleout.bench.fit._design import Design, read_designs
 from ruleout.bench.publish import _charts as charts
 from ruleout.bench.publish import _figures as figures
@@ -78,7 +78,7 @@ def read(folder: Path) -> Corpus:
 
 
 def write_page(folder: Path, out: Path, also: Sequence[Path] = ()) -> Path:
-    """Write `out/benchmark.md` and its charts in `out/benchmark/`, from the run in `folder`.
+    """Write `out/benchmark.md`, its charts and its results in `out/benchmark/`, from the run in `folder`.
 
     Args:
         folder: what `ruleout bench run` wrote; the page's main figures.
@@ -88,6 +88,8 @@ def write_page(folder: Path, out: Path, also: Sequence[Path] = ()) -> Path:
     main, others = read(folder), [read(f) for f in also]
     pictures = out / "benchmark"
     pictures.mkdir(parents=True, exist_ok=True)
+    # Beside the page, so that anyone can count again.
+    write_results(pictures / RESULTS, sorted(main.results, key=lambda r: r.name))
     page = "\n".join([*_text(main, others, _Pictures(pictures)), ""])
     target = out / "benchmark.md"
     target.write_text(page, encoding="utf-8")
@@ -259,6 +261,7 @@ def _hard(main: Corpus) -> Iterator[str]:
         "`kit_bare` is two tables and nothing else."
     )
     yield ""
+    yield from _twins(main)
     two = figures.doubles(main.results)
     if two:
         either = figures.share(two, figures.right)
@@ -270,6 +273,24 @@ def _hard(main: Corpus) -> Iterator[str]:
         told = figures.share(vague, figures.right)
         yield f"Causes that the evidence handed over cannot part from their like ({len(vague)}): one of the like first {told}."
         yield ""
+
+
+def _twins(main: Corpus) -> Iterator[str]:
+    """Pairs that one observation parts, with it and without."""
+    tagged = figures.by(main.results, lambda r: r.tags)
+    rows, names = [], []
+    for part in ("audit", "parity", "model"):
+        modes_told = {r.mode for r in tagged.get(f"kit_with_{part}", [])}
+        without = [r for r in tagged.get(f"kit_no_{part}", []) if r.mode in modes_told]
+        sides = (tagged.get(f"kit_with_{part}", []), without)
+        if all(sides):
+            told = [figures.share(side, lambda r: r.answer == r.mode) for side in sides]
+            names.append(part)
+            rows.append({"n": str(len(sides[0])), "with it": str(told[0]), "without": str(told[1])})
+    if rows:
+        yield "Causes that one observation parts from their like: how often the very cause comes first."
+        yield ""
+        yield from table(rows, "observation", names)
 
 
 def _peers(main: Corpus, pictures: _Pictures) -> Iterator[str]:
