@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,9 @@ from ruleout._errors import RuleoutError
 from ruleout.bench._score import Result, compare
 from ruleout.bench.peers._baselines import CALM, Guess, baselines
 from ruleout.profile import Case, build_case
+
+_SHELF = ".handed"
+"""Folder of a corpus where incidents lie as peers read them."""
 
 _UNNAMED = "unnamed"
 """Stands for a mode where a peer names a column and no mode: it is never right, its subject may be."""
@@ -39,12 +41,13 @@ def answered(guesses: Sequence[Guess]) -> dict[str, Any]:
 
 
 def run_baselines(root: Path, names: Sequence[str]) -> dict[str, list[Result]]:
-    """Every baseline on the incidents `names` of the corpus `root`."""
+    """Every baseline on the incidents `names` of the corpus `root`; each is laid out for the peers on the way."""
     truth = _truth(root)
     ways = baselines([truth[n] for n in names])
     out: dict[str, list[Result]] = {way: [] for way in ways}
     for name in names:
         case = build_case(incident.load(root / name))
+        hand_over(case, root / _SHELF / name)
         for way, guess in ways.items():
             started = time.process_time()
             told = answered(guess(case))
@@ -67,10 +70,11 @@ def run_peer(root: Path, names: Sequence[str], command: str, patience: float) ->
     """
     truth = _truth(root)
     out = []
-    with tempfile.TemporaryDirectory() as scratch, _Adapter(command).running() as adapter:
-        for k, name in enumerate(names):
-            folder = Path(scratch) / str(k)
-            hand_over(build_case(incident.load(root / name)), folder)
+    with _Adapter(command).running() as adapter:
+        for name in names:
+            folder = root / _SHELF / name
+            if not (folder / "roles.json").is_file():
+                hand_over(build_case(incident.load(root / name)), folder)
             started = time.perf_counter()
             guesses, failure = adapter.ask(folder, patience)
             told = compare(name, truth[name], answered(guesses), time.perf_counter() - started)
@@ -80,7 +84,7 @@ def run_peer(root: Path, names: Sequence[str], command: str, patience: float) ->
 
 def hand_over(case: Case, folder: Path) -> None:
     """Write what a peer may see: the sampled windows with the roles of their columns, and the parity probe."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     case.reference.frame.write_parquet(folder / "reference.parquet")
     case.current.frame.write_parquet(folder / "current.parquet")
     columns = case.incident.data.columns
@@ -96,9 +100,9 @@ def hand_over(case: Case, folder: Path) -> None:
         "timestamp": columns.timestamp,
         "id": columns.id,
     }
-    (folder / "roles.json").write_text(json.dumps(roles), encoding="utf-8")
     if case.parity is not None:
         case.parity.write_parquet(folder / "offline.parquet")
+    (folder / "roles.json").write_text(json.dumps(roles), encoding="utf-8")
 
 
 class _Adapter:
