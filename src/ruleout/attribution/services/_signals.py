@@ -146,7 +146,7 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) ->
             Signal(
                 row["entity"],
                 f"metric.{kind}",
-                top * row["score"] ** 2 / (row["score"] ** 2 + 4.0),
+                saturated(float(row["score"]), 2.0, top),
                 _modes_of(kind, row["metric"]),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
