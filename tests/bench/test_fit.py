@@ -18,7 +18,7 @@ from ruleout.bench.fit._design import Design, Heard, Row, read_designs, write_de
 from ruleout.bench.fit._judge import answer, compared, data_set, families, marks, splits, train
 from ruleout.bench.fit._solve import as_table, fit, loss, problem
 from ruleout.cli._main import main as command
-from ruleout.hypotheses import PLAIN, Calibration, load_weights
+from ruleout.hypotheses import PLAIN, Calibration, load_weights, prior
 from served_world import FEATURES, answered, windows
 
 UNIT, DRIFT = (
@@ -205,6 +205,11 @@ def test_a_closed_incident_is_diagnosed_and_fitted(
     (folder / "cause.yaml").write_text("mode: unit_change\nnames: [amount]\n", encoding="utf-8")
     designs = list(collect(closed_incidents([tmp_path / "closed"])))
     assert any(marks(designs[0]))
+    told = problem(designs, marks)
+    sure = PLAIN.spread(told.logits(told.start))[0].max()
+    assert sure > 0.8
+    row_of_unit = next(r for r in designs[0].rows if r.mode == "unit_change")
+    assert row_of_unit.prior == pytest.approx(prior("unit_change"))
     write_designs(tmp_path / "d.jsonl", designs * 4)
     out = tmp_path / "weights"
     assert main(["closed", "--designs", str(tmp_path / "d.jsonl"), "-o", str(out)]) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruleout._diagnose import Examined
-from ruleout.hypotheses import Candidate, Numbered, heard, load_weights, prior, undo_term
+from ruleout.hypotheses import Candidate, Numbered, heard, load_weights, undo_term
 
 Parameter = tuple[str, str]
 """Signal and mode, or an undoing's table and side: one number in the weights."""
@@ -28,7 +28,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One hypothesis: what it is, its prior log-odds, and the evidence it hears."""
+    """One hypothesis: what it is, its log-odds before evidence, and the evidence it hears."""
 
     mode: str
     kind: str
@@ -73,7 +73,9 @@ def _row(candidate: Candidate, outcomes: Sequence[Numbered]) -> Row:
     if undone is not None:
         terms.append(Heard(undone[0], undone[1], undone[2], 0.0))
     subject = candidate.subject
-    return Row(candidate.mode, subject.kind, subject.names, prior(candidate.mode), tuple(terms))
+    said = sum(t.strength * table.get(t.signal, {}).get(t.key, t.default) for t in terms)
+    # What else the engine weighed (a proof of another hypothesis, say) is no parameter and stays as it is.
+    return Row(candidate.mode, subject.kind, subject.names, candidate.logit - said, tuple(terms))
 
 
 def write_designs(path: Path, designs: Iterable[Design]) -> None:
