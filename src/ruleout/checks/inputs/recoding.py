@@ -115,16 +115,18 @@ def _one(case: Case, ctx: Context, name: str) -> Finding | None:
             matching, scope = max(made, key=lambda m: m[0].gain)
             told = kind, matching
             break
-    if told is None or (case.kind(name) == "numeric" and _in_order(told[1], words)):
+    if told is None or (case.kind(name) == "numeric" and _in_order(told[1], words, after)):
         return None
     return _finding(case, name, told[0], told[1], words, scope)
 
 
-def _in_order(told: Matching, words: tuple[str, ...]) -> bool:
-    """Whether numbers kept their order: then they were made larger or smaller, not renamed."""
+def _in_order(told: Matching, words: tuple[str, ...], after: NDArray[np.int64]) -> bool:
+    """Whether the usual numbers kept their order: then they were made larger or smaller, not renamed."""
     if told.turned is not None:
         return False
-    was = np.array([float(words[told.partner[i]]) for i in sorted(told.partner)])
+    rows = np.bincount(after[after >= 0], minlength=len(words))
+    common = [i for i in sorted(told.partner) if rows[i] > 0.03 * len(after)]
+    was = np.array([float(words[told.partner[i]]) for i in common])
     turned = np.triu(was[:, None] > was[None, :], k=1).sum()
     return bool(turned <= 0.1 * len(was) * (len(was) - 1) / 2)
 

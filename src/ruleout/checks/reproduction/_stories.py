@@ -88,12 +88,32 @@ def _constant(case: Case, found: Hit) -> Story | None:
     usual = float(is_answer(case.outputs("reference"), value).mean())
     if not has_scores(found.served):
         # With bare decisions a changed row can only show another class; say less of two classes.
-        share = (share - 0.5) * (1.2 if len(case.classes) > 2 else 0.5)
+        sure = 1.2 if len(case.classes) > 2 else max(0.5, 2.0 * _whatever_the_score(found))
+        share = (share - 0.5) * sure
     elif found.replay.exact:
         share = share if usual < 0.2 * share else 0.0
     else:
         share = (share - usual) / max(found.share, 1e-9) if usual < 0.2 * share else 0.0
     return Story("constant", float(min(share, 1.0)), {"answer": value})
+
+
+def _whatever_the_score(found: Hit) -> float:
+    """How evenly rows of the other class lost their decision, near the threshold and far from it, in [0, 1].
+
+    Another threshold, another model or noise turn the near ones; one answer for all turns each alike.
+    """
+    side = found.replay.current
+    score = side.intended.score
+    if score is None or not found.replay.exact:
+        return 0.0
+    wrong = np.zeros(len(score), dtype=bool)
+    wrong[found.rows] = True
+    turned = class_codes(side.intended) == int(np.median(class_codes(side.intended)[wrong]))
+    middle = float(np.median(score[turned]))
+    rates = [float(wrong[turned & part].mean()) for part in (score < middle, score >= middle)]
+    if max(rates) <= 0 or (wrong & ~turned).sum() > 0.02 * wrong.sum():
+        return 0.0
+    return float(np.clip(min(rates) / max(rates) / 0.8, 0.0, 1.0))
 
 
 def common_answer(outputs: Outputs) -> tuple[tuple[float, ...] | None, float]:

@@ -143,6 +143,12 @@ def _band(after: _Pair, off: Mask, old: float) -> tuple[float, float]:
         float(off[inside & part].mean()) if (inside & part).any() else 0.0 for part in (far, ~far)
     ]
     even = min(rates) / max(*rates, 1e-9)
+    beyond = after.score > max(old, new) if new > old else after.score < min(old, new)
+    if beyond.sum() < 0.05 * inside.sum():
+        return (
+            old,
+            0.0,
+        )  # everything on that side was hit, high or low: one answer was given, no line was moved
     return new, 0.85 * float(np.clip(even / 0.6, 0.0, 1.0))
 
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._context import context
+from ruleout.checks.inputs.staleness import Regressions
 from ruleout.checks.measurement._labels import association, profiles, window_profiles
 from ruleout.checks.reproduction._locate import locate
 from ruleout.checks.reproduction._relations import Relation, code_relation, lag_of, numeric_relation
@@ -212,6 +214,9 @@ def _from_another_row(
             return Relation("swap", f"holds {other}")
     column = case.current.numeric(name)
     usual = _repeats(case.reference.numeric(name), np.arange(3, case.reference.rows))
+    # Few values left (counts that thinned out) repeat by chance, in any order of the rows.
+    shuffled = case.rng(f"parity {name}").permutation(column)
+    usual = max(usual, _repeats(shuffled, joined.rows[differ]))
     if _repeats(column, joined.rows[differ]) > 0.4 + 0.6 * usual:
         return Relation("old", "repeats what it was some rows earlier")
     if len(np.unique(offline[differ])) > 0.05 * differ.sum():
@@ -219,8 +224,17 @@ def _from_another_row(
         if share > 0.5:
             return Relation("old", f"is what it was {abs(lag)} rows earlier", float(lag))
     if differ.mean() > 0.9 and _knows_label(case, joined, name):
+        if _cut_off(case, name):
+            return Relation("unrelated", "has lost all that ties it to its row")
         return Relation("ahead", "lacks what the recomputed value knows of the label")
     return None
+
+
+def _cut_off(case: Case, name: str) -> bool:
+    """Whether the served value no longer follows from the other inputs either: not only the label's share is gone."""
+    ctx = context(case)
+    link = Regressions(ctx, label=False).link(name) if name in ctx.names else None
+    return link is not None and link.after < 0.4 * link.before
 
 
 def _repeats(column: Floats, rows: NDArray[np.int64]) -> float:

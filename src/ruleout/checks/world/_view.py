@@ -112,7 +112,7 @@ def _ages(case: Case, owner: tuple[str, ...]) -> NDArray[np.bool_]:
     """Which encoded columns are ages of dates (F,): how dates are kept is the data path's doing, not the world's."""
     dates = np.array([case.kind(name) == "datetime" for name in owner], dtype=bool)
     place = np.cumsum(dates) - 1
-    return dates & (place % DATE_COLUMNS == DATE_COLUMNS - 1)
+    return np.asarray(dates & (place % DATE_COLUMNS == DATE_COLUMNS - 1))
 
 
 def telling_columns(reference: Side, current: Side) -> NDArray[np.int64]:

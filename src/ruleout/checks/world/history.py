@@ -29,6 +29,9 @@ from ruleout.stats._twosample import normal_sf
 
 NEEDS = ("data.reference", "data.current", "data.columns.timestamp", "data.columns.target")
 _PLANNED = ("calendar", "chaos")
+_APART = 0.9
+"""AUC from which two sets of rows are of different mixes."""
+
 _SWITCHED = ("flag", "scale")
 _MEANT = re.compile(
     r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears|dry.?run"
@@ -264,7 +267,11 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         f"the loss was {during:.3g} for {(worst.stop - worst.start) / blocks:.0%} of the window and is {after:.3g} since "
         f"(reference {base:.3g})"
     )
-    if back and not _like_the_reference(case, now.rows[block >= worst.stop], rng):
+    since, bad = (
+        now.rows[block >= worst.stop],
+        now.rows[(block >= worst.start) & (block < worst.stop)],
+    )
+    if back and not _like_the_reference(case, since, bad, rng):
         text = f"{text}, but the rows since are others than the reference's: the mix moved on"
         return [Abstained(modes, text)]
     if not back:
@@ -291,22 +298,27 @@ def _metric_back(case: Case, rows: NDArray[np.int64]) -> bool:
     return not gone > 0.4 * abs(change.change) if change.significant else True
 
 
-def _like_the_reference(case: Case, rows: NDArray[np.int64], rng: np.random.Generator) -> bool:
-    """Whether current rows (by position) have the reference's inputs again, as they must after a recovery."""
+def _like_the_reference(
+    case: Case, rows: NDArray[np.int64], bad: NDArray[np.int64], rng: np.random.Generator
+) -> bool:
+    """Whether current rows (by position) have the reference's inputs again, as they must after a recovery.
+
+    Inputs that moved and were the same through the bad stretch (`bad`) did not bring the metric back.
+    """
     seen = view(case)
     if seen is None:
         return True
     inside = np.isin(seen.current.rows, rows)
     if inside.sum() < 60:
         return True
-    ratio = density_ratio(
-        seen.reference.x,
-        seen.current.x[inside],
-        rng=rng,
-        categorical=seen.categorical,
-        trees=20,
-    )
-    return ratio.auc < 0.9
+    during = np.isin(seen.current.rows, bad)
+    for others in (seen.reference.x, seen.current.x[during]):
+        ratio = density_ratio(
+            others, seen.current.x[inside], rng=rng, categorical=seen.categorical, trees=20
+        )
+        if len(others) < 60 or ratio.auc < _APART:
+            return True
+    return False
 
 
 @check(
