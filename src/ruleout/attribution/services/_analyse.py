@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from ruleout._errors import RuleoutError
-from ruleout._records import Abstained, Checked, Finding, SourceStatus, Subject
+from ruleout._records import Abstained, Checked, Explained, Finding, SourceStatus, Subject
 from ruleout.attribution.services._blame import Verdict, blame, error_lines
 from ruleout.attribution.services._charts import charts
 from ruleout.attribution.services._detect import detect
 from ruleout.attribution.services._elsewhere import Elsewhere, elsewhere
 from ruleout.attribution.services._hypothesise import aligned, hypotheses
+from ruleout.attribution.services._kinds import kind_of
+from ruleout.attribution.services._masking import mask
 from ruleout.attribution.services._rank import entity_scores, probabilities
 from ruleout.attribution.services._records import ServiceHypothesis, ServicesResult
 from ruleout.attribution.services._replay import replay
-from ruleout.attribution.services._safeguards import as_records, gaps
+from ruleout.attribution.services._roles import with_roles
+from ruleout.attribution.services._safeguards import amplified, as_records, gaps
 from ruleout.attribution.services._scene import Observed, observe
 from ruleout.attribution.services._symptom import symptom
 from ruleout.attribution.services._windows import settle_windows
 from ruleout.incident._model import Incident
 from ruleout.sources._changes import Change, load_changes
 from ruleout.sources.telemetry import Telemetry, read_telemetry
+
+_FAILURES = ("error", "availability")
+_FAILED = {
+    "behaviour",
+    "refused_calls",
+    "metric.error",
+    "metric.availability",
+    "symptom_flow",
+    "silence",
+}
+"""Signals of failures, beside which masking them means something."""
 
 Progress = Callable[[str], None]
 _CALM = 0.7
@@ -58,6 +72,7 @@ def analyse(
     verdict, others = _who_changed(seen, dict(ranking[:5]))
     named = hypotheses(seen, ranking, found.signals, verdict, others)
     named = _explained(seen, named, rng)
+    named = with_roles(named, amplified(seen), seen.tree, seen.period)
     told = symptom(incident, telemetry, windows, seen.start, rng)
     calm = _CALM if told.significant is False else 0.0
     named = tuple(replace(one, probability=one.probability * (1 - calm)) for one in named)
@@ -91,17 +106,26 @@ def _lineage(seen: Observed) -> dict[str, tuple[str, ...]]:
 def _explained(
     seen: Observed, named: tuple[ServiceHypothesis, ...], rng: np.random.Generator
 ) -> tuple[ServiceHypothesis, ...]:
-    """The hypotheses, with the share of the added time that putting their service back takes away."""
+    """The hypotheses, with the share of the symptom that goes away without their service's part in it.
+
+    Added time is replayed, failures are masked; where the symptom is not told, failures go first.
+    """
     if seen.tree is None:
         return named
-    services = dict.fromkeys(name for one in named[:6] for name in one.subject.names)
-    shares = replay(seen.tree, seen.period, list(services), rng)
-    return tuple(
-        replace(one, explained=shares.get(one.subject.names[0]))
-        if "added_time" in one.signals
-        else one
-        for one in named
-    )
+    kind = kind_of(seen.incident.symptom.metric or "")
+    services = list(dict.fromkeys(name for one in named[:6] for name in one.subject.names))
+    slow = replay(seen.tree, seen.period, services, rng) if kind not in _FAILURES else {}
+    failing = mask(seen.tree, seen.period, services, rng) if kind != "latency" else {}
+    return tuple(replace(one, explained=_undone(one, slow, failing)) for one in named)
+
+
+def _undone(
+    one: ServiceHypothesis, slow: Mapping[str, Explained], failing: Mapping[str, Explained]
+) -> Explained | None:
+    name = one.subject.names[0]
+    if name in failing and _FAILED & set(one.signals):
+        return failing[name]
+    return slow.get(name) if "added_time" in one.signals else None
 
 
 def _changes(incident: Incident) -> tuple[tuple[Change, ...], tuple[SourceStatus, ...]]:

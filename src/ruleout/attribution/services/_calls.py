@@ -151,3 +151,13 @@ def _entries(parent: np.ndarray, service: np.ndarray) -> np.ndarray:
         if np.array_equal(further, pointer):
             return pointer
         pointer = further
+
+
+def roots_of(parent: np.ndarray) -> np.ndarray:
+    """Row of the root span of every span."""
+    pointer = np.where(parent >= 0, parent, np.arange(len(parent)))
+    while True:
+        further = pointer[pointer]
+        if np.array_equal(further, pointer):
+            return pointer
+        pointer = further

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._failures import Outgoing, failed_spans, outgoing
 
 _FEW = 5
 """A period with fewer spans of an operation than this tells little about it."""
@@ -59,15 +60,17 @@ class Lags(NamedTuple):
     """Whether there was a reference to measure against; else peers and fast calls stood in."""
 
 
-def lags(tree: Calls, period: np.ndarray) -> Lags:
+def lags(tree: Calls, period: np.ndarray, calls: Outgoing | None = None) -> Lags:
     """Added time by service.
 
     Args:
         tree: the calls.
         period: 2 the incident, 1 the reference next to it, 0 references apart, -1 neither.
+        calls: as `outgoing` returns them, where they are already known.
     """
-    keys = _keys(tree, period)
-    usual_lag = _unrest(tree, period)
+    known = outgoing(tree) if calls is None else calls
+    keys = _keys(tree, period, known)
+    usual_lag = _unrest(tree, period, known)
     roots = tree.parent < 0
     requests = max(int((roots & (period == 2)).sum()), 1)
     before = tree.duration[roots & ((period == 0) | (period == 1))]
@@ -88,7 +91,7 @@ def lags(tree: Calls, period: np.ndarray) -> Lags:
     return Lags(ordered, total, length, measured)
 
 
-def _unrest(tree: Calls, period: np.ndarray) -> dict[int, float]:
+def _unrest(tree: Calls, period: np.ndarray, calls: Outgoing) -> dict[int, float]:
     """What each service adds when one stretch of the reference is compared with another."""
     before = (period == 0) | (period == 1)
     if not (period == 0).any():
@@ -101,11 +104,11 @@ def _unrest(tree: Calls, period: np.ndarray) -> dict[int, float]:
     requests = int(((tree.parent < 0) & (shifted == 2)).sum())
     if requests < _FEW or not (shifted == 1).any():
         return {}
-    parts = _share_edges(_added(_keys(tree, shifted), measured=True), requests)
+    parts = _share_edges(_added(_keys(tree, shifted, calls), measured=True), requests)
     return {code: sum(part.values()) for code, part in parts.items()}
 
 
-def _keys(tree: Calls, period: np.ndarray) -> pl.DataFrame:
+def _keys(tree: Calls, period: np.ndarray, calls: Outgoing) -> pl.DataFrame:
     """Own time by (service, callee or -1, operation) and period."""
     n = len(tree.parent)
     entry = tree.entry == np.arange(n)
@@ -117,6 +120,10 @@ def _keys(tree: Calls, period: np.ndarray) -> pl.DataFrame:
     mixed = np.zeros(n, dtype=bool)
     mixed[owner[callee[owner] != tree.service[crossing]]] = True
     client = ~entry & (entries > 0) & (entries == tree.children) & ~mixed
+    # Time spent on a call that never arrived was lost on the way, and not in the caller's own work.
+    unheard = calls.row[calls.lost & failed_spans(tree)[calls.row]]
+    callee[unheard] = calls.callee[np.searchsorted(calls.row, unheard)]
+    client[unheard] = True
     table = pl.DataFrame(
         {
             "service": tree.service,

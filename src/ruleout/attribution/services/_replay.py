@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ruleout._records import Explained
-from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._calls import Calls, roots_of
 
 _RESAMPLES = 200
 _LEAST = 30
@@ -40,7 +40,7 @@ def replay(
     extra = tree.duration[now] - _usual_length(operation, tree.duration, now, usual)
     if extra.mean() < 0.1 * tree.duration[usual].mean():
         return {}
-    root_of = _roots(tree.parent)
+    root_of = roots_of(tree.parent)
     place = np.full(len(tree.parent), -1)
     place[now] = np.arange(len(now))
     more = _beyond_usual(tree, period)
@@ -110,12 +110,3 @@ def _beyond_usual(tree: Calls, period: np.ndarray) -> np.ndarray:
     joined = table.join(usual, on=["service", "name"], how="left", maintain_order="left")
     more = (joined["own"] - joined["usual"].fill_null(0.0)).to_numpy()
     return np.where(period == 2, more, 0.0)
-
-
-def _roots(parent: np.ndarray) -> np.ndarray:
-    pointer = np.where(parent >= 0, parent, np.arange(len(parent)))
-    while True:
-        further = pointer[pointer]
-        if np.array_equal(further, pointer):
-            return pointer
-        pointer = further

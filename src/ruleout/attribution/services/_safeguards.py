@@ -2,11 +2,13 @@
 
 No circuit breaker: calls to a dependency do not fall as they fail. No retry budget: a caller makes more
 attempts for the same work. No deadline propagation: work goes on after its caller has left. No load
-shedding: queues grow and answers slow down while nothing is refused.
+shedding: queues grow and answers slow down while nothing is refused. No capacity for the fallback: it is
+called as never before and breaks in its turn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,25 +16,50 @@ import polars as pl
 
 from ruleout._records import Checked, Finding, SafeguardGap, Subject, SubjectKind
 from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._fallback import Gap, small_fallbacks
 from ruleout.attribution.services._scene import Observed
+
+_AGAIN = 1.3
+"""By what factor the calls for one thing must grow to be retries."""
 
 _ENOUGH = 20
 """Calls that an edge must have in either period."""
 
 
-class Gap(NamedTuple):
-    """A safeguard that was not there, with what showed it."""
+class Amplified(NamedTuple):
+    """An edge on which the same thing is asked more often than it was."""
 
-    safeguard: str
-    on: tuple[str, ...]
-    statement: str
-    size: float
-    modes: tuple[str, ...]
+    caller: str
+    callee: str
+    now: float
+    """Calls for one thing."""
+
+    usual: float
+
+
+def amplified(seen: Observed) -> tuple[Amplified, ...]:
+    """Edges whose callers make more attempts for the same work than before."""
+    if seen.tree is None:
+        return ()
+    found = []
+    for row in _edges(seen.tree, seen.period).iter_rows(named=True):
+        now, usual = _tries(row)
+        if now > _AGAIN * usual and row["caller"] != row["callee"]:
+            names = seen.tree.services
+            found.append(Amplified(names[row["caller"]], names[row["callee"]], now, usual))
+    return tuple(found)
+
+
+def _tries(row: Mapping[str, float]) -> tuple[float, float]:
+    """Calls for one thing, now and before."""
+    return row["now"] / max(row["asked_now"], 1), row["usual"] / max(row["asked_usual"], 1)
 
 
 def gaps(seen: Observed) -> tuple[Gap, ...]:
     """Every safeguard whose absence shows, largest first."""
-    found = [] if seen.tree is None else _from_calls(seen.tree, seen.period)
+    found = []
+    if seen.tree is not None:
+        found = _from_calls(seen.tree, seen.period) + small_fallbacks(seen.tree, seen.period)
     found += _no_shedding(seen.departed)
     return tuple(sorted(found, key=lambda one: (-one.size, one.safeguard, one.on)))
 
@@ -126,9 +153,8 @@ def _from_calls(tree: Calls, period: np.ndarray) -> list[Gap]:
                 f"{failing:.0%} of the calls fail and {on[0]} makes {growth:.0%} as many as before"
             )
             found.append(Gap("circuit_breaker", on, text, failing, ("slow_dependency",)))
-        tries = row["now"] / max(row["asked_now"], 1)
-        before = row["usual"] / max(row["asked_usual"], 1)
-        if tries > 1.5 * before:
+        tries, before = _tries(row)
+        if tries > _AGAIN * before:
             text = f"{on[0]} asks {on[1]} {tries:.2f} times for the same thing, {before:.2f} before"
             found.append(
                 Gap("retry_budget", on, text, min(tries / before / 3, 1.0), ("retry_storm",))

@@ -91,7 +91,9 @@ class Looks:
 
     def _added_time(self, windows: Windows) -> list[Signal]:
         tree = self._tree
-        return [] if tree is None else from_lags(lags(tree, periods(tree.time, windows)))
+        if tree is None:
+            return []
+        return from_lags(lags(tree, periods(tree.time, windows), self._outgoing(tree)))
 
     def _behaviour(self, windows: Windows) -> list[Signal]:
         tree = self._tree
@@ -103,9 +105,13 @@ class Looks:
         tree = self._tree
         if tree is None:
             return []
+        calls = self._outgoing(tree)
+        return from_refusals(refusals(tree, calls, periods(tree.time, windows)))
+
+    def _outgoing(self, tree: Calls) -> Outgoing:
         if self._calls is None:
             self._calls = outgoing(tree)
-        return from_refusals(refusals(tree, self._calls, periods(tree.time, windows)))
+        return self._calls
 
     def _departures(self, windows: Windows) -> list[Signal]:
         return from_departures(departures(self._metrics, windows), self._kpis, alone=self._alone)
