@@ -113,7 +113,7 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         f"at the hours and weekdays of the current window {case.metric.name} was {seasonal:.3g} in the reference "
         f"({start:.3g} over all of it, {end:.3g} now): {share:.0%} of the change is the season"
     )
-    if share < 0.6 or rest < 0.01:
+    if share < 0.6 or rest < 0.005:
         return [Clear(modes, Subject(), text, 0.4, "season.none")]
     return [
         Finding(
@@ -136,7 +136,7 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
 
 
 def _day_blocks(before: Timed, now: Timed, weight: Floats, rng: np.random.Generator) -> float:
-    """p-value of the loss left over after the season: current against weighted reference, by blocks of time."""
+    """One-sided p-value of a loss beyond what the season brings: current against weighted reference, by blocks of time."""
 
     def mean(part: Timed, w: Floats) -> Floats:
         index = (np.arange(len(part.loss)) * BLOCKS // len(part.loss)).astype(np.int64)
@@ -152,7 +152,7 @@ def _day_blocks(before: Timed, now: Timed, weight: Floats, rng: np.random.Genera
         ]
     )
     gap = _ratio(b) - _ratio(a)
-    return float(2 * normal_sf(abs(gap) / max(float(np.nanstd(draws)), 1e-12)))
+    return float(normal_sf(gap / max(float(np.nanstd(draws)), 1e-12)))
 
 
 def _ratio(sums: Floats) -> float:
