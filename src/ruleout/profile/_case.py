@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -56,6 +56,9 @@ class Representation(Protocol):
 
     def wide(self, series: pl.Series) -> NDArray[np.float32]:
         """All raw features (n, r) for n values, for what can use many."""
+
+    def stand_ins(self, pictures: Sequence[Any]) -> list[bytes]:
+        """Bytes that stand for decoded pictures and that `wide` and `transform` can read."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -16,8 +16,9 @@ from ruleout.profile._embedding import (
     embedding_sample,
     fit_space,
 )
-from ruleout.profile._image import EDGES, ImageSample, image_sample, sample_rows
+from ruleout.profile._image import EDGES, ImageSample, image_sample, measure, sample_rows
 from ruleout.profile._image import SAMPLE as IMAGES
+from ruleout.profile._pixels import Picture
 from ruleout.profile._representation import (
     Representation,
     fit_features,
@@ -61,6 +62,18 @@ class Fitted:
         out = np.full((len(series), raw.shape[1]), np.nan, np.float32)
         out[rows] = raw * self.representation.weight
         return out
+
+    def stand_ins(self, pictures: Sequence[Picture | None]) -> list[bytes]:
+        """Bytes that stand for pictures that are measured but never encoded; only `self` reads them."""
+        sample = measure(pictures, [None] * len(pictures), np.arange(len(pictures)), len(pictures))
+        tokens = [
+            b""
+            if p is None
+            else b"stand-in " + _digest(p.pixels.tobytes() + repr(p.pixels.shape).encode())
+            for p in pictures
+        ]
+        self.remember(tokens, sample)
+        return tokens
 
     def remember(self, encoded: Iterable[bytes | None], sample: ImageSample) -> None:
         """Keep the features of images that have been measured, by their content."""
