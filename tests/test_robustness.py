@@ -197,6 +197,45 @@ def test_a_model_that_does_not_load_is_a_failed_source(tmp_path: Path) -> None:
     assert failed.reason
 
 
+def test_a_model_of_other_inputs_is_a_failed_source(tmp_path: Path) -> None:
+    """A sound model that wants five inputs beside tables that have three is refused by name, and the rest goes on."""
+    lightgbm = pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(0)
+    data = lightgbm.Dataset(rng.normal(size=(200, 5)), rng.integers(0, 2, 200))
+    model = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 3)
+    model.save_model(str(tmp_path / "m.txt"))
+    answer = ruleout.diagnose(_folder(tmp_path, models="models: {current: {uri: m.txt}}\n"))
+    assert answer.verdict != "cause_found"
+    (failed,) = [s for s in answer.diagnosis.run.sources if s.name == "models.current"]
+    assert failed.status == "failed"
+    assert failed.reason
+
+
+def _csv_folder(place: Path, header: Callable[[str], str]) -> Path:
+    _folder(place)
+    for which, frame in zip(("reference", "current"), world(300), strict=True):
+        first, rest = frame.write_csv().split("\n", 1)
+        (place / f"{which}.csv").write_text(header(first) + "\n" + rest)
+    spec = (place / "incident.yaml").read_text().replace(".parquet", ".csv")
+    (place / "incident.yaml").write_text(spec)
+    return place
+
+
+def test_a_column_that_occurs_twice_is_named(tmp_path: Path) -> None:
+    """Two columns of one name are an error that names the file and the column, not a silent choice."""
+    folder = _csv_folder(tmp_path, lambda first: first.replace("visits", "amount"))
+    with pytest.raises(
+        ruleout.RuleoutError, match=r"reference\.csv.*'amount' occurs more than once"
+    ):
+        ruleout.diagnose(folder)
+
+
+def test_a_column_without_a_name_is_an_input_like_others(tmp_path: Path) -> None:
+    """An empty heading, as exported indexes have it, does not stop a diagnosis."""
+    folder = _csv_folder(tmp_path, lambda first: first.replace("visits", ""))
+    assert ruleout.diagnose(folder).verdict != "cause_found"
+
+
 def test_a_crashing_repair_is_not_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repair that raises leaves its hypothesis without an experiment, and the report says why."""
     monkeypatch.delenv("RULEOUT_DEBUG", raising=False)

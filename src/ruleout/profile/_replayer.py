@@ -26,8 +26,10 @@ REPRODUCES = 0.98
 """Share of reference answers that a model must give to be taken for the one that served them."""
 
 _PROBE_ROWS = 4_000
+_PROBE_PICTURES = 800
 _FIT_ROWS = 16_000
 _ORDER_ROWS = 2_000
+_FEW = 400
 _TURNED = 0.2
 """Area under the ROC curve below which scores are taken to be those of the other class."""
 
@@ -95,7 +97,7 @@ def _column_order(case: Case, name: str) -> NDArray[np.int64]:
     key = f"column order {name}"
     if key not in case.cache:
         size = len(case.classes)
-        rows = spread_rows(case.reference.rows, _ORDER_ROWS)
+        rows = spread_rows(case.reference.rows, _FEW if case.of_kind("image") else _ORDER_ROWS)
         raw = np.asarray(case.models[name].predict(case.reference.frame[rows]).scores, dtype=float)
         decision = case.served["reference"].decision[rows].astype(np.int64)
         known = np.isfinite(raw).all(axis=1) & (decision >= 0)
@@ -173,7 +175,9 @@ def choose_predictor(case: Case) -> Predictor | None:
         try:
             fit = _model_fit(case, name)
         except RuleoutError as error:
-            case.sources.append(SourceStatus(f"models.{name}", "failed", None, str(error)))
+            source = f"models.{name}"  # it loaded, and cannot be used: one status, the last word
+            case.sources[:] = [s for s in case.sources if s.name != source]
+            case.sources.append(SourceStatus(source, "failed", None, str(error)))
             continue
         if fit is not None and (best is None or fit > best[0]):
             best = fit, name
@@ -192,7 +196,8 @@ def _model_fit(case: Case, name: str) -> float | None:
     agreed = {}
     for which in ("reference", "current"):
         table = case.table(which)
-        rows = spread_rows(table.rows, _PROBE_ROWS)
+        # A model that reads pictures spends most of a diagnosis on decoding them.
+        rows = spread_rows(table.rows, _PROBE_PICTURES if case.of_kind("image") else _PROBE_ROWS)
         if not len(rows):
             continue
         answers = model_outputs(case, name, table.frame[rows])
