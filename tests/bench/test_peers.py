@@ -64,8 +64,8 @@ def test_psi_counts_a_new_category() -> None:
     assert largest_psi(case)[0][2] == ("kind",)
 
 
-def test_the_latest_change_is_blamed_first() -> None:
-    """Changes are blamed from the latest back, by what was changed; without a log there is no answer."""
+def test_the_nearest_change_is_blamed_first() -> None:
+    """Changes are blamed by nearness to the window, for what was changed; without a log there is no answer."""
     case = moved(0.0)
     guess = baselines([truth()])["most recent change"]
     assert guess(case) == []

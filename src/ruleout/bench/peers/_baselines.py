@@ -35,8 +35,13 @@ _KINDS: Mapping[str, str] = {
 
 
 def most_recent_change(case: Case) -> list[Guess]:
-    """Blame the changes, the latest before the incident was noticed first; no change log, no answer."""
-    ordered = sorted(case.changes, key=lambda c: -c.at)
+    """Blame the changes, the nearest to the start of the current window first; no change log, no answer.
+
+    Without times, the latest change comes first. Where the model or a plan is blamed, no name is asked for.
+    """
+    time = case.current.time
+    start = float(time[0]) if time is not None and len(time) else float("inf")
+    ordered = sorted(case.changes, key=lambda c: (abs(c.at - start), -c.at))
     found: list[Guess] = [
         (_KINDS.get(c.kind, "change_regression"), "service", (c.entity,)) for c in ordered
     ]

@@ -26,7 +26,7 @@ _TARGETS = (
     ("both of two causes", "at least 0.80"),
 )
 _MAPPINGS = {
-    "most recent change": "latest change event before the incident was noticed: model -> wrong version, schema -> schema "
+    "most recent change": "change event nearest to the start of the current window: model -> wrong version, schema -> schema "
     "change, calendar or chaos -> planned event, others -> change regression; no change log, no answer",
     "largest PSI": "feature of the largest population stability index -> covariate shift of it; calm below 0.2",
     "largest KS": "feature of the largest KS distance -> covariate shift of it; calm where none is significant",

@@ -1,16 +1,13 @@
-"""Shares of a change against shares that are known: `python -m ruleout.bench.attribution [--cases N] [--seed N] [--speed]`.
+"""Changes whose parts are known.
 
 Each case takes rows of a table with a model's decisions, and changes the current window in known stages: rows drawn by class
 (class balance), by a function of the inputs (inputs), and labels turned in a region (outcome given inputs). What each stage brings is
-computed on the whole pool, so the truth carries no sampling error. Beside the doubly robust decomposition stand its two
-single-robust halves: weights alone, and an outcome model alone.
+computed on the whole pool, so the truth carries no sampling error.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,16 +16,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
-from ruleout.attribution import decompose
 from ruleout.bench.corpus._dataset import data_folder, table
 from ruleout.incident import Incident
 from ruleout.incident._model import Columns, DataSpec, SymptomSpec, TableSpec
-from ruleout.profile import build_case
 from ruleout.stats._boosting import Floats, fit, sigmoid
-from ruleout.stats._crossfit import cross_fit
-from ruleout.stats._decompose import Window
-from ruleout.stats._decompose import decompose as split_change
-from ruleout.stats._density import density_ratio
 
 KINDS = ("balance", "covariates", "conditional", "covariates+conditional", "balance+conditional")
 PARTS = ("balance", "covariates", "conditional")
@@ -65,7 +56,7 @@ class Case:
 
 def pools(rng: np.random.Generator) -> list[Pool]:
     """Generated tables, and the real ones where the data folder is there."""
-    made = [_generated(rng, "additive", 0.0), _generated(rng, "interacting", 1.5)]
+    made = [generated(rng, "additive", 0.0), generated(rng, "interacting", 1.5)]
     try:
         data_folder()
     except RuleoutError:
@@ -73,7 +64,7 @@ def pools(rng: np.random.Generator) -> list[Pool]:
     return [*made, *_real()]
 
 
-def _generated(rng: np.random.Generator, name: str, twist: float) -> Pool:
+def generated(rng: np.random.Generator, name: str, twist: float) -> Pool:
     n = 60_000
     x = rng.normal(size=(n, 8))
     x[:, 5] = rng.integers(0, 4, n)
@@ -213,165 +204,28 @@ def _poisson(weight: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.flatnonzero(rng.random(len(weight)) < chance)
 
 
-class Told(NamedTuple):
-    """What one method says: parts, and intervals where it has them."""
+def cases(many: int, seed: int) -> Iterator[Case]:
+    """`many` cases, in turn from every pool and of every kind."""
+    rng = np.random.default_rng(seed)
+    known = pools(rng)
+    made = 0
+    for attempt in range(6 * many):
+        if made == many:
+            return
+        case = make(known[attempt % len(known)], KINDS[(attempt // len(known)) % len(KINDS)], rng)
+        if case is not None:
+            made += 1
+            yield case
 
-    value: dict[str, float]
-    held: dict[str, bool]
 
-
-def ours(case: Case) -> Told:
-    """The whole path: two tables to an attribution."""
+def incident_of(case: Case) -> Incident:
+    """The incident that a case's windows describe."""
     columns = Columns(
         target="label_", prediction="said_", score="score_", positive=1, features=case.features
     )
-    incident = Incident(
+    return Incident(
         title=case.kind,
         task="binary",
         symptom=SymptomSpec(metric="accuracy"),
         data=DataSpec(TableSpec(frame=case.reference), TableSpec(frame=case.current), columns),
     )
-    found = decompose(build_case(incident))
-    if found is None:
-        return Told(dict.fromkeys(PARTS, float("nan")), {})
-    shares = {name: getattr(found.parts, name) for name in PARTS}
-    unseen = found.parts.unseen.value
-    value = {
-        name: s.value + (unseen if name == "covariates" else 0.0) for name, s in shares.items()
-    }
-    held = {name: bool(s.low <= case.truth.get(name, 0.0) <= s.high) for name, s in shares.items()}
-    return Told(value, held)
-
-
-def _arrays(case: Case) -> tuple[Floats, Floats, Floats, Floats]:
-    both = pl.concat([case.reference.select(case.features), case.current.select(case.features)])
-    x = np.stack(
-        [
-            (c if c.dtype.is_numeric() else c.cast(pl.String).rank("dense"))
-            .cast(pl.Float64)
-            .to_numpy()
-            for c in both.get_columns()
-        ],
-        axis=1,
-    )
-    n = case.reference.height
-    loss = [
-        (f["label_"] != f["said_"]).cast(pl.Float64).to_numpy()
-        for f in (case.reference, case.current)
-    ]
-    return x[:n], x[n:], loss[0], loss[1]
-
-
-def weights_alone(case: Case) -> Told:
-    """Inputs by a density ratio, the rest to the relation."""
-    x, now, before, after = _arrays(case)
-    ratio = density_ratio(x, now, rng=np.random.default_rng(0))
-    return _two_parts(before, after, float(np.average(before, weights=ratio.reference)))
-
-
-def outcome_alone(case: Case) -> Told:
-    """Inputs by a model of the loss, the rest to the relation."""
-    x, now, before, after = _arrays(case)
-    _, foreign = cross_fit(x, before, now, rng=np.random.default_rng(0))
-    return _two_parts(before, after, float(foreign.mean()))
-
-
-def _two_parts(before: Floats, after: Floats, moved: float) -> Told:
-    return Told(
-        {
-            "balance": 0.0,
-            "covariates": float(before.mean() - moved),
-            "conditional": float(moved - after.mean()),
-        },
-        {},
-    )
-
-
-METHODS: Mapping[str, Callable[[Case], Told]] = {
-    "ruleout": ours,
-    "weights alone": weights_alone,
-    "outcome model alone": outcome_alone,
-}
-
-
-def run(cases: int, seed: int) -> pl.DataFrame:
-    """One row for each case, method and part."""
-    rng = np.random.default_rng(seed)
-    known = pools(rng)
-    rows = []
-    made = 0
-    for attempt in range(6 * cases):
-        if made == cases:
-            break
-        case = make(known[attempt % len(known)], KINDS[(attempt // len(known)) % len(KINDS)], rng)
-        if case is None:
-            continue
-        made += 1
-        whole = sum(case.truth.values())
-        for method, tell in METHODS.items():
-            told = tell(case)
-            rows += [
-                {
-                    "case": made,
-                    "pool": case.pool,
-                    "kind": case.kind,
-                    "method": method,
-                    "part": part,
-                    "true": case.truth.get(part, 0.0) / whole,
-                    "told": told.value[part] / whole,
-                    "held": told.held.get(part),
-                }
-                for part in PARTS
-            ]
-    return pl.DataFrame(rows).with_columns((pl.col("told") - pl.col("true")).abs().alias("error"))
-
-
-def speed(rows: int = 100_000, columns: int = 20) -> float:
-    """CPU seconds of the decomposition on two windows of that size."""
-    rng = np.random.default_rng(0)
-    x = [rng.normal(size=(rows, columns)) + shift for shift in (0.0, 0.1)]
-    loss = [(rng.random(rows) < sigmoid(v[:, 0] - 1.5)).astype(float) for v in x]
-    windows = [
-        Window(v, loss_, lambda w, loss_=loss_: 1 - float(np.average(loss_, weights=w)))  # type: ignore[misc]
-        for v, loss_ in zip(x, loss, strict=True)
-    ]
-    started = time.process_time()
-    split_change(windows[0], windows[1], rng=rng)
-    return time.process_time() - started
-
-
-def report(told: pl.DataFrame) -> str:
-    """Summary by method and by kind of change, as text."""
-    within = pl.col("error").max().over("case", "method") <= 0.10
-    whole = told.with_columns(within.alias("right"))
-    by_method = whole.group_by("method", maintain_order=True).agg(
-        pl.col("error").mean().alias("mean error"),
-        pl.col("error").median().alias("median error"),
-        pl.col("right").mean().alias("all parts within 10 points"),
-        pl.col("held").mean().alias("90% intervals hold"),
-    )
-    mine = whole.filter(pl.col("method") == "ruleout")
-    by_kind = mine.group_by("kind", maintain_order=True).agg(
-        pl.col("case").n_unique().alias("cases"),
-        pl.col("error").mean().alias("mean error"),
-        pl.col("right").mean().alias("within 10 points"),
-        pl.col("held").mean().alias("intervals hold"),
-    )
-    with pl.Config(tbl_rows=40, tbl_cols=10, float_precision=3, tbl_hide_dataframe_shape=True):
-        return f"{by_method}\n{by_kind}"
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--cases", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--speed", action="store_true", help="also time 100,000 x 20")
-    chosen = parser.parse_args(argv)
-    print(report(run(chosen.cases, chosen.seed)))  # noqa: T201 - the table is what was asked for
-    if chosen.speed:
-        print(f"100,000 + 100,000 rows x 20 columns: {speed():.1f} CPU s")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
