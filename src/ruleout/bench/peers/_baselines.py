@@ -43,7 +43,8 @@ def most_recent_change(case: Case) -> list[Guess]:
     start = float(time[0]) if time is not None and len(time) else float("inf")
     ordered = sorted(case.changes, key=lambda c: (abs(c.at - start), -c.at))
     found: list[Guess] = [
-        (_KINDS.get(c.kind, "change_regression"), "service", (c.entity,)) for c in ordered
+        (_KINDS.get(c.kind, "change_regression"), "service", tuple(c.entity.split(",")))
+        for c in ordered
     ]
     return list(dict.fromkeys(found))
 
