@@ -12,7 +12,15 @@ from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, Table
 
 _KEPT = ("surrogate held", "surrogate gap")
-"""Cached results that speak of the reference and the predictor alone."""
+_OF_REFERENCE = (
+    "images reference ",
+    "texts reference ",
+    "embeddings reference ",
+    "embedding space ",
+    "representation reference ",
+    "words of ",
+)
+"""Cached results that speak of the reference and the predictor alone, by name or by how names begin."""
 
 _LEAST_ROWS = 200
 
@@ -36,7 +44,13 @@ def repaired_case(case: Case, undone: Undone) -> Case | None:
         return None
     frame = case.current.frame.with_columns([c.alias(n) for n, c in undone.features.items()])
     truth = case.truth("current") if undone.truth is None else undone.truth
-    kept = {name: case.cache[name] for name in _KEPT if name in case.cache}
+    kept = {
+        name: found
+        for name, found in case.cache.items()
+        if name in _KEPT or name.startswith(_OF_REFERENCE)
+    }
+    if rows.all() and undone.truth is None:
+        kept |= _untouched(case, undone)
     return replace(
         case,
         current=_filtered(case, frame.filter(rows) if not rows.all() else frame, rows),
@@ -45,6 +59,14 @@ def repaired_case(case: Case, undone: Undone) -> Case | None:
         cache=kept,
         significant=None,
     )
+
+
+def _untouched(case: Case, undone: Undone) -> dict[str, object]:
+    """What was measured of current images, texts and vectors that the repair left alone."""
+    same = [n for n in case.of_kind("image", "text", "embedding") if n not in undone.features]
+    keys = [f"{kind} current {name}" for name in same for kind in ("images", "texts", "embeddings")]
+    keys += [f"{what} {name}" for name in same for what in ("image transform", "text damage")]
+    return {key: case.cache[key] for key in keys if key in case.cache}
 
 
 def _filtered(case: Case, frame: object, rows: NDArray[np.bool_]) -> Table:

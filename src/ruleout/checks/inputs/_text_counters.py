@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout.checks.inputs._text_features import vocabulary
+from ruleout.checks.inputs._text_features import known_words
 from ruleout.profile import Case, Which
 from ruleout.profile._image import sample_rows
 from ruleout.profile._text import PATTERNS, unknown_share, words
@@ -58,7 +58,7 @@ def side(case: Case, which: Which, name: str) -> Side:
     full = np.flatnonzero(sample.statistics["empty"] == 0)
     full = full[sample_rows(len(full), _ROWS)]
     bag = words(sample.texts.gather(full))
-    learned = vocabulary(texts(case, "reference", name).texts)
+    learned = known_words(case, name)
     known = learned.folded_twice if which == "reference" else learned.folded
     strange = np.nan_to_num(unknown_share(bag, known), nan=1.0)
     full = full[strange <= max(_KNOWN, float(np.median(strange)) if which == "reference" else 0.0)]

@@ -19,7 +19,7 @@ from ruleout.stats._views import AS_IS
 Floats = NDArray[np.float64]
 
 LEAST_TEXTS = 60
-_MOST_TEXTS = 1_500
+_MOST_TEXTS = 1_000
 _WORD_SLOTS = 48
 _CHANGED = 0.1
 """A damage that leaves more than nine texts in ten as they are can neither be seen nor harm much."""
@@ -61,15 +61,23 @@ def comparable(case: Case, name: str) -> Texts:
     (rows_before, before), (rows_now, now) = sides
     weights = balance(case, rows_before, rows_now)
     old, new = np.flatnonzero(weights.reference > 0), np.flatnonzero(weights.current > 0)
-    learned = texts(case, "reference", name).texts
     return Texts(
         before.gather(old),
         rows_before[old],
         weights.reference[old],
         now.gather(new),
         rows_now[new],
-        vocabulary(learned),
+        known_words(case, name),
     )
+
+
+def known_words(case: Case, name: str) -> Vocabulary:
+    """All words of a text column's reference, counted once."""
+    key = f"words of {name}"
+    if key not in case.cache:
+        case.cache[key] = vocabulary(texts(case, "reference", name).texts)
+    learned: Vocabulary = case.cache[key]
+    return learned
 
 
 def vocabulary(series: pl.Series) -> Vocabulary:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs import image_transform, text_damage
+from ruleout.checks.inputs import image_transform, text_damage, text_tokens
 from ruleout.checks.inputs._image_undo import WORDS
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case, Outputs
@@ -62,6 +62,18 @@ class View(NamedTuple):
     change: Column
     repair: str
     options: dict[str, object]
+
+
+def _shown_text(case: Case, name: str) -> bool:
+    """Whether the log itself shows what happened to the texts."""
+    seen = text_damage.look(case, name)
+    damaged = not isinstance(seen, int) and seen.damage is not None
+    return damaged or text_tokens.look(case, name) is not None
+
+
+def _shown_image(case: Case, name: str) -> bool:
+    seen = image_transform.look(case, name)
+    return not isinstance(seen, int) and seen.found is not None
 
 
 class Looked(NamedTuple):
@@ -110,13 +122,7 @@ def served_as(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         if not (case.reference.has(name) and case.current.has(name)):
             continue
         kind = case.kind(name)
-        seen = text_damage.look(case, name) if kind == "text" else image_transform.look(case, name)
-        shown = not isinstance(seen, int) and (
-            seen.damage is not None  # type: ignore[union-attr]
-            if kind == "text"
-            else seen.found is not None  # type: ignore[union-attr]
-        )
-        if not shown:
+        if not (_shown_text(case, name) if kind == "text" else _shown_image(case, name)):
             yield from _column(case, name, kind)
 
 

@@ -55,17 +55,32 @@ def text_tokens(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             yield from _column(case, name)
 
 
-def _column(case: Case, name: str) -> Iterator[Outcome]:
+def look(case: Case, name: str) -> tuple[Counter, Located] | None:
+    """What no longer follows from the texts of a column, and where; looked for once."""
+    key = f"text tokens {name}"
+    if key not in case.cache:
+        case.cache[key] = _look(case, name)
+    found: tuple[Counter, Located] | None = case.cache[key]
+    return found
+
+
+def _look(case: Case, name: str) -> tuple[Counter, Located] | None:
     before, now = side(case, "reference", name), side(case, "current", name)
     follow = list(counters(case, before, now))
     risen = [c for c in follow if c.off.mean() - c.usual > _LEAST_RISE and _by(c) > _LEAST_RATIO]
     risen += [c for c in tallies(case, before, now, follow) if c.off.mean() > _LEAST_RISE]
     if not risen:
-        return
+        return None
     worst = max(risen, key=lambda c: (bool(c.expected.any()), float(c.off.mean())))
     where = locate(case, worst.rows, worst.off.astype(float))
-    if worst.off[where.rows].mean() < _LEAST_SHARE:
+    return (worst, where) if worst.off[where.rows].mean() >= _LEAST_SHARE else None
+
+
+def _column(case: Case, name: str) -> Iterator[Outcome]:
+    looked = look(case, name)
+    if looked is None:
         return
+    worst, where = looked
     yield _finding(case, name, worst, where)
     told = f"{worst.name} was not counted on the logged {name}: what was read is not what is logged"
     yield Finding(
