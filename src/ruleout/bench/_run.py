@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -55,9 +56,9 @@ def run(out: Path, plan: Plan) -> list[Result]:
     for the fit), `peer-NAME.jsonl` for baselines and peers, and `run.json` (versions, seed, date, CPU time).
     """
     chosen = recipes(plan)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _cpu()
     truth = make_recipes(out, chosen, jobs=plan.jobs, rows=plan.rows)
-    made = time.perf_counter() - started
+    made, used = time.perf_counter() - started, _cpu() - used
     results = score_corpus(
         out, jobs=plan.jobs, out=out / RESULTS, designs=out / DESIGNS, resume=True
     )
@@ -70,12 +71,19 @@ def run(out: Path, plan: Plan) -> list[Result]:
         "asked": len(chosen),
         "made": len(truth),
         "make_seconds": round(made, 1),
+        "make_cpu": round(used, 1),
         "score_seconds": round(scored, 1),
         **{k: v for k, v in asdict(plan).items() if k in {"seed", "part", "offset", "jobs"}},
     }
     (out / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     compare_peers(out, plan)
     return results
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of those it started."""
+    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, both))
 
 
 def compare_peers(out: Path, plan: Plan) -> None:

@@ -12,6 +12,7 @@ from ruleout import modes
 from ruleout._errors import RuleoutError
 from ruleout.bench._run import ABOUT, DESIGNS, RESULTS
 from ruleout.bench._score import Result, read_results, write_results
+from ruleout.bench.corpus import manifest_recipes
 from ruleout.bench.fit._design import Design, read_designs
 from ruleout.bench.publish import _charts as charts
 from ruleout.bench.publish import _figures as figures
@@ -113,6 +114,7 @@ def _text(main: Corpus, others: Sequence[Corpus], pictures: _Pictures) -> Iterat
     yield from _groups(main, pictures)
     yield from _certainty(main, pictures)
     yield from _hard(main)
+    yield from _cost(main)
     yield from _peers(main, pictures)
     yield from fitting([d for c in (main, *others) for d in c.designs])
     yield from _mistakes(main)
@@ -145,9 +147,14 @@ def _head(main: Corpus, others: Sequence[Corpus]) -> Iterator[str]:
     yield ""
     yield (
         f"Version {about.get('version', '?')}, {about.get('date', '?')}, manifest {about.get('manifest', '?')}, seed "
-        f"{about.get('seed', '?')}: {about.get('asked', len(main.results))} lines of the manifest's 2,103 were asked for, "
-        f"{about.get('made', len(main.results))} could be made so that the fault hurts."
+        f"{about.get('seed', '?')}: of the manifest's {len(manifest_recipes()):,} lines {about.get('asked', len(main.results))} "
+        f"were asked for, {about.get('made', len(main.results))} could be made so that the fault hurts, and "
+        f"{len(main.results)} are scored."
     )
+    yield ""
+    for corpus in (main, *others):
+        if corpus.about.get("note"):
+            yield f"- `{corpus.name}`: {corpus.about['note']}"
     yield ""
     corpora = [main, *others]
     told = [figures.headline(c.results) for c in corpora]
@@ -273,6 +280,33 @@ def _hard(main: Corpus) -> Iterator[str]:
         told = figures.share(vague, figures.right)
         yield f"Causes that the evidence handed over cannot part from their like ({len(vague)}): one of the like first {told}."
         yield ""
+
+
+def _cost(main: Corpus) -> Iterator[str]:
+    """Time and memory, and what the whole manifest would take."""
+    yield "## Time and memory"
+    yield ""
+    each = sum(r.seconds for r in main.results) / max(len(main.results), 1)
+    groups = figures.by(main.results, lambda r: (r.dataset,))
+    slow = sorted(groups.items(), key=lambda item: -_mean(item[1]))[:3]
+    yield (
+        f"A diagnosis takes {each:.1f} s of CPU on average (windows of 1,000 to 12,000 rows), most on "
+        + ", ".join(f"{name} ({_mean(g):.1f} s)" for name, g in slow)
+        + f"; the process that made them one after the other peaked at {max((r.megabytes for r in main.results), default=0):.0f} MB."
+    )
+    made = main.about.get("make_cpu")
+    if made:
+        making = float(made) / max(int(main.about.get("made", 1)), 1)
+        whole = len(manifest_recipes()) * (each + making) / 60
+        yield (
+            f"Making an incident takes {making:.1f} s, so that the whole manifest takes about {whole:.0f} minutes of CPU: "
+            f"{whole / 2:.0f} minutes on two cores."
+        )
+    yield ""
+
+
+def _mean(results: Sequence[Result]) -> float:
+    return sum(r.seconds for r in results) / max(len(results), 1)
 
 
 def _twins(main: Corpus) -> Iterator[str]:
