@@ -17,7 +17,7 @@ from ruleout.checks.measurement._labels import association, profiles, window_pro
 from ruleout.checks.reproduction._locate import locate
 from ruleout.checks.reproduction._relations import Relation, code_relation, lag_of, numeric_relation
 from ruleout.checks.reproduction._repairs import described
-from ruleout.profile import Case, numeric_array, text_series
+from ruleout.profile import Case, Which, numeric_array, text_series
 
 Floats = NDArray[np.float64]
 ON_THE_WAY = (
@@ -136,24 +136,26 @@ def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
     return out
 
 
-def parity_rows(case: Case) -> _Joined | None:
-    """Recomputed rows that belong to sampled current rows, in their order; computed once."""
-    if "parity rows" not in case.cache:
-        case.cache["parity rows"] = _join(case)
-    found: _Joined | None = case.cache["parity rows"]
+def parity_rows(case: Case, which: Which = "current") -> _Joined | None:
+    """Recomputed rows that belong to sampled rows of a window, in their order; computed once."""
+    key = f"parity rows {which}"
+    if key not in case.cache:
+        case.cache[key] = _join(case, which)
+    found: _Joined | None = case.cache[key]
     return found
 
 
-def _join(case: Case) -> _Joined | None:
+def _join(case: Case, which: Which) -> _Joined | None:
     probe, frame = case.incident.parity, case.parity
     if (
         probe is None
         or frame is None
         or probe.key not in frame.columns
-        or not case.current.has(probe.key)
+        or not case.table(which).has(probe.key)
     ):
         return None
-    here = pl.DataFrame({"key": text_series(case.current.frame, probe.key)}).with_row_index("row")
+    own = case.table(which).frame
+    here = pl.DataFrame({"key": text_series(own, probe.key)}).with_row_index("row")
     # A repeated key is a fault of its own; its first row stands for it here.
     here = here.drop_nulls("key").unique("key", keep="first", maintain_order=True)
     there = pl.DataFrame({"key": text_series(frame, probe.key)}).with_row_index("at")

@@ -9,11 +9,12 @@ from ruleout._errors import RuleoutError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
 from ruleout.checks.reproduction.feature_parity import ON_THE_WAY, parity_rows
+from ruleout.checks.reproduction.raw_parity import MODES as RAW
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
 
 
-@repair("parity_values", undoes=(*ON_THE_WAY, "fallback_overload"))
+@repair("parity_values", undoes=(*ON_THE_WAY, *RAW, "fallback_overload"))
 def parity_values(case: Case, plan: RepairPlan) -> Undone:
     """Replay recomputed features of the plan's subject, on the rows that have them.
 
