@@ -49,6 +49,9 @@ def share(results: Results, measure: Measure, seed: int = 0) -> Share:
     picked = np.random.default_rng(seed).integers(0, len(sizes), size=(_RESAMPLES, len(sizes)))
     drawn = hits[picked].sum(axis=1) / sizes[picked].sum(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
+    if low == high:
+        # All or none right: resampling sees no chance, so count each mode as one trial.
+        low, high = _wilson(round(value * len(sizes)), len(sizes))
     return Share(value, float(low), float(high), int(sizes.sum()))
 
 

@@ -333,8 +333,9 @@ def _peers(main: Corpus, pictures: _Pictures) -> Iterator[str]:
     yield "## Beside other methods, on the same incidents"
     yield ""
     ours = {r.name: r for r in main.results}
+    peers = {n: [r for r in told if r.name in ours] for n, told in main.peers.items()}
     listed = sorted(
-        main.peers.items(),
+        ((n, told) for n, told in peers.items() if figures.faults(told)),
         key=lambda item: -figures.share(figures.faults(item[1]), figures.right).value,
     )
     groups = {"ruleout": figures.faults(main.results)} | {n: figures.faults(r) for n, r in listed}
