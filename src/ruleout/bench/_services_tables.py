@@ -38,6 +38,19 @@ def table(scores: Sequence[Score]) -> str:
     return "\n".join(lines)
 
 
+def by_system(scores: Sequence[Score]) -> str:
+    """The table without its rows by fault."""
+    rows = table(scores).splitlines()
+    return "\n".join(
+        row for row in rows if not row.startswith("| ") or "| all |" in row or "| fault |" in row
+    )
+
+
+def brier(scores: Sequence[Score]) -> float:
+    """Mean squared distance of the first entity's probability from its being right."""
+    return float(np.mean([(one.probability - (one.rank == 1)) ** 2 for one in scores]))
+
+
 def _numbers(part: Sequence[Score]) -> list[str]:
     average = np.mean([[one.rank <= k for k in range(1, 6)] for one in part])
     simple = [[one.baselines.get(method) for one in part] for method in METHODS]
@@ -64,10 +77,9 @@ def reliability(scores: Sequence[Score]) -> str:
             lines.append(
                 f"| {low:.1f}-{min(high, 1.0):.1f} | {len(part)} | {said:.2f} | {_right(part):.2f} |"
             )
-    brier = np.mean([(one.probability - (one.rank == 1)) ** 2 for one in scores])
     error = calibration_error(scores)
     worst = max(scores, key=lambda one: one.decoy)
-    lines.append(f"\nBrier {brier:.3f}; expected calibration error {error:.3f}.")
+    lines.append(f"\nBrier {brier(scores):.3f}; expected calibration error {error:.3f}.")
     if worst.decoy > 0:
         lines.append(f"Largest probability of a planted change: {worst.decoy:.2f} ({worst.case}).")
     return "\n".join(lines)

@@ -206,4 +206,4 @@ def test_work_that_grows_from_nothing_explains_the_processor() -> None:
 
 
 def _departed(table: pl.DataFrame) -> list[Signal]:
-    return from_departures(departures(table, WINDOWS), (), alone=True)
+    return from_departures(departures(table, WINDOWS), (), alone=True, traced=False)

@@ -91,6 +91,7 @@ def analyse(
         suspicion=() if verdict is None else verdict.scores(),
         lineage=_lineage(seen),
         charts=charts(seen, ranking, named[0] if named else None),
+        seen=seen,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ruleout._records import (
     AlignedChange,
@@ -17,6 +17,9 @@ from ruleout._records import (
     Subject,
     Symptom,
 )
+
+if TYPE_CHECKING:
+    from ruleout.attribution.services._scene import Observed
 
 
 class Signal(NamedTuple):
@@ -84,3 +87,6 @@ class ServicesResult:
     """Features by the entity that fills them, where the incident's lineage and telemetry share its name."""
 
     charts: Mapping[str, Any] = field(default_factory=dict)
+
+    seen: Observed | None = field(default=None, repr=False)
+    """What all of it was told from; None where there was nothing to look at."""

@@ -114,7 +114,9 @@ class Looks:
         return self._calls
 
     def _departures(self, windows: Windows) -> list[Signal]:
-        return from_departures(departures(self._metrics, windows), self._kpis, alone=self._alone)
+        table = departures(self._metrics, windows)
+        traced = self._tree is not None
+        return from_departures(table, self._kpis, alone=self._alone, traced=traced)
 
 
 def averaged(parts: Sequence[Sequence[Signal]]) -> list[Signal]:

@@ -48,6 +48,10 @@ _POOLS = frozenset({"pool", "connections", "connection", "conn", "conns", "threa
 _WAITING = 0.4
 """Weight of work that waits: it waits where it is put, for somebody else's fault."""
 
+_BESIDE = 4.0
+"""Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
+
+_BARE = 5.0
 _IDLE = 0.02
 """Traffic below this part of the busiest entity's counts as this much."""
 
@@ -123,13 +127,16 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
     ]
 
 
-def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) -> list[Signal]:
+def from_departures(
+    table: pl.DataFrame, kpis: Sequence[str], *, alone: bool, traced: bool
+) -> list[Signal]:
     """Whose own metrics left their range, by kind; machine-wide metrics count less.
 
     Args:
         table: as `departures` returns it.
         kpis: metrics that are never causes.
         alone: whether metrics are all there is to rank by.
+        traced: whether there are traces beside them.
     """
     signals = []
     loads = _loads(table)
@@ -137,7 +144,7 @@ def from_departures(table: pl.DataFrame, kpis: Sequence[str], *, alone: bool) ->
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
             continue
-        top = 5.0 if kind in _RESOURCE else 4.0 if alone else 1.5
+        top = (_BESIDE if traced else _BARE) if kind in _RESOURCE else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) * (0.3 if row["host"] else 1.0) * row["alone"] ** 2
         top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * _matters(row)
         top *= _WAITING if set(words(row["metric"])) & _QUEUES else 1.0
