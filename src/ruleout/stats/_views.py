@@ -163,6 +163,12 @@ class Separation(NamedTuple):
     """Standard error of `auc`."""
 
 
+def restored(before: Separation, after: Separation) -> float:
+    """Share of a separation that goes away when a damage is undone, in [0, 1]."""
+    gap = before.auc - 0.5
+    return float(np.clip(1.0 - (after.auc - 0.5) / gap, 0.0, 1.0)) if gap > 0 else 0.0
+
+
 def separation(
     a: Floats,
     b: Floats,

@@ -20,7 +20,7 @@ from ruleout.checks.inputs._image_features import (
 from ruleout.profile._image import ImageSample
 from ruleout.stats._picture import EXACT
 from ruleout.stats._tone import Tone, tones
-from ruleout.stats._views import Separation, separation
+from ruleout.stats._views import Separation, restored, separation
 
 Floats = NDArray[np.float64]
 
@@ -62,8 +62,7 @@ class Undoing(NamedTuple):
     @property
     def restored(self) -> float:
         """Share of the separation that goes away, in [0, 1]."""
-        gap = self.before.auc - 0.5
-        return float(np.clip(1.0 - (self.after.auc - 0.5) / gap, 0.0, 1.0)) if gap > 0 else 0.0
+        return restored(self.before, self.after)
 
 
 class Pair(NamedTuple):

@@ -23,7 +23,7 @@ from ruleout.profile import Case
 from ruleout.profile._image import ImageSample, image_sample
 from ruleout.profile._pixels import decode, encode_like
 from ruleout.stats._degrade import LOSSES
-from ruleout.stats._views import AS_IS, Recogniser, Separation, fit_recogniser, separation
+from ruleout.stats._views import AS_IS, Recogniser, Separation, fit_recogniser, restored, separation
 
 Floats = NDArray[np.float64]
 
@@ -123,7 +123,6 @@ def _named(
     where = locate(case, now.rows, _member(recogniser, textures(now)))
     inside = now.only(where.rows)
     after = separation(views[top], textures(inside), case.rng(f"texture after {name}"))
-    restored = float(np.clip(1.0 - (after.auc - 0.5) / (apart.auc - 0.5), 0.0, 1.0))
     subject = Subject("feature", (name,))
     text = (
         f"images in {name} are {LOSSES[top][0]} {where.words}: sharpness, noise and block edges "
@@ -139,7 +138,7 @@ def _named(
         effect=(apart.auc - 0.5) / apart.error,
         p_value=None,
         strength=float(np.clip((apart.auc - 0.55) / 0.25, 0.1, 1.0))
-        * (0.8 + 0.2 * restored)
+        * (0.8 + 0.2 * restored(apart, after))
         * share
         * same,
         supports=MODES,

@@ -28,7 +28,7 @@ from ruleout.checks.inputs._text_features import (
 )
 from ruleout.profile import Case
 from ruleout.stats._garble import GARBLINGS
-from ruleout.stats._views import AS_IS, Separation, fit_recogniser, separation
+from ruleout.stats._views import AS_IS, Separation, fit_recogniser, restored, separation
 
 Floats = NDArray[np.float64]
 
@@ -48,8 +48,7 @@ class Damage(NamedTuple):
     @property
     def restored(self) -> float:
         """Share of the separation that goes away, in [0, 1]."""
-        gap = self.before.auc - 0.5
-        return float(np.clip(1.0 - (self.after.auc - 0.5) / gap, 0.0, 1.0)) if gap > 0 else 0.0
+        return restored(self.before, self.after)
 
 
 class Looked(NamedTuple):
