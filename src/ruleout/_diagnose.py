@@ -25,6 +25,7 @@ from ruleout._records import (
     Symptom,
 )
 from ruleout._version import __version__
+from ruleout.attribution.latency import ladder
 from ruleout.attribution.services import ServicesResult, analyse
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
@@ -73,8 +74,14 @@ def run(
         services = analyse(incident, rng, progress)
     if services is not None and incident.data.reference is None and incident.data.current is None:
         return _of_services(incident, services, started)
+    of_path = services is not None and incident.symptom.entity is not None
     try:
-        case = build_case(incident, trust_model=trust_model, seed=seed, progress=progress)
+        case = build_case(
+            _of_tables(incident) if of_path else incident,
+            trust_model=trust_model,
+            seed=seed,
+            progress=progress,
+        )
     except SourceError as error:
         if services is None:
             raise
@@ -90,7 +97,15 @@ def run(
     onset = weighing.sharpest_onset(case, found.candidates, symptom.onset)
     found.changes = weighing.align_changes(case, onset)
     told = _close(found, started)
-    return told if services is None else _with_services(told, services, found, started)
+    if services is None:
+        return told
+    return (_along_path if of_path else _with_services)(told, services, found, started)
+
+
+def _of_tables(incident: Incident) -> Incident:
+    """The incident with its symptom left out: that is a service's, and the tables have a metric of their own."""
+    own = replace(incident.symptom, metric=None, entity=None, direction=None)
+    return replace(incident, symptom=own)
 
 
 def has_telemetry(incident: Incident) -> bool:
@@ -142,6 +157,43 @@ def _with_services(
         evidence=(*told.evidence, *(r.evidence for r in rows)),
         run=_run_block(sources, started),
         charts={**result.charts, **told.charts},
+    )
+
+
+def _along_path(
+    told: Diagnosis, result: ServicesResult, found: Examined, started: float
+) -> Diagnosis:
+    """The diagnosis of a service's symptom, with what its tables have to say about it."""
+    stages = ladder(found.case, result, found.case.rng("latency_stages"))
+    checked = (*result.checked, *(() if stages is None else (stages.checked,)))
+    rows = weighing.number(checked, len(found.rows) + 1)
+    services = weighing.service_hypotheses(result, rows)
+    everything = [*found.rows, *rows]
+    ranked = tuple(
+        weighing.along_path(
+            services, told.hypotheses, result.unknown, (stages, everything, result.symptom)
+        )
+    )
+    named = {h.failure_mode for h in ranked}
+    seen = {s.name for s in told.run.sources}
+    sources = (*told.run.sources, *(s for s in result.sources if s.name not in seen))
+    failed = {s.name: s.reason or "empty" for s in sources if s.status != "ok"}
+    sunk = weighing.ruled_out((), everything, named)
+    settled = named | {one.failure_mode for one in sunk}
+    return replace(
+        told,
+        symptom=result.symptom,
+        verdict=weighing.verdict(ranked),
+        layers=weighing.layer_masses(ranked, max(1 - sum(h.probability for h in ranked), 0.0)),
+        hypotheses=ranked,
+        ruled_out=sunk,
+        not_checked=weighing.not_checked([*found.checked, *checked], settled, failed),
+        next_evidence=(),
+        safeguard_gaps=weighing.linked_gaps(result.safeguard_gaps, rows),
+        evidence=tuple(r.evidence for r in everything),
+        changes=result.changes,
+        run=_run_block(sources, started),
+        charts=result.charts,
     )
 
 

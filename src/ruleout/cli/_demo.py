@@ -12,7 +12,8 @@ from ruleout.incident import load
 
 def run(chosen: Namespace) -> None:
     """Write a demo's incident folder, diagnose it, and leave a report beside it."""
-    folder = demos.write(chosen.name, chosen.out or f"ruleout-demo-{chosen.name}", chosen.seed)
+    place = chosen.out or f"ruleout-demo-{chosen.name}"
+    folder = demos.write(chosen.name, place, chosen.seed, chosen.fault)
     if not chosen.quiet:
         print(demos.introduction(chosen.name, folder), file=sys.stderr)
         chosen.html = chosen.html or str(folder / "diagnosis.html")

@@ -186,7 +186,10 @@ def _add_demo(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     )
     command.set_defaults(run=_lazily("_demo"))
     command.add_argument(
-        "name", nargs="?", default="images", help="images (default), fraud or nulls"
+        "name", nargs="?", default="images", help="images (default), fraud, nulls or latency"
+    )
+    command.add_argument(
+        "--fault", metavar="NAME", help="of latency: tokens (default), queue or runtime"
     )
     command.add_argument(
         "-o", "--out", metavar="DIR", help="folder to write (default: ruleout-demo-NAME)"

@@ -2,6 +2,7 @@
 
 from ruleout.hypotheses._calibration import PLAIN, Calibration, load_calibration
 from ruleout.hypotheses._changes import align_changes, leading_change, sharpest_onset
+from ruleout.hypotheses._latency import along_path
 from ruleout.hypotheses._masked import unmask
 from ruleout.hypotheses._next import next_evidence, observations
 from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
@@ -17,6 +18,7 @@ __all__ = [
     "Candidate",
     "Numbered",
     "align_changes",
+    "along_path",
     "beside",
     "heard",
     "join_second",

@@ -11,6 +11,8 @@ _STORIES = {
     "the season is starting, and everybody expects adversaries.",
     "nulls": "The churn model misses customers who leave, since just after its new version\n"
     "went live, and everybody blames the model.",
+    "latency": "A text model answers slowly. It really runs: a process served it just now, OpenTelemetry\n"
+    "traced it, and one of its settings was changed in between.",
 }
 _PARTS = {
     "incident.yaml": "what is known; open it, edit it",
@@ -19,6 +21,8 @@ _PARTS = {
     "changes.csv": "deploys, settings and dates around it",
     "photo_classifier.py": "the model, with its weights_v6.npz and weights_v7.npz",
     "fraud_model.py": "the model, with its fraud_weights.json",
+    "traces.jsonl": "spans of both services, OTLP/JSON",
+    "metrics.parquet": "samples of the machine and the services",
     "known_fraud.parquet": "known cases, with their scores at release and now",
 }
 

@@ -26,33 +26,47 @@ def _nulls(folder: Path, seed: int) -> None:
     _nulls.write(folder, seed)
 
 
+def _latency(folder: Path, seed: int, fault: str = "tokens") -> None:
+    from ruleout.bench.demos import _latency
+
+    _latency.write(folder, seed, fault)
+
+
 DEMOS: Mapping[str, Callable[[Path, int], None]] = {
     "images": _photos,
     "fraud": _fraud,
     "nulls": _nulls,
+    "latency": _latency,
 }
 
 
-def write(name: str, folder: str | Path, seed: int = 0) -> Path:
+def write(name: str, folder: str | Path, seed: int = 0, fault: str | None = None) -> Path:
     """Write the incident folder of a demo: tables, changes, `incident.yaml` and what else belongs to it.
 
     Args:
-        name: `images`, `fraud` or `nulls`.
+        name: `images`, `fraud`, `nulls` or `latency`.
         folder: where to; it is made. A folder that holds anything but an earlier demo is left alone.
         seed: another seed gives other rows of the same story.
+        fault: for `latency`, what is changed in the running service: `tokens`, `queue` or `runtime`.
 
     Returns:
         The folder.
 
     Raises:
-        IncidentError: for an unknown demo, or a folder that is in use for something else.
+        IncidentError: for an unknown demo or fault, or a folder that is in use for something else.
+        MissingExtra: where a demo needs what is not installed.
     """
     if name not in DEMOS:
         raise IncidentError(f"there is no demo called {name!r}; there are {', '.join(DEMOS)}")
+    if fault is not None and name != "latency":
+        raise IncidentError(f"the demo {name!r} has one fault only; leave --fault away")
     place = Path(folder)
     marker = place / "incident.yaml"
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not marker.exists())):
         raise IncidentError(f"{place} exists and is not a demo's folder; name another with --out")
     place.mkdir(parents=True, exist_ok=True)
-    DEMOS[name](place, seed)
+    if fault is not None:
+        _latency(place, seed, fault)
+    else:
+        DEMOS[name](place, seed)
     return place
