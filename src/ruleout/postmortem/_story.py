@@ -25,6 +25,7 @@ _METHOD: Final = {
     "reweighting": "rows were re-weighted",
     "version_swap": "the versions were swapped",
     "trace_replay": "the critical path was replayed",
+    "error_masking": "its failures were masked in the traces",
     "damage_replay": "the damage was done to the reference",
     "exclusion": "the affected rows were left out",
     "audit": "audited labels were put in",

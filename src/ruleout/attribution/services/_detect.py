@@ -226,7 +226,7 @@ DETECTORS: Sequence[Detector] = (
     Detector(
         "silence",
         "infrastructure",
-        ("hardware_fault", "cold_start"),
+        ("hardware_fault",),
         "telemetry.metrics",
         lambda seen: seen.telemetry.metrics.height > 0,
         _silent,

@@ -23,8 +23,7 @@ _FEW = 50
 """Requests that a stretch of traces must hold to tell a rate."""
 
 _SILENT = {
-    "hardware_fault": 0.4,
-    "cold_start": 0.2,
+    "hardware_fault": 0.6,
     "memory_leak": 0.15,
     "network_fault": 0.15,
     "observability_failure": 0.1,

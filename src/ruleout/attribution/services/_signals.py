@@ -18,10 +18,9 @@ from ruleout.attribution.services._records import Signal
 _CODE = {"change_regression": 0.7, "malformed_artifact": 0.1, "schema_change": 0.1}
 _REFUSED = {
     "network_fault": 0.4,
-    "hardware_fault": 0.25,
+    "hardware_fault": 0.35,
     "slow_dependency": 0.15,
     "pool_exhaustion": 0.1,
-    "cold_start": 0.1,
 }
 _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "cpu": {"cpu_saturation": 0.9, "noisy_neighbour": 0.1},
