@@ -1,12 +1,20 @@
+import sys
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 
+from ruleout._errors import RuleoutError
 from ruleout.bench import attribution as bench
+from ruleout.bench.attribution import _shares, _slices
+from ruleout.bench.attribution._peers import Peer
+from ruleout.bench.attribution._write import markdown, place
 
 
 @pytest.fixture(scope="module")
 def pool() -> bench.Pool:
-    return bench._generated(np.random.default_rng(1), "additive", 0.0)
+    return bench.generated(np.random.default_rng(1), "additive", 0.0)
 
 
 @pytest.mark.parametrize("kind", ["conditional", "covariates+conditional", "balance+conditional"])
@@ -29,5 +37,68 @@ def test_ours_is_near_the_truth_and_the_halves_are_scored(pool: bench.Pool) -> N
         told = tell(case)
         assert set(told.value) == set(bench.PARTS), method
     mine = bench.ours(case)
-    assert all(abs(mine.value[p] - case.truth.get(p, 0.0)) / abs(whole) < 0.15 for p in bench.PARTS)
+    assert all(
+        abs((mine.value[p] or 0.0) - case.truth.get(p, 0.0)) / abs(whole) < 0.15
+        for p in bench.PARTS
+    )
     assert set(mine.held) == set(bench.PARTS)
+
+
+ECHO = """
+import json, sys
+for folder in sys.stdin:
+    print(json.dumps({"answer": [{"0": [1, 1]}], "seconds": 0.25}), flush=True)
+"""
+
+
+def test_a_peer_is_asked_in_its_own_process() -> None:
+    """A peer's slices and CPU seconds come into the table beside those of `ruleout`."""
+    peer = Peer(f"echo={sys.executable} -c '{ECHO}'")
+    told = _slices.run(2, 5, [peer])
+    peer.close()
+    assert told["method"].to_list() == ["ruleout", "echo"] * 2
+    assert told.filter(pl.col("method") == "echo")["seconds"].to_list() == [0.25, 0.25]
+    assert told.filter(pl.col("method") == "ruleout")["found"].all()
+
+
+def test_a_peer_that_ends_is_an_error() -> None:
+    """A process that answers nothing is named; a peer without a command is refused."""
+    peer = Peer(f"mute={sys.executable} -c pass")
+    with pytest.raises(RuleoutError, match="'mute' ended without an answer"):
+        peer.ask(lambda _: None)
+    with pytest.raises(RuleoutError, match="NAME=COMMAND"):
+        Peer("nothing")
+
+
+def test_a_method_is_judged_on_what_it_has_names_for() -> None:
+    """A case with a part that a method has no name for counts as not answered, not as an error."""
+    rows = [
+        {"case": c, "method": m, "part": p, "true": t, "told": v, "asked": a, "held": None}
+        for c, m, p, t, v, a in (
+            (0, "ruleout", "balance", 1.0, 0.9, True),
+            (0, "peer", "balance", 1.0, None, False),
+            (1, "ruleout", "balance", 0.0, 0.1, True),
+            (1, "peer", "balance", 0.0, None, True),
+        )
+    ]
+    told = pl.DataFrame(rows).with_columns(
+        (pl.col("told").fill_null(0.0) - pl.col("true")).abs().alias("error"), seconds=pl.lit(1.0)
+    )
+    peer = _shares.by_method(told).row(1, named=True)
+    assert peer["cannot answer"] == 1
+    assert peer["mean error of a share"] == 0.0
+    assert peer["ruleout's mean error on the same cases"] == pytest.approx(0.1)
+
+
+def test_tables_find_their_place_in_a_page(tmp_path: Path) -> None:
+    """A table replaces what stood between its marks; a page without them is refused."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- shares -->\nold\n<!-- end shares -->\nafter\n", encoding="utf-8")
+    place(page, "shares", markdown(pl.DataFrame({"method": ["a"], "mean error": [0.1234]})))
+    text = page.read_text(encoding="utf-8")
+    assert "| a | 0.123 |" in text
+    assert "old" not in text
+    assert text.startswith("before")
+    assert text.endswith("after\n")
+    with pytest.raises(RuleoutError, match="no place <!-- slices -->"):
+        place(page, "slices", "")

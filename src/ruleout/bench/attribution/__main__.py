@@ -1,0 +1,57 @@
+"""`python -m ruleout.bench.attribution [shares|slices|estimates] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
+
+Compares what is said with what is known: shares of a change, planted slices, metrics without labels. A peer is a command line
+that reads a folder a line and answers in JSON; see `benchmarks/peers`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ruleout.bench.attribution import _estimates, _shares, _slices
+from ruleout.bench.attribution._peers import Peer
+from ruleout.bench.attribution._write import markdown, place
+
+
+def tables(what: str, many: int, seed: int, peers: Sequence[Peer]) -> str:
+    """The tables of one comparison, as Markdown."""
+    if what == "slices":
+        return markdown(_slices.by_method(_slices.run(many, seed, peers)))
+    if what == "estimates":
+        return markdown(_estimates.by_method(_estimates.run(many, seed, peers)))
+    told = _shares.run(many, seed, peers)
+    return f"{markdown(_shares.by_method(told))}\n\n{markdown(_shares.by_kind(told))}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the tables, and write them into a page when asked to."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ruleout.bench.attribution",
+        description="Compare what the attribution says with what is known.",
+    )
+    parser.add_argument(
+        "what", nargs="?", default="shares", choices=("shares", "slices", "estimates")
+    )
+    parser.add_argument("--cases", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--speed", action="store_true", help="also time 100,000 x 20")
+    parser.add_argument("--peer", action="append", default=[], help="NAME=COMMAND; may be repeated")
+    parser.add_argument("--write", type=Path, help="a page to put the tables into")
+    chosen = parser.parse_args(argv)
+    peers = [Peer(told) for told in chosen.peer]
+    try:
+        text = tables(chosen.what, chosen.cases, chosen.seed, peers)
+    finally:
+        for peer in peers:
+            peer.close()
+    if chosen.speed:
+        text += f"\n\n100,000 + 100,000 rows of 20 columns take {_shares.speed():.1f} CPU seconds."
+    print(text)  # noqa: T201 - the table is what was asked for
+    if chosen.write:
+        place(chosen.write, chosen.what, f"{chosen.cases} cases, seed {chosen.seed}:\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
