@@ -11,7 +11,7 @@ import pytest
 from ruleout._errors import RuleoutError
 from ruleout.bench import publish
 from ruleout.bench._cli import main
-from ruleout.bench._score import Result, write_results
+from ruleout.bench._score import Result, read_results, write_results
 from ruleout.bench.publish import _figures as figures
 
 BASE = Result(
@@ -143,3 +143,14 @@ def test_reliability_counts_every_answer_once() -> None:
     assert sum(b.n for b in bins) == len(ALL)
     low = min(bins, key=lambda b: b.said)
     assert (round(low.said, 2), low.seen) == (0.6, 0.0)
+
+
+def test_the_published_figures_are_those_of_the_published_results() -> None:
+    """Whoever counts the results beside the page gets the figures on the page."""
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "benchmark.md").read_text(encoding="utf-8")
+    results = read_results(docs / "benchmark" / "results.jsonl")
+    for figure, value in figures.headline(results).items():
+        assert f"| {figure} | {value} |" in page, figure
+    shown = {part.split(")")[0] for part in page.split("](benchmark/")[1:]}
+    assert shown == {p.name for p in (docs / "benchmark").glob("*.svg")}

@@ -194,5 +194,4 @@ def peer_row(results: Results, ours: Mapping[str, Result]) -> dict[str, str]:
         "false accusations": _count(quiet, lambda r: r.verdict == "cause_found" and not r.right),
         "no answer": f"{np.mean([not r.top3 for r in results]):.0%}" if results else "–",
         "ours on the same, top-1": str(share(faults(same), right)),
-        "s each": f"{np.mean([r.seconds for r in results]):.2f}" if results else "–",
     }

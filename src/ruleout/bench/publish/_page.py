@@ -89,6 +89,8 @@ def write_page(folder: Path, out: Path, also: Sequence[Path] = ()) -> Path:
     main, others = read(folder), [read(f) for f in also]
     pictures = out / "benchmark"
     pictures.mkdir(parents=True, exist_ok=True)
+    for old in pictures.glob("*.svg"):
+        old.unlink()
     # Beside the page, so that anyone can count again.
     write_results(pictures / RESULTS, sorted(main.results, key=lambda r: r.name))
     page = "\n".join([*_text(main, others, _Pictures(pictures)), ""])
