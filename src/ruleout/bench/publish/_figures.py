@@ -38,8 +38,9 @@ def share(results: Results, measure: Measure, seed: int = 0) -> Share:
     groups: dict[str, list[bool]] = {}
     for r in results:
         groups.setdefault(r.mode, []).append(measure(r))
-    hits = np.array([sum(g) for g in groups.values()], dtype=float)
-    sizes = np.array([len(g) for g in groups.values()], dtype=float)
+    listed = [groups[mode] for mode in sorted(groups)]
+    hits = np.array([sum(g) for g in listed], dtype=float)
+    sizes = np.array([len(g) for g in listed], dtype=float)
     if not len(sizes):
         return Share(float("nan"), float("nan"), float("nan"), 0)
     value = float(hits.sum() / sizes.sum())
