@@ -1,8 +1,18 @@
 import numpy as np
+import polars as pl
 import pytest
 
 from ruleout._errors import IncidentError
-from ruleout.attribution import attribute_mechanisms, divide, estimate_effect, movers, topology
+from ruleout.attribution import (
+    attribute_mechanisms,
+    divide,
+    estimate_effect,
+    mechanisms,
+    movers,
+    topology,
+)
+from ruleout.incident import from_frames
+from ruleout.profile import build_case
 
 
 def test_the_input_that_moved_gets_the_share() -> None:
@@ -68,6 +78,22 @@ def test_the_changed_link_of_a_chain_is_blamed(change: dict[str, float], blamed:
     whole = sum(m.value for m in told)
     assert told[0].node == blamed
     assert told[0].value / whole > 0.8
+
+
+def test_a_graph_of_another_tool_leads_to_the_right_blame() -> None:
+    """An incident of tables with a DOT text: the changed link of A -> B -> C gets the blame, its passers-on little."""
+    rng = np.random.default_rng(8)
+    windows = [pl.DataFrame(chain(3000, rng, link=link)) for link in (1.0, 1.3)]
+    said = [w.with_columns(said=1.5 * pl.col("B")) for w in windows]
+    incident = from_frames(
+        *said, task="regression", metric="mae", target="C", prediction="said", features=["A", "B"]
+    )
+    told = mechanisms(build_case(incident), graph="digraph { A -> B -> C }")
+    assert told is not None
+    assert told[0].node == "B"
+    assert told[0].parents == ("A",)
+    assert told[0].value / sum(m.value for m in told) > 0.8
+    assert mechanisms(build_case(incident)) is None
 
 
 def test_mechanisms_add_up_to_the_change() -> None:

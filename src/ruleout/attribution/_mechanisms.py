@@ -9,13 +9,14 @@ in Quintas-Martinez et al. 2024). What only passes a change on has an unchanged 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._errors import IncidentError
 from ruleout.checks.world._view import view
+from ruleout.incident import edges_of
 from ruleout.profile import Case, Which
 from ruleout.stats._boosting import Floats
 from ruleout.stats._density import density_ratio
@@ -92,12 +93,20 @@ def attribute_mechanisms(
     return tuple(sorted(told, key=lambda m: -abs(m.value)))
 
 
-def mechanisms(case: Case) -> tuple[Mechanism, ...] | None:
+def mechanisms(case: Case, graph: Any = None) -> tuple[Mechanism, ...] | None:
     """Mechanisms behind the change of the label, or of the loss where the graph does not lead to the label.
 
-    None without a graph, or without a graph whose columns both windows have.
+    Args:
+        case: the incident with its tables.
+        graph: anything that `ruleout.incident.edges_of` reads; by default the incident's own `data.graph`.
+
+    Returns:
+        Largest first; None without a graph, or without 200 labelled rows in each window.
+
+    Raises:
+        IncidentError: the graph cannot be read, has a cycle, or names what is no column of both windows.
     """
-    edges = case.incident.data.graph
+    edges = case.incident.data.graph if graph is None else edges_of(graph, case.incident.folder)
     seen = view(case)
     target = case.incident.data.columns.target
     if not edges or seen is None:

@@ -2,6 +2,7 @@
 
 from ruleout.incident._columns import check_columns, infer_task
 from ruleout.incident._frames import ROLES, from_frames
+from ruleout.incident._graph import edges_of
 from ruleout.incident._load import DATABASES, TASKS, from_document, load
 from ruleout.incident._model import (
     AuditProbe,
@@ -38,6 +39,7 @@ __all__ = [
     "TelemetrySpec",
     "Window",
     "check_columns",
+    "edges_of",
     "from_document",
     "from_frames",
     "guess_roles",

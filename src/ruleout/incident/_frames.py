@@ -57,7 +57,7 @@ def from_frames(
         changes: path or frame of change events.
         impact: as `impact`.
         sources: as `data.sources`.
-        graph: as `data.graph`.
+        graph: as `data.graph`, or a graph of networkx, CausalNex or DoWhy, or a text or file in DOT or GML.
         folder: what relative paths are relative to.
         file: what error messages call the origin of these arguments.
         **columns: the roles of the columns, as `data.columns` names them: `target="y"`, `prediction="yhat"`,

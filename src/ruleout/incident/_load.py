@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 
 from ruleout._errors import IncidentError
 from ruleout.incident._document import Node, plain, read
+from ruleout.incident._graph import edges_of
 from ruleout.incident._model import (
     AuditProbe,
     Columns,
@@ -72,7 +73,7 @@ def from_document(document: Node, folder: Path) -> Incident:
     _version(top.get("version"))
     if "title" not in top:
         raise IncidentError(f"{document.file}: title: is missing; say in a line what went wrong")
-    data = _data(top["data"]) if "data" in top else DataSpec()
+    data = _data(top["data"], folder) if "data" in top else DataSpec()
     windows = top["windows"].mapping(("reference", "current")) if "windows" in top else {}
     probes = top["probes"].mapping(("parity", "golden", "audit")) if "probes" in top else {}
     declared = "task" in top
@@ -172,7 +173,7 @@ def _current_window(node: Node) -> Window:
     return window
 
 
-def _data(node: Node) -> DataSpec:
+def _data(node: Node, folder: Path) -> DataSpec:
     entries = node.mapping(("reference", "current", "columns", "sources", "graph"))
     sources = entries["sources"].mapping() if "sources" in entries else {}
     return DataSpec(
@@ -180,7 +181,7 @@ def _data(node: Node) -> DataSpec:
         current=table_spec(entries["current"]) if "current" in entries else None,
         columns=_columns(entries["columns"]) if "columns" in entries else Columns(),
         sources={name: source.names() for name, source in sources.items()},
-        graph=_pairs(entries["graph"], "cause, effect") if "graph" in entries else (),
+        graph=_graph(entries["graph"], folder) if "graph" in entries else (),
     )
 
 
@@ -301,6 +302,16 @@ def _pairs(node: Node, rule: str) -> tuple[tuple[str, str], ...]:
             item.fail(f"each entry is a pair, [{rule}]")
         pairs.append((ends[0].name(), ends[1].name()))
     return tuple(pairs)
+
+
+def _graph(node: Node, folder: Path) -> tuple[tuple[str, str], ...]:
+    """Pairs, or a graph of another tool: a DOT or GML file or text, or an object from Python."""
+    if isinstance(node.content, list):
+        return _pairs(node, "cause, effect")
+    try:
+        return edges_of(node.content, folder)
+    except IncidentError as error:
+        node.fail(str(error))
 
 
 def _impact(node: Node) -> Mapping[str, Any]:
