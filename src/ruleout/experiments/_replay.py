@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._records import Explained
-from ruleout.checks.symptom import Change, measure
+from ruleout.checks.symptom import Change, answer_values, measure
 from ruleout.experiments._damage import replay_damage
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, Outputs
@@ -17,6 +17,10 @@ from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
 
 Floats = NDArray[np.float64]
 _RESAMPLES = 300
+_TURNED = 0.1
+"""Standard deviations of the scores by which an answer must move to count as another one."""
+
+_HARDLY = 0.02
 
 
 def replayed_outputs(case: Case, undone: Undone) -> tuple[Outputs, Outputs] | None:
@@ -79,6 +83,8 @@ def _put(mine: Floats | None, rows: NDArray[np.int64], other: Floats | None) -> 
 def explain(case: Case, undone: Undone) -> Explained | None:
     """Share of the symptom that the repair takes away, with a 90% interval; None if unanswerable."""
     change = measure(case)
+    if change.metric.name == "output_shift" and not change.significant:
+        return _idle(case, undone)
     rng = case.rng("explain")
     if undone.damaged is not None:
         draws = replay_damage(case, change, undone.damaged, rng)
@@ -94,6 +100,21 @@ def explain(case: Case, undone: Undone) -> Explained | None:
         return None
     low, high = np.quantile(samples, [0.05, 0.95])
     return Explained(_clip(point), _clip(float(low)), _clip(float(high)), _method(case, undone))
+
+
+def _idle(case: Case, undone: Undone) -> Explained | None:
+    """Without labels and without a shift of the answers there is no symptom to take away: None.
+
+    But a repair of inputs that turns hardly an answer undoes nothing that could have done harm.
+    """
+    answers = replayed_outputs(case, undone) if undone.features else None
+    if answers is None:
+        return None
+    start, outputs = answers
+    before, after = answer_values(start), answer_values(outputs)
+    spread = float(np.nanstd(before)) or 1.0 if len(case.classes) <= 2 else 0.0
+    moved = float(np.nanmean(np.abs(after - before) > _TURNED * spread))
+    return Explained(0.0, 0.0, 0.0, _method(case, undone)) if moved < _HARDLY else None
 
 
 def _method(case: Case, undone: Undone) -> str:

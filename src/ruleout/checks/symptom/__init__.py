@@ -2,6 +2,7 @@
 
 from ruleout.checks.symptom._measure import (
     Change,
+    answer_values,
     as_symptom,
     block_sums,
     immature_rows,
@@ -15,6 +16,7 @@ from ruleout.checks.symptom._measure import (
 
 __all__ = [
     "Change",
+    "answer_values",
     "as_symptom",
     "block_sums",
     "immature_rows",

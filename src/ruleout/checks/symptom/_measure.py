@@ -117,7 +117,7 @@ def block_sums(case: Case, metric: Metric, which: Which) -> Floats:
 
 
 def answer_values(outputs: Outputs) -> Floats:
-    """One number per answer (n,): the score, else the top probability with its class, else the decision."""
+    """One number per answer (n,): the score, else the decision (a class code or a value)."""
     if outputs.score is not None:
         return outputs.score
     return outputs.decision.astype(float)
@@ -132,15 +132,24 @@ def _output_shift(case: Case) -> Metric:
     edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
     if len(case.classes) > 2 or (case.outputs("reference").score is None and case.classes):
         edges = np.arange(len(case.classes)) - 0.5
-    base = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1) / len(
-        known
-    )
+    size = 2 * (len(edges) + 1)
+
+    def cells(outputs: Outputs) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Cell of each answer, its value and for two classes its decision too; and which answers are known."""
+        given = answer_values(outputs)
+        cell = 2 * np.searchsorted(edges, given, side="right")
+        if outputs.score is not None and len(case.classes) == 2:
+            cell = cell + (outputs.decision == 1)
+        return cell.astype(np.int64), np.isfinite(given) & (given != -1)
+
+    cell, answered = cells(case.outputs("reference"))
+    base = np.bincount(cell[answered], minlength=size) / max(int(answered.sum()), 1)
 
     def parts(truth: NDArray[np.generic], outputs: Outputs) -> Floats:
         del truth
-        given = answer_values(outputs)
-        out = np.eye(len(edges) + 1)[np.searchsorted(edges, given, side="right")]
-        out[~np.isfinite(given) | (given == -1)] = np.nan
+        cell, answered = cells(outputs)
+        out = np.eye(size)[cell]
+        out[~answered] = np.nan
         return out
 
     def finish(sums: Floats) -> Floats:
@@ -230,7 +239,8 @@ def as_symptom(case: Case) -> Symptom:
         change=values[2],
         low=values[3],
         high=values[4],
-        significant=found.significant if answered else None,
+        # Answers that are distributed as before say nothing of a metric that nobody could compute.
+        significant=found.significant if answered and (found.significant or not proxy) else None,
         onset=onset(case) if found.significant else None,
         labels=state,
     )
