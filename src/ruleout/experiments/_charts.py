@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ruleout._records import AlignedChange, Explained, RepairPlan, Symptom
 from ruleout.checks.symptom import Change, measure
+from ruleout.checks.world._view import Split
+from ruleout.checks.world.decomposition import waterfall as _waterfall_of_parts
 from ruleout.experiments._replay import replayed_outputs
 from ruleout.experiments._undo import Bench
 from ruleout.experiments._undone import Undone
@@ -61,6 +63,7 @@ def charts(
         "metric": metric_over_time(case, symptom, changes),
         "undo": undo(case, bench, tried),
         "waterfall": waterfall(change, tried),
+        "parts": parts(case) if symptom.significant else {},
         "slices": slices(case) if symptom.significant else {},
         "confusion": confusion(case) if symptom.significant else {},
     }
@@ -214,6 +217,12 @@ def _undone_value(case: Case, change: Change, undone: Undone) -> tuple[float, fl
     # The same blocks are drawn for all three, so that what they share cancels.
     draws = gained(resampled(sums, _RESAMPLES, case.rng("chart undo")))
     return (value, *_interval(draws)) if math.isfinite(value) else None
+
+
+def parts(case: Case) -> Chart:
+    """Class balance, inputs, outcome given inputs and unseen inputs, where a check split the change."""
+    found = case.cache.get("world split")
+    return dict(_waterfall_of_parts(case, found)) if isinstance(found, Split) else {}
 
 
 def waterfall(change: Change, tried: Sequence[Tried]) -> Chart:
