@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -88,6 +89,18 @@ class TestRunning:
         with pytest.raises(ProcessLookupError):
             os.kill(found["pid"], 0)
 
+    def test_a_service_that_dies_is_said(self, tmp_path: Path) -> None:
+        """When the service dies under load, the load ends with an error at once."""
+        from ruleout.bench.demos._text_model import write_model
+
+        write_model(tmp_path, pytest.importorskip("numpy").random.default_rng(0))
+        started = time.monotonic()
+        with _load.served(tmp_path) as port:
+            os.kill(_ask(port)["pid"], signal.SIGKILL)
+            with pytest.raises(SourceError, match="stopped answering"):
+                _load.Front(port).send(["Where is it?", "It is here."], 30)
+        assert time.monotonic() - started < 25
+
     def test_a_service_without_a_model_is_said(self, tmp_path: Path) -> None:
         """A process that cannot start is an error, not a wait."""
         started = time.monotonic()
@@ -105,7 +118,7 @@ def test_unknown_fault_names_those_there_are(tmp_path: Path) -> None:
 
 
 def test_what_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an extra the demo names the line that installs it."""
+    """Without an extra the demo names the line that installs it, and leaves no folder behind."""
 
     def absent(module: str, *, extra: str) -> None:
         raise MissingExtra(f"{module}: pip install 'ruleout[{extra}]'")
@@ -113,6 +126,7 @@ def test_what_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(_latency, "need", absent)
     with pytest.raises(MissingExtra, match=r"ruleout\[latency\]"):
         demos.write("latency", tmp_path / "demo")
+    assert not (tmp_path / "demo").exists()
 
 
 def test_the_second_tokeniser_cuts_words_up() -> None:

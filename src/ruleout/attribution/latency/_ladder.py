@@ -10,7 +10,7 @@ import polars as pl
 
 from ruleout._records import Abstained, Checked, Clear, Explained, Finding, Outcome, Subject
 from ruleout.attribution.latency._requests import Floats, Requests, logged, requests
-from ruleout.attribution.latency._stages import Cause, Pace, Split, Stage, split
+from ruleout.attribution.latency._stages import Cause, Pace, Split, Stage, kind_of_operation, split
 from ruleout.attribution.services import ServicesResult
 from ruleout.attribution.services._scene import Observed
 from ruleout.checks.inputs._text_counters import beside, counters, side
@@ -28,6 +28,7 @@ _ALIKE = 0.15
 """On a log scale: the same work takes as long as before."""
 
 _MODES: dict[Cause, str] = {"queue": "queue_backlog", "rate": "slow_runtime"}
+_MACHINE = "noisy_neighbour"
 _SAID: dict[Cause, str] = {
     "queue": "waiting in a queue whose work takes no longer than before",
     "amount": "more work in each request",
@@ -156,7 +157,7 @@ def _cause(case: Case, parts: Split, cause: Cause) -> tuple[Outcome, list[Suspec
         "trace_replay",
     )
     pace = parts.paces[first.operation]
-    mode, subject, about = _named(case, first, pace)
+    mode, subject, about = _named(case, parts, first)
     operation = f"{first.operation.service} {first.operation.name}"
     text = (
         f"{share.fraction:.0%} of the {parts.added:.3g} ms that a request lost are {_SAID[cause]}, "
@@ -179,9 +180,11 @@ def _numbers(cause: Cause, pace: Pace) -> str:
     return f": {pace.ratio:.2g} times as long{equal}"
 
 
-def _named(case: Case, stage: Stage, pace: Pace) -> tuple[str, Subject, tuple[str, ...]]:
+def _named(case: Case, parts: Split, stage: Stage) -> tuple[str, Subject, tuple[str, ...]]:
     """Failure mode and subject of a stage's cause, and what the chain begins with."""
-    service = Subject("service", (stage.operation.service,))
+    service, pace = Subject("service", (stage.operation.service,)), parts.paces[stage.operation]
+    if stage.cause == "rate" and _all_alike(parts, stage):
+        return _MACHINE, service, ()
     if stage.cause != "amount":
         return _MODES[stage.cause], service, ()
     for name in case.of_kind("text"):
@@ -190,6 +193,19 @@ def _named(case: Case, stage: Stage, pace: Pace) -> tuple[str, Subject, tuple[st
             if one.name == pace.counted and float(one.off.mean()) > one.usual + 0.25:
                 return "tokenizer_mismatch", Subject("feature", (name,)), (name, one.name)
     return "traffic_surge", service, (pace.counted,) if pace.counted else ()
+
+
+def _all_alike(parts: Split, stage: Stage) -> bool:
+    """Whether other work of the same service takes longer too: then it is no runtime's doing."""
+    own = float(np.log(max(parts.paces[stage.operation].ratio, 1e-9)))
+    others = [
+        float(np.log(max(pace.ratio, 1e-9)))
+        for one, pace in parts.paces.items()
+        if one.service == stage.operation.service
+        and one != stage.operation
+        and kind_of_operation(one.name) in {"encode", "model"}
+    ]
+    return own > _ALIKE and bool(others) and min(others) > max(own / 2, _ALIKE)
 
 
 def _nothing(parts: Split, cause: Cause, fraction: float) -> Outcome:

@@ -99,10 +99,17 @@ def _payments(rng: Rng, start: str, days: int, rows: int, mix: Mapping[str, floa
             "ip_distance_km": np.round(rng.lognormal(np.where(fraud_try, 4.6, 2.2), 1.3), 1),
             "country": draw(rng, _COUNTRIES, rows),
             "processor": draw(rng, _PROCESSORS, rows),
+            "device_id": _devices(rng.spawn(1)[0], rows),
             "reviewed_at": times(at + rng.uniform(900, 7 * 3600, rows)),
         }
     )
     return frame.with_columns(pl.Series("is_fraud", _outcome(frame, fraud_try, rng)))
+
+
+def _devices(rng: Rng, rows: int) -> list[str]:
+    """Who pays: 1,200 devices, few of them busy; fraud is spread over them as payments are."""
+    busy = 1 / (10.0 + np.arange(1200))
+    return [f"d{n:05d}" for n in rng.choice(1200, size=rows, p=busy / busy.sum())]
 
 
 def _outcome(

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +56,11 @@ def served(folder: Path) -> Iterator[int]:
     """
     command = [sys.executable, "-m", "ruleout.bench.demos._text_service", str(folder)]
     process = subprocess.Popen(  # noqa: S603 it is our own module
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # an interrupt at the terminal is for us alone
     )
     try:
         if process.stdin is None or process.stdout is None:
@@ -102,13 +106,21 @@ class Front:
     def __init__(self, port: int) -> None:
         self.port = port
         self.spans: list[Any] = []
+        self._failed: Exception | None = None
+        self._stopped = threading.Event()
         self._tracer = provider(FRONT, self.spans).get_tracer("ruleout.demo")
         self._propagate = need("opentelemetry.propagate", extra="latency")
         self._trace = need("opentelemetry.trace", extra="latency")
 
     def send(self, texts: Sequence[str], seconds: float) -> tuple[list[Served], list[Sample]]:
-        """Send texts over and over for so long, by a few clients that pause after each answer."""
+        """Send texts over and over for so long, by a few clients that pause after each answer.
+
+        Raises:
+            SourceError: when the service stops answering.
+        """
         found: list[Served] = []
+        self._failed = None
+        self._stopped.clear()
         until = time.monotonic() + seconds
         clients = [
             threading.Thread(target=self._client, args=(texts[i::_CLIENTS], until, found))
@@ -116,20 +128,30 @@ class Front:
         ]
         for client in clients:
             client.start()
-        samples = list(self._watch(until))
-        for client in clients:
-            client.join()
+        try:
+            samples = list(self._watch(until))
+        except (OSError, HTTPException, ValueError) as error:
+            raise SourceError(f"the text service stopped answering: {error}") from error
+        finally:
+            self._stopped.set()
+            for client in clients:
+                client.join()
+        if self._failed is not None or not found:
+            raise SourceError(f"the text service stopped answering: {self._failed}")
         return sorted(found, key=lambda one: one.at), samples
 
     def _client(self, texts: Sequence[str], until: float, found: list[Served]) -> None:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
         count = 0
-        while time.monotonic() < until:
-            text = texts[count % len(texts)]
-            found.append(self._classify(connection, text))
-            count += 1
-            time.sleep(_PAUSE)
-        connection.close()
+        try:
+            while time.monotonic() < until and not self._stopped.is_set():
+                found.append(self._classify(connection, texts[count % len(texts)]))
+                count += 1
+                time.sleep(_PAUSE)
+        except (OSError, HTTPException, ValueError) as error:
+            self._failed = error
+        finally:
+            connection.close()
 
     def _classify(self, connection: HTTPConnection, text: str) -> Served:
         headers: dict[str, str] = {}

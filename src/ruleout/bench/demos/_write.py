@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ruleout._errors import IncidentError
+from ruleout._errors import IncidentError, RuleoutError
 
 
 def _photos(folder: Path, seed: int) -> None:
@@ -65,8 +65,13 @@ def write(name: str, folder: str | Path, seed: int = 0, fault: str | None = None
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not marker.exists())):
         raise IncidentError(f"{place} exists and is not a demo's folder; name another with --out")
     place.mkdir(parents=True, exist_ok=True)
-    if fault is not None:
-        _latency(place, seed, fault)
-    else:
-        DEMOS[name](place, seed)
+    try:
+        if fault is not None:
+            _latency(place, seed, fault)
+        else:
+            DEMOS[name](place, seed)
+    except RuleoutError:
+        if not any(place.iterdir()):
+            place.rmdir()
+        raise
     return place
