@@ -212,7 +212,9 @@ def cases(many: int, seed: int) -> Iterator[Case]:
     for attempt in range(6 * many):
         if made == many:
             return
-        case = make(known[attempt % len(known)], KINDS[(attempt // len(known)) % len(KINDS)], rng)
+        case = make(
+            known[attempt % len(known)], KINDS[(attempt + attempt // len(known)) % len(KINDS)], rng
+        )
         if case is not None:
             made += 1
             yield case
