@@ -44,13 +44,13 @@ _LOOKS_ALIKE = frozenset(
 )  # fmt: skip
 """What broken inputs or answers look like to checks that compare labels with inputs as they were logged."""
 
-_REPLAYED = ("repair_replay", "version_swap")
+_REPLAYED = ("repair_replay", "surrogate_replay", "version_swap")
 _FITTED = ("category_recode",)
 """Repairs that may have been fitted to the labels and prove nothing about them."""
 
 
 def _proof(candidates: Sequence[Candidate]) -> Candidate | None:
-    """A hypothesis whose undoing, replayed through the model itself, brings the whole metric back, if there is one.
+    """A hypothesis whose undoing, replayed, brings the whole metric back, if there is one.
 
     The labels then go with the repaired rows as they always did.
     """

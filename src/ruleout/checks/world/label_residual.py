@@ -16,6 +16,7 @@ import numpy as np
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._residual import Residual, effect_blame, residual
 from ruleout.checks.world._view import NO_HARM, View, split, view
@@ -30,6 +31,8 @@ _DEPENDS = 0.08
 _LEAST_GAIN = 12.0
 _APART = 0.8
 _POWER = 0.05
+_DISTORTED = 0.6
+"""What is left of the evidence where the input that labels no longer follow from has itself moved far."""
 
 
 @check(
@@ -173,6 +176,7 @@ def _region(
         f"the inputs){where}; what changed is tied to {', '.join(names) or 'no single input'}"
     )
     against = ("covariate_shift", "prior_shift", "label_noise")
+    trust = _DISTORTED if any(_distorted(case, name) for name in names) else 1.0
     for kind, subject, modes in (
         ("region", Subject("feature", names) if names else label, ("concept_drift",)),
         ("region_labels", label, ("corrupted_labels",)),
@@ -184,10 +188,16 @@ def _region(
             statistic=found.depends,
             effect=found.depends,
             p_value=max(2 * normal_sf(abs(found.depends_z)), 1e-300),
-            strength=float(np.clip(found.depends / 0.25, 0.2, 1.0)),
+            strength=float(np.clip(found.depends / 0.25, 0.2, 1.0)) * trust,
             supports=modes,
             against=against,
         )
+
+
+def _distorted(case: Case, name: str) -> bool:
+    """Whether an input moved so far that what it says now may not be what it said."""
+    moved = departures(case).get(name)
+    return moved is not None and moved.distance > max(0.2, 5 * moved.usual)
 
 
 def _region_names(
