@@ -117,7 +117,7 @@ def _from_python_file(
 def _require_trust(trust: bool, what: str) -> None:  # noqa: FBT001 - the flag is the subject
     if not trust:
         raise Untrusted(
-            f"loading {what} executes code; add --trust-model (in Python: trust_model=True) if you "
+            f"needs --trust-model (in Python: trust_model=True): loading {what} executes code; add it if you "
             "trust whoever wrote it, or give the model as .onnx or behind an HTTP endpoint"
         )
 
