@@ -9,6 +9,7 @@ from ruleout.attribution._performance import (
     estimate_performance,
     expected_labels,
 )
+from ruleout.attribution._refute import Refutation, SecondOpinion, second_opinion
 
 __all__ = [
     "Attribution",
@@ -16,6 +17,8 @@ __all__ = [
     "Effect",
     "Mechanism",
     "PerformanceEstimate",
+    "Refutation",
+    "SecondOpinion",
     "attribute_mechanisms",
     "decompose",
     "divide",
@@ -24,5 +27,6 @@ __all__ = [
     "expected_labels",
     "mechanisms",
     "movers",
+    "second_opinion",
     "topology",
 ]

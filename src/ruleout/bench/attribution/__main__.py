@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", action="store_true", help="also time 100,000 x 20")
     parser.add_argument("--peer", action="append", default=[], help="NAME=COMMAND; may be repeated")
-    parser.add_argument("--write", type=Path, help="a page to put the tables into")
+    parser.add_argument(
+        "--write", metavar="PAGE[#PLACE]", help="a page to put the tables into, between its marks"
+    )
     chosen = parser.parse_args(argv)
     peers = [Peer(told) for told in chosen.peer]
     try:
@@ -50,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         text += f"\n\n100,000 + 100,000 rows of 20 columns take {_shares.speed():.1f} CPU seconds."
     print(text)  # noqa: T201 - the table is what was asked for
     if chosen.write:
-        place(chosen.write, chosen.what, f"{chosen.cases} cases, seed {chosen.seed}:\n\n{text}")
+        page, _, spot = chosen.write.partition("#")
+        place(
+            Path(page), spot or chosen.what, f"{chosen.cases} cases, seed {chosen.seed}:\n\n{text}"
+        )
 
 
 if __name__ == "__main__":
