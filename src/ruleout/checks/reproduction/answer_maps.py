@@ -123,6 +123,8 @@ def _recalibrated(case: Case, found: Hit, told: Story | None) -> Iterator[Outcom
             statement += f", with {excess:.2f} times the noise that a mere map would leave"
         if new_version(case):
             signal = "score_map.new_version"
+    elif signal == "score_map.monotone":
+        supports = ("calibration_change", "bad_retrain")
     yield _finding(found, top, _Claim(signal, statement, supports), (plan, intended_answers(found)))
 
 
