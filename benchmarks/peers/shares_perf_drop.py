@@ -21,7 +21,7 @@ from expl_perf_drop.metrics import accuracy  # noqa: E402
 from expl_perf_drop.utils import Graph  # noqa: E402
 from joblib import parallel_config  # noqa: E402
 
-ROWS = 3_000
+ROWS = 12_000
 
 
 class Served:

@@ -159,6 +159,14 @@ def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
     return Case(pool.name, kind, windows[0], windows[1], pool.features, parts)
 
 
+def by_score(pool: Pool, rng: np.random.Generator) -> Case:
+    """Windows of which the current one is drawn by score alone: P(label | score) is exactly as before."""
+    weight = np.exp(rng.choice([-1, 1]) * rng.uniform(1.0, 2.5) * pool.score)
+    none = np.zeros(len(weight))
+    windows = [_draw(pool, w, none, rng) for w in (none + 1.0, weight)]
+    return Case(pool.name, "scores", windows[0], windows[1], pool.features, {})
+
+
 def _stage(parts: dict[str, float], name: str, before: float, after: float) -> float:
     parts[name] = after - before
     return after

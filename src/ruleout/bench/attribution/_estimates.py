@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution import estimate_performance
-from ruleout.bench.attribution._cases import Case, incident_of, make, pools
+from ruleout.bench.attribution._cases import Case, by_score, incident_of, make, pools
 from ruleout.bench.attribution._peers import Peer
 from ruleout.incident._model import SymptomSpec, TableSpec
 from ruleout.profile import build_case
@@ -23,15 +23,16 @@ _KNOWN = 500
 
 
 def _cases(many: int, seed: int) -> Iterator[Case]:
-    """In turn from every pool, inputs moved or the relation changed."""
+    """In turn from every pool: scores moved, inputs moved, or the relation changed."""
     rng = np.random.default_rng(seed)
     known = pools(rng)
     made = 0
     for attempt in range(6 * many):
         if made == many:
             return
-        kind = ("covariates", "conditional")[(attempt // len(known)) % 2]
-        case = make(known[attempt % len(known)], kind, rng)
+        kind = ("scores", "covariates", "conditional")[(attempt // len(known)) % 3]
+        pool = known[attempt % len(known)]
+        case = by_score(pool, rng) if kind == "scores" else make(pool, kind, rng)
         if case is not None:
             made += 1
             yield case
@@ -115,12 +116,16 @@ def _row(
 
 def by_method(told: pl.DataFrame) -> pl.DataFrame:
     """Errors where inputs moved and where the relation changed, and the warnings in both."""
+    scores = pl.col("kind") == "scores"
     moved, changed = pl.col("kind") == "covariates", pl.col("kind") == "conditional"
 
     def mean(column: str, where: pl.Expr) -> pl.Expr:
         return pl.col(column).cast(pl.Float64).filter(where).mean()
 
     return told.group_by("method", maintain_order=True).agg(
+        mean("error", scores).alias("mean error, scores moved"),
+        mean("held", scores).alias("90% intervals hold, scores moved"),
+        mean("warned", scores).alias("warned, scores moved"),
         mean("error", moved).alias("mean error, inputs moved"),
         mean("held", moved).alias("90% intervals hold, inputs moved"),
         mean("warned", moved).alias("warned, inputs moved"),
