@@ -149,6 +149,26 @@ def test_an_event_after_the_rise_is_not_its_cause(tmp_path: Any) -> None:
     assert "planned.coincides" not in findings(case, "planned")
 
 
+def test_an_input_that_moved_but_in_the_holdback_is_feedback() -> None:
+    """Answers that flow into an input of all but one row in ten are told by the rows that they spare."""
+    rng = np.random.default_rng(8)
+    reference, current = windows(rng)
+    held = [pl.Series("holdback", rng.choice(["yes", "no"], 4000, p=[0.1, 0.9])) for _ in range(2)]
+    reference, current = reference.with_columns(held[0]), current.with_columns(held[1])
+    fed = current.with_columns(
+        pl.when(pl.col("holdback") == "no")
+        .then(pl.col("visits") + 2.5 * (pl.col("score") - 0.5) + 0.5)
+        .otherwise(pl.col("visits"))
+    )
+    case = case_of(reference, fed, segments=("region", "holdback"))
+    found = findings(case, "feedback")["feedback.spared"]
+    assert found.subject.names == ("visits",)
+    assert found.scope.values == ("no",)
+    even = current.with_columns(pl.col("visits") + 2.5 * (pl.col("score") - 0.5) + 0.5)
+    calm = case_of(reference, even, segments=("region", "holdback"))
+    assert "feedback.spared" not in findings(calm, "feedback")
+
+
 def test_a_growing_tie_to_the_answers_is_feedback() -> None:
     """An input into which the answers flow, more with every round, is named; a sudden change is not."""
     rng = np.random.default_rng(7)

@@ -7,15 +7,18 @@ segments) must be free of it. The score depends on its inputs anyway, so only th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
+from ruleout.profile._case import scope_mask
 from ruleout.stats._boosting import Floats
 from ruleout.stats._twosample import normal_sf
 
@@ -38,21 +41,23 @@ class Tie(NamedTuple):
     layer="data",
     rung="world",
     looks_for=MODES,
-    needs=("data.reference", "data.current", "data.columns.timestamp"),
+    needs=("data.reference", "data.current"),
 )
 def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
-    """Look for a tie between an input and the answers that grows through the current window."""
+    """Look for a tie between an input and the answers that a holdback lacks, or that grows through the window."""
     del rng
     if case.significant is False:
         return [Abstained(MODES, NO_HARM)]
     seen = view(case)
-    if seen is None or case.current.time is None:
-        return [
-            Abstained(
-                MODES, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
-            )
-        ]
+    if seen is None:
+        return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]
     said = [_answers(seen, side) for side in ("reference", "current")]
+    spared = _spared(case, seen, said)
+    if spared is not None:
+        return [spared]
+    if case.current.time is None:
+        why = "a tie that grows shows only in the order of time"
+        return [Abstained(MODES, why, "data.columns.timestamp")]
     found: list[tuple[float, str, Tie]] = []
     for name in case.numeric:
         usual = tie(case.reference.numeric(name)[seen.reference.rows], said[0])
@@ -82,6 +87,52 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=MODES,
         )
     ]
+
+
+def _spared(case: Case, seen: View, said: Sequence[Floats]) -> Finding | None:
+    """An input that moved, and towards or away from the answers, except in the little traffic the model does not steer."""
+    best: tuple[float, str, Finding] | None = None
+    for name, moved in departures(case).items():
+        column = moved.scope.column
+        if not moved.departed or case.kind(name) != "numeric" or column not in case.segments:
+            continue
+        inside = scope_mask(case.current, Scope(column=column, values=moved.scope.values))
+        inside = inside[seen.current.rows]
+        if len(case.vocabulary(column)) != 2 or not 0.6 < inside.mean() < 1:
+            continue
+        now = case.current.numeric(name)[seen.current.rows]
+        usual = _correlation(case.reference.numeric(name)[seen.reference.rows], said[0])
+        steered, free = (_correlation(now[rows], said[1][rows]) for rows in (inside, ~inside))
+        error = 1.0 / math.sqrt(max(int((~inside).sum()), 4))
+        if abs(steered - usual) < max(0.08, 2 * abs(free - usual), 2 * error):
+            continue
+        told = (
+            f"{name} moved where {column} is {', '.join(moved.scope.values)} and there alone, and with it its "
+            f"correlation with the answers: {usual:+.2f} before, {steered:+.2f} there, {free:+.2f} elsewhere"
+        )
+        finding = Finding(
+            signal="feedback.spared",
+            subject=Subject("feature", (name,)),
+            statement=told,
+            statistic=steered,
+            effect=steered - usual,
+            p_value=None,
+            strength=float(np.clip(abs(steered - usual) / 0.2, 0.3, 1.0)),
+            supports=MODES,
+            against=("covariate_shift", "concept_drift"),
+            scope=moved.scope,
+            onset=moved.onset,
+        )
+        if best is None or abs(steered - usual) > best[0]:
+            best = abs(steered - usual), name, finding
+    return None if best is None else best[2]
+
+
+def _correlation(x: Floats, y: Floats) -> float:
+    known = np.isfinite(x) & np.isfinite(y)
+    if known.sum() < 30 or x[known].std() == 0 or y[known].std() == 0:
+        return 0.0
+    return float(np.corrcoef(x[known], y[known])[0, 1])
 
 
 def _answers(seen: View, side: str) -> Floats:
