@@ -82,6 +82,9 @@ def wrong_version(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sce
     at = start(scene, dosage) or 0.0
     event = Event(at - 30.0, "deploy", "scorer", "Restart scorer pods from image cache")
     served = replace(scene, previous=other)
+    extent = dosage.schedule
+    # Served to a part of the traffic only, the same is a fleet of mixed versions.
+    partly = extent.ramp or extent.share < 1.0 or extent.column is not None
     return (
         served.serve(mask, lambda seen, _given: other.answer(seen))
         .log(event)
@@ -90,6 +93,8 @@ def wrong_version(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Sce
                 "wrong_version",
                 "model",
                 (other.version, scene.model.version, "current", "previous"),
+                accepted=tuple((k, extent.values) for k in ("host", "segment") if extent.values),
+                also=("mixed_versions",) if partly else (),
                 without_model=_VERSION_LIKE,
                 onset=at,
             )
