@@ -304,12 +304,15 @@ def _tried(ranked: Sequence[Hypothesis], candidates: Sequence[Candidate]) -> lis
     by_key = {c.key: c for c in candidates}
     found: list[Tried] = []
     for told in ranked[:_WORTH_A_PICTURE]:
-        candidate = by_key.get((told.failure_mode, told.subject.kind, told.subject.names))
+        if told.status == "ruled_out":
+            continue
+        names = tuple(sorted(told.subject.names))
+        candidate = by_key.get((told.failure_mode, told.subject.kind, names))
         if candidate is None or candidate.undone_by is None or candidate.explained is None:
             continue
-        names = ", ".join(told.subject.names[:2])
+        shown = ", ".join(told.subject.names[:2])
         title = modes.mode(told.failure_mode).title.lower()
-        label = f"{title}: {names}" if names else title
+        label = f"{title}: {shown}" if shown else title
         found.append(Tried(label, candidate.undone_by, candidate.explained))
     return found
 
