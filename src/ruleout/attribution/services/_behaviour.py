@@ -138,40 +138,77 @@ def _table(tree: Calls, events: pl.DataFrame, period: np.ndarray) -> pl.DataFram
     """Invocations that reached each event, `k`, out of `n` of their kind, by period.
 
     Failures are counted among all invocations of a kind, everything else among those that did not
-    fail: what a failure cuts short is its own consequence.
+    fail: what a failure cuts short is its own consequence. The references' counts are brought to the
+    incident's mix of callers.
     """
     failure = pl.col("event").str.to_lowercase().str.contains(_FAILURE)
     once = events.with_columns(failure.alias("failure"))
     failed = once.filter("failure").select("row").unique().with_columns(pl.lit(1).alias("bad"))
-    invocations = (
-        tree.frame.select("service", pl.col("name").alias("operation"))
-        .with_columns(pl.Series("period", period))
-        .with_row_index("row")
-        .filter(pl.Series(tree.entry == np.arange(len(tree.entry))))
-        .with_columns(pl.col("row").cast(pl.Int64))
-        .join(failed, on="row", how="left", maintain_order="left")
-        .with_columns(pl.col("bad").is_not_null())
+    invocations = _invocations(tree, period).join(
+        failed, on="row", how="left", maintain_order="left"
     )
+    invocations = invocations.with_columns(pl.col("bad").is_not_null())
     kind = ["service", "operation"]
-    total = invocations.group_by(kind).agg(
+    total = invocations.group_by(*kind, "caller").agg(
         *[(pl.col("period") == p).sum().alias(f"all{p}") for p in (0, 1, 2)],
         *[((pl.col("period") == p) & ~pl.col("bad")).sum().alias(f"fine{p}") for p in (0, 1, 2)],
     )
-    return (
+    reached = (
         once.filter(pl.col("event") != _PASSED)
         .join(invocations, on="row")
         .filter(pl.col("failure") | ~pl.col("bad"))
-        .group_by(*kind, "event", "failure")
+        .group_by(*kind, "caller", "event", "failure")
         .agg(*[(pl.col("period") == p).sum().alias(f"k{p}") for p in (0, 1, 2)])
-        .join(total, on=kind)
-        .with_columns(
-            *[
-                pl.when("failure").then(f"all{p}").otherwise(f"fine{p}").alias(f"n{p}")
-                for p in (0, 1, 2)
-            ]
-        )
-        .sort(*kind, "event")
     )
+    # A caller whose invocations never reach the event belongs to the mix as well.
+    known = reached.select(*kind, "event", "failure").unique().join(total, on=kind)
+    counted = known.join(reached, on=[*kind, "caller", "event", "failure"], how="left")
+    counted = counted.with_columns(
+        *[pl.col(f"k{p}").fill_null(0) for p in (0, 1, 2)],
+        *[
+            pl.when("failure").then(f"all{p}").otherwise(f"fine{p}").alias(f"n{p}")
+            for p in (0, 1, 2)
+        ],
+    )
+    return _same_mix(counted, [*kind, "event", "failure"]).sort(*kind, "event")
+
+
+def _invocations(tree: Calls, period: np.ndarray) -> pl.DataFrame:
+    """One row an invocation: its service, operation, caller and period."""
+    caller = tree.service[np.maximum(tree.parent, 0)]
+    return (
+        tree.frame.select("service", pl.col("name").alias("operation"))
+        .with_columns(
+            pl.Series("period", period),
+            pl.Series("caller", np.where(tree.parent >= 0, caller, -1)),
+        )
+        .with_row_index("row")
+        .filter(pl.Series(tree.entry == np.arange(len(tree.entry))))
+        .with_columns(pl.col("row").cast(pl.Int64))
+    )
+
+
+def _same_mix(counted: pl.DataFrame, kind: list[str]) -> pl.DataFrame:
+    """Counts by event with the references standardised to the incident's mix of callers.
+
+    What a caller asks decides which statements are reached; when one caller asks more often than
+    before, the shares move and nobody's code has changed. A caller's share is shrunk to that of all
+    callers, and the reference counts as many invocations as the least known of its callers allow.
+    """
+    share = pl.col("n2") / pl.col("n2").sum().over(kind).clip(lower_bound=1)
+    expressions = [pl.col("k2").sum(), pl.col("n2").sum()]
+    for p in ("0", "1"):
+        k, n = pl.col(f"k{p}"), pl.col(f"n{p}")
+        usual = k.sum().over(kind) / n.sum().over(kind).clip(lower_bound=1)
+        counted = counted.with_columns(
+            (share * (k + usual) / (n + 1)).alias(f"share{p}"),
+            (share**2 / (n + 0.5)).alias(f"doubt{p}"),
+        )
+        known = pl.min_horizontal(n.sum(), 1 / pl.col(f"doubt{p}").sum().clip(lower_bound=1e-9))
+        known = pl.when(pl.col("n2").sum() > 0).then(known).otherwise(n.sum())
+        mean = pl.when(pl.col("n2").sum() > 0).then(pl.col(f"share{p}").sum()).otherwise(0.0)
+        expressions += [known.alias(f"n{p}"), (mean * known).alias(f"k{p}")]
+    return counted.group_by(kind).agg(expressions)
 
 
 def _scores(table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

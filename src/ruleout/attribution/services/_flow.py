@@ -91,10 +91,11 @@ def follow(
         return {}
     symptom_sound = _sound(series[entity].value, series[entity].spread)
     volumes, agreements, severities, changes = {}, {}, {}, {}
+    largest = max(float(np.nanmax(np.abs(one.value))) for one in series.values())
+    scale = 0.01 if kind == "availability" and largest > 1.5 else 1.0
     for name, one in series.items():
         lost = _lost(one, sign, profile)
         weight = load.get(name)
-        scale = 0.01 if kind == "availability" and np.nanmax(np.abs(one.value)) > 1.5 else 1.0
         traffic = np.ones(len(grid)) if weight is None else weight
         amount = np.where(np.isfinite(one.value), sign * (one.value - one.level), 0) * traffic
         volumes[name] = max(_contrast(amount, profile), 0.0) * scale

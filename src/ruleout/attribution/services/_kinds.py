@@ -270,6 +270,9 @@ OFFERED = frozenset(
 )
 """Words of what is asked from outside."""
 
+ASKED = OFFERED | {"workload", "throughput", "ops", "queries"}
+"""Words of what an entity is asked, by whomever."""
+
 _BAD_DOWN = frozenset({"availability", "cache"})
 _TWO_SIDED = frozenset({"traffic", "other"})
 _HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import bad_direction, kind_of, on_host
+from ruleout.attribution.services._kinds import ASKED, bad_direction, kind_of, on_host, words
 from ruleout.attribution.services._windows import Windows
 
 _RELATIVE_FLOOR = 0.02
@@ -21,6 +21,9 @@ _CHANCE = 1.5
 
 SHARES = ("error", "availability")
 """Kinds that tell how much fails, on a scale that entities share."""
+
+_UNASKED = 0.002
+"""An entity whose busiest moment is below this part of the busiest anywhere is asked nothing."""
 
 _BLOCKS = 20
 """So many blocks the reference should hold."""
@@ -37,10 +40,11 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     the median, spread and upper blocks of the reference.
 
     Returns:
-        `entity, metric, kind, host, level, now, up, down, score, sign, alone`: `up` and `down` in units
+        `entity, metric, kind, host, level, now, up, down, score, sign, alone, idle`: `up` and `down` in units
         of the series' own spread, `score` is the departure beyond the reference's upper blocks on a
-        log scale, in the bad direction of its kind (the larger of both where either may be bad), and
-        `alone` that score over the largest of the same kind anywhere.
+        log scale, in the bad direction of its kind (the larger of both where either may be bad),
+        `alone` that score over the largest of the same kind anywhere, and `idle` whether nobody asks
+        the entity anything.
     """
     start, end = windows.current
     known = sum(high - low for low, high in windows.reference)
@@ -76,9 +80,19 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
             pl.Series("score", score),
             pl.Series("sign", sign),
         )
-        .with_columns(_alone().alias("alone"))
+        .with_columns(_alone().alias("alone"), pl.col("entity").is_in(_idle(blocks)).alias("idle"))
         .select(list(_SCHEMA))
     )
+
+
+def _idle(blocks: pl.DataFrame) -> list[str]:
+    """Entities that were next to never asked anything, before or during the incident, as far as traffic tells."""
+    names = [name for name in blocks["metric"].unique().to_list() if set(words(name)) & ASKED]
+    traffic = blocks.filter(pl.col("metric").is_in([n for n in names if kind_of(n) == "traffic"]))
+    asked = traffic.group_by("entity", "metric").agg(pl.col("value").max())
+    share = pl.col("value") / pl.col("value").max().over("metric").clip(lower_bound=1e-12)
+    busy = asked.group_by("entity").agg(share.max())
+    return sorted(busy.filter(pl.col("value") < _UNASKED)["entity"].to_list())
 
 
 _SCHEMA = {
@@ -93,6 +107,7 @@ _SCHEMA = {
     "score": pl.Float64,
     "sign": pl.Int64,
     "alone": pl.Float64,
+    "idle": pl.Boolean,
 }
 
 

@@ -115,7 +115,7 @@ class Looks:
 
     def _departures(self, windows: Windows) -> list[Signal]:
         table = departures(self._metrics, windows)
-        traced = self._tree is not None
+        traced = () if self._tree is None else self._tree.services
         return from_departures(table, self._kpis, alone=self._alone, traced=traced)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,9 @@ _BESIDE = 4.0
 _BARE = 5.0
 _IDLE = 0.02
 """Traffic below this part of the busiest entity's counts as this much."""
+
+_UNASKED = 0.3
+"""Weight of what an entity shows that nobody asks anything: no request suffers from it."""
 
 _NOTED = 0.25
 """A change by this share of the level has most of its weight."""
@@ -127,7 +130,7 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
 
 
 def from_departures(
-    table: pl.DataFrame, kpis: Sequence[str], *, alone: bool, traced: bool
+    table: pl.DataFrame, kpis: Sequence[str], *, alone: bool, traced: Collection[str]
 ) -> list[Signal]:
     """Whose own metrics left their range, by kind; machine-wide metrics count less.
 
@@ -135,7 +138,7 @@ def from_departures(
         table: as `departures` returns it.
         kpis: metrics that are never causes.
         alone: whether metrics are all there is to rank by.
-        traced: whether there are traces beside them.
+        traced: services that traces tell of; none where there are no traces.
     """
     signals = []
     loads = _loads(table)
@@ -146,6 +149,7 @@ def from_departures(
         top = (_BESIDE if traced else _BARE) if kind in _RESOURCE else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) * (0.3 if row["host"] else 1.0) * row["alone"] ** 2
         top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * _matters(row)
+        top *= _UNASKED if row["idle"] and row["entity"] not in traced else 1.0
         top *= _WAITING if set(words(row["metric"])) & _QUEUES else 1.0
         size = row["up"] if row["sign"] > 0 else row["down"]
         signals.append(
