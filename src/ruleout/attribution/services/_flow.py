@@ -26,6 +26,9 @@ _STAND_IN = 0.6
 """Weight of a leaf beside a working sibling that loses more at the same instants: one call seen twice."""
 
 
+_MUCH = 0.5
+"""Part of a caller's loss that a guessed callee must lose itself to explain all of it."""
+
 _WITHIN = 0.8
 """Who loses this part of the symptom's failures may be where they come from."""
 
@@ -104,7 +107,7 @@ def follow(
         changes[name] = (one.level, lost)
         severities[name] = float(-np.expm1(-max(lost, 0) / (2 * one.spread)))
     calls = edges or _likely_calls(entity, changes, volumes, kind)
-    return _flows(entity, volumes, agreements, severities, calls)
+    return _flows(entity, volumes, agreements, severities, calls, guessed=not edges)
 
 
 def _likely_calls(
@@ -143,6 +146,8 @@ def _flows(
     agreements: Mapping[str, float],
     severities: Mapping[str, float],
     edges: Sequence[tuple[str, str]],
+    *,
+    guessed: bool,
 ) -> dict[str, Flow]:
     total = max(volumes[entity], 1e-12)
     callees: dict[str, set[str]] = {}
@@ -154,7 +159,9 @@ def _flows(
         under = callees.get(name, set())
         below = sum(volumes[callee] * agreements[callee] for callee in under)
         # A callee that moves with the symptom explains its caller even where the sums do not match.
-        alike = max((agreements[c] ** 2 * severities[c] for c in under), default=0.0)
+        # Who was only guessed to be called must also lose as much.
+        able = [c for c in under if not guessed or volumes[c] >= _MUCH * volume]
+        alike = max((agreements[c] ** 2 * severities[c] for c in able), default=0.0)
         explained = max(min(below / volume, 1.0), _ALIKE * alike) if volume > 0 else 0.0
         own = 1 - 0.8 * explained
         share = min(volume / total, 1.0)
