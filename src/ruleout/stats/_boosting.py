@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleout.stats._cells import cells, quantiles
+
 Floats = NDArray[np.float64]
 Loss = Literal["squared", "logistic"]
 
@@ -34,15 +36,16 @@ class Binner:
         """Bins (n, F) of `x` (n, F), column by column; missing and unseen values share bin 0."""
         bins = np.zeros(x.shape, dtype=np.int16, order="F")
         for column, edges in enumerate(self.edges):
-            values = x[:, column]
+            values = np.ascontiguousarray(x[:, column])
             known = np.isfinite(values)
             if self.categorical[column]:
                 code = np.where(known, values, -1).astype(np.int64)
                 seen = (code >= 0) & (code < len(edges))
                 bins[seen, column] = edges[code[seen]].astype(np.int16)
+            elif known.all():
+                bins[:, column] = cells(edges, values) + 1
             else:
-                found = np.searchsorted(edges, values[known], side="right") + 1
-                bins[known, column] = found
+                bins[known, column] = cells(edges, values[known]) + 1
         return bins
 
 
@@ -88,15 +91,15 @@ def fit_binner(
 ) -> Binner:
     """Learn bins from rows `x` (n, F); codes are ordered by the mean of `target` (n,)."""
     edges: list[Floats] = []
+    probs = np.linspace(0, 1, bins)[1:-1]
     for column in range(x.shape[1]):
         values = x[:, column]
         known = np.isfinite(values)
         if categorical[column]:
             edges.append(_code_ranks(values[known].astype(np.int64), target[known], bins))
         else:
-            probs = np.linspace(0, 1, bins)[1:-1]
-            cuts = np.quantile(values[known], probs) if known.any() else np.empty(0)
-            edges.append(np.unique(cuts))
+            cuts = quantiles(values[known], probs) if known.any() else np.empty(0)
+            edges.append(cuts[np.diff(cuts, prepend=-np.inf) > 0])
     return Binner(tuple(edges), categorical)
 
 

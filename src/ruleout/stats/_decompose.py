@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
 from ruleout.stats._density import Ratio, density_ratio, rake
-from ruleout.stats._prior import Codes
+from ruleout.stats._prior import Balance, Codes
+
+_LEAST_BLOCKS = 8
 
 Metric = Callable[[Floats], float]
 """The metric of one window as a function of its row weights."""
@@ -90,7 +92,7 @@ def decompose(
     *,
     rng: np.random.Generator,
     categorical: NDArray[np.bool_] | None = None,
-    prior: Floats | None = None,
+    balance: Balance | None = None,
     ratio: Ratio | None = None,
     trees: int = 40,
     draws: int = 100,
@@ -102,16 +104,14 @@ def decompose(
         current: the window that is not.
         rng: folds and bootstrap.
         categorical: which columns of `x` are codes.
-        prior: weights (n,) that give the reference the current class balance, to take that out first. Right
-            only when the inputs given the class did not change, because otherwise a shift of inputs would
-            be booked as one of classes.
-        ratio: density ratio to use instead of estimating one; it must fit `prior`.
+        balance: the change of class balance, to take that out first. Right only when the inputs given the class
+            did not change, because otherwise a shift of inputs would be booked as one of classes.
+        ratio: density ratio to use instead of estimating one; it must fit `balance`.
         trees: size of the nuisance models.
         draws: bootstrap draws.
     """
     n = len(reference.x)
-    balanced = prior is not None
-    prior = np.ones(n) if prior is None else prior
+    prior = np.ones(n) if balance is None else balance.weights()
     if ratio is None:
         ratio = density_ratio(
             reference.x, current.x, rng=rng, categorical=categorical, weight=prior, trees=trees
@@ -136,10 +136,11 @@ def decompose(
     own, foreign = (
         np.concatenate(pair, axis=1) for pair in zip((own, foreign), known, strict=True)
     )
-    plan = _Plan(reference, current, prior, ratio.reference, own, foreign, inside)
+    plan = _Plan(reference, current, balance, ratio.reference, own, foreign, inside)
     point = _parts(plan, np.ones(n), np.ones(len(current.x)))
     replicates = np.array([_parts(plan, *_resample(plan, rng)) for _ in range(draws)])
-    shares = [_share(value, replicates[:, k]) for k, value in enumerate(point[:5])]
+    wider = max(_few_blocks(reference), _few_blocks(current))
+    shares = [_share(value, replicates[:, k], wider) for k, value in enumerate(point[:5])]
     weight = _input_weight(plan, np.ones(n), np.ones(len(current.x)))
     return Decomposition(
         reference=point[5],
@@ -152,7 +153,7 @@ def decompose(
         ratio=ratio,
         supported=float(inside.mean()),
         weight=weight,
-        balanced=balanced,
+        balanced=balance is not None,
         overlap=float(weight.sum() ** 2 / (weight**2).sum() / n),
     )
 
@@ -160,7 +161,7 @@ def decompose(
 class _Plan(NamedTuple):
     reference: Window
     current: Window
-    prior: Floats
+    balance: Balance | None
     ratio: Floats
     own: Floats
     """What the weights must balance at the reference rows, (n, 1 + K + M)."""
@@ -179,9 +180,14 @@ def _common_support(ratio: Ratio, *, rows: float = 20.0) -> NDArray[np.bool_]:
     return np.asarray(ratio.current <= max(4.0 * float(reach), 1e-12))
 
 
+def _prior(plan: _Plan, ref: Floats, cur: Floats) -> Floats:
+    """Weights of the reference rows that give them the current class balance, as these rows tell it."""
+    return np.ones(len(ref)) if plan.balance is None else plan.balance.weights(ref, cur)
+
+
 def _input_weight(plan: _Plan, ref: Floats, cur: Floats) -> Floats:
     """Weights of the reference rows that stand for the current inputs on common support."""
-    weight = ref * plan.prior * plan.ratio
+    weight = ref * _prior(plan, ref, cur) * plan.ratio
     here = cur * plan.inside
     return rake(weight, plan.own, here @ plan.foreign / max(float(here.sum()), 1e-12), steps=12)
 
@@ -189,7 +195,8 @@ def _input_weight(plan: _Plan, ref: Floats, cur: Floats) -> Floats:
 def _parts(plan: _Plan, ref: Floats, cur: Floats) -> tuple[float, ...]:
     start = plan.reference.metric(ref)
     end = plan.current.metric(cur)
-    balanced = start if np.ptp(plan.prior) == 0 else plan.reference.metric(ref * plan.prior)
+    prior = _prior(plan, ref, cur)
+    balanced = start if plan.balance is None else plan.reference.metric(ref * prior)
     if not (cur * plan.inside).any():  # nothing to compare at equal inputs: all of it is unseen
         return end - start, balanced - start, 0.0, 0.0, end - balanced, start, end
     moved = plan.reference.metric(_input_weight(plan, ref, cur))
@@ -201,20 +208,39 @@ def _resample(plan: _Plan, rng: np.random.Generator) -> tuple[Floats, Floats]:
     return _draw(plan.reference, rng), _draw(plan.current, rng)
 
 
+def _blocks(window: Window) -> int:
+    """Blocks that the bootstrap draws; 0 when it draws rows, of which there are enough."""
+    blocks = 0 if window.block is None else int(window.block.max()) + 1
+    return blocks if blocks >= _LEAST_BLOCKS else 0
+
+
+def _few_blocks(window: Window) -> float:
+    """How much wider an interval from few blocks must be: their spread has B - 1 degrees of freedom.
+
+    Student's quantile by its expansion around the normal one (Abramowitz and Stegun 1964, 26.7.5).
+    """
+    blocks = _blocks(window)
+    if not blocks:
+        return 1.0
+    z, free = 1.6449, blocks - 1.0
+    student = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+    return float(np.sqrt(blocks / free) * student / z)
+
+
 def _draw(window: Window, rng: np.random.Generator) -> Floats:
     """Bootstrap counts of the rows: whole blocks when there are at least eight of them."""
-    n = len(window.x)
-    if window.block is None or (blocks := int(window.block.max()) + 1) < 8:
+    n, blocks = len(window.x), _blocks(window)
+    if window.block is None or not blocks:
         return np.bincount(rng.integers(0, n, n), minlength=n).astype(float)
     drawn = np.bincount(rng.integers(0, blocks, blocks), minlength=blocks).astype(float)
     return np.asarray(drawn[window.block])
 
 
-def _share(value: float, replicates: Floats) -> Share:
-    """90% interval: the replicates' spread around the estimate (normal, robust to a few wild draws)."""
+def _share(value: float, replicates: Floats, wider: float) -> Share:
+    """90% interval: the replicates' spread around the estimate (normal, robust to a few wild draws), times `wider`."""
     known = replicates[np.isfinite(replicates)]
     if len(known) < 10:
         return Share(value, float("nan"), float("nan"))
     low, high = np.quantile(known, [0.05, 0.95])
-    half = float(high - low) / 2
+    half = wider * float(high - low) / 2
     return Share(value, value - half, value + half)

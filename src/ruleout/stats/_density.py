@@ -122,20 +122,23 @@ def rake(weight: Floats, moments: Floats, targets: Floats, *, steps: int = 30) -
     weighted mean of the outcome becomes the doubly robust estimate. Moments that cannot be met (the
     target lies outside what the rows span) are approached with a bounded tilt.
     """
-    scale = moments.std(axis=0)
+    across = np.ascontiguousarray(moments.T)  # a few long rows: sums along them are quick
+    scale = across.std(axis=1)
     keep = scale > 1e-9
     if not keep.any():
         return weight
-    center = (moments[:, keep] - targets[keep]) / scale[keep]
-    tilt = np.zeros(int(keep.sum()))
+    center = (across[keep] - targets[keep, None]) / scale[keep, None]
+    rows = np.flatnonzero(weight)  # a bootstrap leaves out a third
+    here, own = center.take(rows, axis=1), weight[rows]
+    tilt = np.zeros(len(center))
     for _ in range(steps):
-        w = weight * np.exp(np.clip(center @ tilt, -_MARGIN, _MARGIN))
+        w = own * np.exp(np.clip(tilt @ here, -_MARGIN, _MARGIN))
         w /= w.sum()
-        mean = w @ center
-        spread = (center * w[:, None]).T @ center - np.outer(mean, mean)
+        mean = here @ w
+        spread = (here * w) @ here.T - np.outer(mean, mean)
         step = np.linalg.solve(spread + 1e-3 * np.eye(len(mean)), mean)
         tilt = np.clip(tilt - np.clip(step, -1.0, 1.0), -_MARGIN, _MARGIN)
         if np.abs(mean).max() < 1e-4:
             break
-    tilted = weight * np.exp(np.clip(center @ tilt, -_MARGIN, _MARGIN))
+    tilted = weight * np.exp(np.clip(tilt @ center, -_MARGIN, _MARGIN))
     return np.asarray(tilted * (weight.sum() / tilted.sum()))

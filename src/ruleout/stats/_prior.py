@@ -6,6 +6,8 @@ regularised as in Azizzadenesheli et al. (2019).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,3 +75,91 @@ def shares_by_inputs(probability: Floats, prior: Floats, *, steps: int = 100) ->
             break
         shares = fresh
     return np.asarray(shares)
+
+
+class Balance(NamedTuple):
+    """A change of class balance, and how it varies when the rows of both windows are drawn anew."""
+
+    codes: Codes
+    """Class of each reference row (n,), none below 0."""
+
+    own: Floats
+    """What tells the classes apart, one column a class, at the reference rows (n, K): the labels, or P(class | inputs)."""
+
+    foreign: Floats
+    """The same at the current rows, (m, K)."""
+
+    now: Floats
+    """Class shares of the current window (K,)."""
+
+    lever: Floats
+    """What a misfit of the columns' means does to the shares, (K, K)."""
+
+    def factor(self, reference: Floats | None = None, current: Floats | None = None) -> Floats:
+        """How much commoner each class became (K,), with rows counted `reference` (n,) and `current` (m,) times."""
+        before = np.bincount(self.codes, weights=reference, minlength=len(self.now))
+        before = before / max(float(before.sum()), 1e-9)
+        now = self.now
+        if reference is not None and current is not None:
+            now = _simplex(now + self.lever @ _misfit(self, now, reference, current))
+        # steadied where a class is nearly absent
+        return np.asarray((now + 1e-4) / (before + 1e-4))
+
+    def weights(self, reference: Floats | None = None, current: Floats | None = None) -> Floats:
+        """Weights (n,) that give the reference rows the current balance; arguments as for `factor`."""
+        return np.asarray(self.factor(reference, current)[self.codes])
+
+
+def balance_by_labels(reference: Codes, current: Codes, classes: int) -> Balance:
+    """The change of balance that the labels show; codes below 0 in `current` (m,) count as no class."""
+    own, foreign = ((c[:, None] == np.arange(classes)).astype(float) for c in (reference, current))
+    return Balance(reference, own, foreign, class_shares(current, classes), np.eye(classes))
+
+
+def balance_by_inputs(reference: Codes, own: Floats, foreign: Floats) -> Balance:
+    """The change of balance that the current inputs show, labels of the current rows unseen.
+
+    Expectation maximisation alone overshoots where the probabilities are not calibrated. So its posteriors only serve as
+    functions of the inputs whose means by class the reference knows, and the shares are those that reproduce their
+    means on the current rows (moment matching, as in Lipton et al. 2018): right whatever the calibration.
+
+    Args:
+        reference: codes (n,) of the reference rows.
+        own: P(class | inputs) there, out of fold, (n, K).
+        foreign: the same at the current rows, (m, K).
+    """
+    prior = class_shares(reference, own.shape[1])
+    shares = shares_by_inputs(foreign, prior)
+    told = [_posterior(p, prior, shares) for p in (own, foreign)]
+    by_class = _means_by_class(reference, told[0], np.ones(len(reference)))
+    lever = np.linalg.solve(
+        by_class.T @ by_class + 1e-3 * np.eye(len(prior)) / len(prior), by_class.T
+    )
+    start = Balance(reference, told[0], told[1], shares, lever)
+    ones = np.ones(len(own)), np.ones(len(foreign))
+    return start._replace(now=_simplex(shares + lever @ _misfit(start, shares, *ones)))
+
+
+def _misfit(balance: Balance, shares: Floats, reference: Floats, current: Floats) -> Floats:
+    """Means of the current columns less what the reference's classes mixed by `shares` would have, (K,)."""
+    by_class = _means_by_class(balance.codes, balance.own, reference)
+    return np.asarray(current @ balance.foreign / max(float(current.sum()), 1e-9) - by_class @ shares)
+
+
+def _means_by_class(codes: Codes, told: Floats, weight: Floats) -> Floats:
+    """Mean of each column (n, K) in each class: (columns, classes); a class without rows speaks for itself."""
+    member = (codes[:, None] == np.arange(told.shape[1])) * weight[:, None]
+    mass = member.sum(axis=0)
+    means = told.T @ member / np.maximum(mass, 1e-9)
+    return np.where(mass > 0, means, np.eye(told.shape[1]))
+
+
+def _posterior(probability: Floats, prior: Floats, shares: Floats) -> Floats:
+    """P(class | inputs) under other class shares, (n, K)."""
+    raw = probability * (shares / np.maximum(prior, 1e-6))
+    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+
+
+def _simplex(shares: Floats) -> Floats:
+    kept = np.maximum(shares, 0.0)
+    return np.asarray(kept / max(float(kept.sum()), 1e-9))

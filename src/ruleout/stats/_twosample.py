@@ -44,11 +44,16 @@ def ks_sorted(a: Floats, b: Floats) -> TwoSample:
     """`ks` for arrays that are sorted and free of NaN."""
     if not len(a) or not len(b):
         return TwoSample(1.0, 0.0, (len(a), len(b)))
-    grid = np.concatenate([a, b])
-    gap = np.searchsorted(a, grid, "right") / len(a) - np.searchsorted(b, grid, "right") / len(b)
-    distance = float(np.abs(gap).max())
+    distance = max(_largest_gap(a, b), _largest_gap(b, a))
     size = math.sqrt(len(a) * len(b) / (len(a) + len(b)))
     return TwoSample(kolmogorov_sf(distance * size), distance, (len(a), len(b)))
+
+
+def _largest_gap(a: Floats, b: Floats) -> float:
+    """The largest gap of two distribution functions at the values of `a`; both sorted."""
+    upto = np.append(np.flatnonzero(a[1:] != a[:-1]) + 1, len(a))  # where a run of equals ends
+    gap = upto / len(a) - np.searchsorted(b, a[upto - 1], "right") / len(b)
+    return float(np.abs(gap).max())
 
 
 def normal_sf(z: float) -> float:

@@ -82,6 +82,7 @@ def follow(
         edges: (caller, callee) pairs.
     """
     entity, metric = symptom
+    metrics = _binned(metrics, symptom)
     kind = kind_of(metric)
     sign = bad_direction(kind) or 1
     grid = _instants(metrics, windows, symptom, sign)
@@ -108,6 +109,29 @@ def follow(
         severities[name] = float(-np.expm1(-max(lost, 0) / (2 * one.spread)))
     calls = edges or _likely_calls(entity, changes, volumes, kind)
     return _flows(entity, volumes, agreements, severities, calls, guessed=not edges)
+
+
+def _binned(metrics: pl.DataFrame, symptom: tuple[str, str]) -> pl.DataFrame:
+    """Metrics of the symptom's name and of traffic, brought to the instants at which the symptom is sampled.
+
+    Entities are seldom sampled at the same instants; a sample counts for the symptom's nearest.
+    """
+    entity, metric = symptom
+    own = metrics.filter((pl.col("entity") == entity) & (pl.col("metric") == metric))["time"]
+    traffic = [name for name in metrics["metric"].unique() if kind_of(name) == "traffic"]
+    kept = metrics.filter(pl.col("metric").is_in([metric, *traffic]))
+    instants = np.unique(own.to_numpy())
+    if len(instants) < 2:
+        return kept
+    middles = (instants[1:] + instants[:-1]) / 2
+    times = kept["time"].to_numpy()
+    place = np.searchsorted(middles, times)
+    reach = 0.75 * float(np.median(np.diff(instants)))
+    near = np.abs(times - instants[place]) <= reach
+    moved = kept.with_columns(pl.Series("time", instants[place])).filter(pl.Series(near))
+    return moved.group_by("time", "entity", "metric", maintain_order=True).agg(
+        pl.col("value").mean()
+    )
 
 
 def _likely_calls(

@@ -280,7 +280,8 @@ _HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])
 
 def words(name: str) -> list[str]:
     """The lower-case words of a name, cut at signs, at camel case and before units."""
-    parted = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    parted = re.sub(r"(?<![0-9])([1-5])(XX|xx)(?![a-z])", r" \1xx ", name)
+    parted = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", parted)
     parted = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", parted)
     return [word for word in re.split(r"[^A-Za-z0-9]+", parted.lower()) if word]
 
@@ -295,7 +296,8 @@ def kind_of(metric: str) -> Kind:
         return "other"
     for kind, known in _WORDS:
         if found & known:
-            return kind
+            # How many were timed is not how long they took.
+            return "traffic" if kind == "latency" and parts[-1] == "count" else kind
     return "other"
 
 

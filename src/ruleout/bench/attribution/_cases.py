@@ -2,7 +2,8 @@
 
 Each case takes rows of a table with a model's decisions, and changes the current window in known stages: rows drawn by class
 (class balance), by a function of the inputs (inputs), and labels turned in a region (outcome given inputs). What each stage brings is
-computed on the whole pool, so the truth carries no sampling error.
+computed on the whole pool, so the truth carries no sampling error. The weights that were drawn by are kept, so that what the
+windows' own sampling costs can be told apart from what a method gets wrong.
 """
 
 from __future__ import annotations
@@ -22,10 +23,16 @@ from ruleout.incident._model import Columns, DataSpec, SymptomSpec, TableSpec
 from ruleout.stats._boosting import Floats, fit, sigmoid
 
 KINDS = ("balance", "covariates", "conditional", "covariates+conditional", "balance+conditional")
+MODELS = ("boosted", "linear", "overfitted", "stumps")
+"""What serves a pool: a booster, a logistic regression, a booster that saw too little, one too simple."""
+
 PARTS = ("balance", "covariates", "conditional")
 _ROWS = 12_000
 _LEAST = 0.03
 """A change smaller than this has shares that mean nothing."""
+
+_ERRORS = 6.0
+"""Nor has one of fewer standard errors than this: the windows themselves would not show it."""
 
 
 class Pool(NamedTuple):
@@ -52,70 +59,132 @@ class Case:
     current: pl.DataFrame
     features: tuple[str, ...]
     truth: Mapping[str, float]
+    weights: Mapping[str, Floats]
+    """By stage that draws rows, the true weight of each reference row once it has happened, (n,)."""
 
 
 def pools(rng: np.random.Generator) -> list[Pool]:
-    """Generated tables, and the real ones where the data folder is there."""
-    made = [generated(rng, "additive", 0.0), generated(rng, "interacting", 1.5)]
+    """Generated tables, and the real ones where the data folder is there; which model serves which turns with the seed."""
+    turn = int(rng.integers(len(MODELS)))
+    models = [MODELS[(turn + k) % len(MODELS)] for k in range(8)]
+    made = [
+        generated(rng, "additive", 0.0, model=models[0]),
+        generated(rng, "interacting", 1.5, model=models[1]),
+        generated(rng, "correlated", 0.8, width=20, model=models[2]),
+    ]
     try:
         data_folder()
     except RuleoutError:
         return made
-    return [*made, *_real()]
+    return [*made, *(make(model) for make, model in zip(_REAL, models[3:], strict=True))]
 
 
-def generated(rng: np.random.Generator, name: str, twist: float) -> Pool:
+def generated(
+    rng: np.random.Generator, name: str, twist: float, *, width: int = 8, model: str = "boosted"
+) -> Pool:
+    """A table of `width` inputs, of which those beyond eight follow the first ones."""
     n = 60_000
-    x = rng.normal(size=(n, 8))
+    x = rng.normal(size=(n, width))
+    x[:, 8:] = 0.7 * x[:, : width - 8] + 0.7 * x[:, 8:]
     x[:, 5] = rng.integers(0, 4, n)
     z = 1.4 * x[:, 0] - x[:, 1] + 0.5 * (x[:, 5] - 1.5) + twist * x[:, 2] * (x[:, 3] > 0)
     label = (rng.random(n) < sigmoid(z)).astype(np.int64)
-    frame = pl.DataFrame({f"x{k}": x[:, k] for k in range(8)})
-    return _served(name, frame, tuple(frame.columns), x, label)
+    frame = pl.DataFrame({f"x{k}": x[:, k] for k in range(width)})
+    return _served(name, frame, tuple(frame.columns), x, label, model)
 
 
 def _served(
-    name: str, frame: pl.DataFrame, features: tuple[str, ...], x: Floats, label: NDArray[np.int64]
+    name: str,
+    frame: pl.DataFrame,
+    features: tuple[str, ...],
+    x: Floats,
+    label: NDArray[np.int64],
+    model: str,
 ) -> Pool:
     """Train on a part that is then left out, and answer the rest."""
-    half = np.arange(len(x)) < len(x) // 4
-    model = fit(
-        x[half], label[half].astype(float), rng=np.random.default_rng(7), loss="logistic", trees=60
-    )
-    score = sigmoid(model.raw(x[~half])[:, 0])
-    rest = frame.filter(pl.Series(~half))
-    return Pool(name, rest, features, x[~half], label[~half], (score > 0.5).astype(np.int64), score)
+    part = np.random.default_rng(7).random(len(x)) < 0.25
+    score = _scores(model, x[part], label[part].astype(float), x[~part])
+    rest = frame.filter(pl.Series(~part))
+    decision = (score > 0.5).astype(np.int64)
+    return Pool(f"{name}, {model}", rest, features, x[~part], label[~part], decision, score)
 
 
-def _real() -> list[Pool]:
-    employment = table("acs_employment_ma/employment.parquet").filter(pl.col("year") == 2015)
-    loans = table("synthetic_car_loan/loans.parquet").filter(pl.col("partition") == "reference")
-    adult = table("adult/adult.parquet").sample(fraction=1.0, shuffle=True, seed=3)
-    told = (
-        (
-            "employment",
-            employment,
-            "employed",
-            1,
-            ("id", "year", "partition", "prediction", "predicted_probability"),
-        ),
-        (
-            "car loan",
-            loans,
-            "repaid",
-            1,
-            ("id", "timestamp", "partition", "y_pred", "y_pred_proba"),
-        ),
-        ("adult", adult, "income", ">50K", ("split", "fnlwgt")),
+def _scores(model: str, x: Floats, label: Floats, others: Floats) -> Floats:
+    """P(positive) of `others` (m, F) as a model of that kind says after seeing `x` (n, F)."""
+    rng = np.random.default_rng(7)
+    if model == "linear":
+        return _logistic(x, label, others)
+    if model == "overfitted":
+        few = rng.permutation(len(x))[:2_000]
+        told = fit(x[few], label[few], rng=rng, loss="logistic", trees=150, depth=7, rate=0.3)
+    elif model == "stumps":
+        told = fit(x, label, rng=rng, loss="logistic", trees=25, depth=1)
+    else:
+        told = fit(x, label, rng=rng, loss="logistic", trees=60)
+    return sigmoid(told.raw(others)[:, 0])
+
+
+def _logistic(x: Floats, label: Floats, others: Floats) -> Floats:
+    """Logistic regression on standardised columns, by Newton's method with a little ridge."""
+    middle, spread = np.nanmean(x, axis=0), np.nanstd(x, axis=0) + 1e-9
+    design, wanted = (
+        np.column_stack([np.ones(len(v)), np.nan_to_num((v - middle) / spread)])
+        for v in (x, others)
     )
-    return [_real_pool(*row) for row in told]
+    beta = np.zeros(design.shape[1])
+    for _ in range(15):
+        p = sigmoid(design @ beta)
+        bend = (design * (p * (1 - p))[:, None]).T @ design + np.eye(len(beta))
+        beta += np.linalg.solve(bend, design.T @ (label - p) - beta)
+    return sigmoid(wanted @ beta)
+
+
+def _employment(model: str) -> Pool:
+    frame = table("acs_employment_ma/employment.parquet").filter(pl.col("year") == 2015)
+    other = ("id", "year", "partition", "prediction", "predicted_probability")
+    return _real_pool("employment", frame, "employed", 1, other, model)
+
+
+def _loans(model: str) -> Pool:
+    frame = table("synthetic_car_loan/loans.parquet").filter(pl.col("partition") == "reference")
+    other = ("id", "timestamp", "partition", "y_pred", "y_pred_proba")
+    return _real_pool("car loan", frame, "repaid", 1, other, model)
+
+
+def _adult(model: str) -> Pool:
+    frame = table("adult/adult.parquet")
+    return _real_pool("adult", frame, "income", ">50K", ("split", "fnlwgt"), model)
+
+
+def _california(model: str) -> Pool:
+    frame = table("california_housing/housing.parquet")
+    other = ("id", "timestamp", "partition", "y_pred", "y_pred_proba")
+    return _real_pool("california", frame, "clf_target", 1, other, model)
+
+
+def _bikes(model: str) -> Pool:
+    frame = table("bike_sharing/hour.parquet").with_columns(
+        (pl.col("cnt") > pl.col("cnt").median()).cast(pl.Int64).alias("busy")
+    )
+    other = ("instant", "dteday", "casual", "registered", "cnt")
+    return _real_pool("bikes", frame, "busy", 1, other, model)
+
+
+_REAL = (_employment, _loans, _adult, _california, _bikes)
 
 
 def _real_pool(
-    name: str, frame: pl.DataFrame, target: str, positive: object, other: Sequence[str]
+    name: str,
+    frame: pl.DataFrame,
+    target: str,
+    positive: object,
+    other: Sequence[str],
+    model: str,
 ) -> Pool:
+    """A real table in random order, so that its windows differ by what is done to them and by nothing else."""
+    frame = frame.sample(fraction=1.0, shuffle=True, seed=3)
     features = tuple(c for c in frame.columns if c not in (*other, target))
-    label = (frame[target].cast(pl.String) == _text(positive)).fill_null(value=False)
+    label = (frame[target].cast(pl.String) == str(positive)).fill_null(value=False)
     if not label.any():
         label = (frame[target] == positive).fill_null(value=False)
     columns = [
@@ -125,11 +194,8 @@ def _real_pool(
         for c in features
     ]
     x = np.stack([c.to_numpy() for c in columns], axis=1)
-    return _served(name, frame.select(features), features, x, label.to_numpy().astype(np.int64))
-
-
-def _text(value: object) -> str:
-    return str(value)
+    codes = label.to_numpy().astype(np.int64)
+    return _served(name, frame.select(features), features, x, codes, model)
 
 
 def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
@@ -137,34 +203,51 @@ def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
     loss = (pool.label != pool.decision).astype(float)
     weight = np.ones(len(loss))
     parts: dict[str, float] = {}
+    weights: dict[str, Floats] = {}
     level = float(1 - loss.mean())
     if "balance" in kind:
         factor = float(np.exp(rng.choice([-1, 1]) * rng.uniform(1.0, 2.0)))
-        weight = weight * np.where(pool.label == 1, factor, 1.0)
+        weights["balance"] = weight = weight * np.where(pool.label == 1, factor, 1.0)
         level = _stage(parts, "balance", level, 1 - float(np.average(loss, weights=weight)))
     if "covariates" in kind:
-        weight = weight * np.exp(rng.uniform(1.2, 2.0) * _harm(pool, loss, rng))
+        weights["covariates"] = weight = weight * _tilt(pool, loss, rng)
         level = _stage(parts, "covariates", level, 1 - float(np.average(loss, weights=weight)))
     turned = np.zeros(len(loss))
     if "conditional" in kind:
         turned = _region(pool, rng) * rng.uniform(0.2, 0.5)
         worse = loss * (1 - turned) + (1 - loss) * turned
         level = _stage(parts, "conditional", level, 1 - float(np.average(worse, weights=weight)))
-    change = sum(parts.values())
-    if abs(change) < _LEAST:
+    ours, theirs = _halves(pool, rng)
+    drawn = ours[:_ROWS], _poisson(weight, theirs, rng)
+    error = np.sqrt(
+        sum(
+            p * (1 - p) / len(rows) for p, rows in zip((1 - loss.mean(), level), drawn, strict=True)
+        )
+    )
+    if abs(sum(parts.values())) < max(_LEAST, _ERRORS * error):
         return None
-    windows = [
-        _draw(pool, w, t, rng) for w, t in ((np.ones(len(loss)), 0 * turned), (weight, turned))
+    frames = [
+        _drawn(pool, rows, t, rng) for rows, t in zip(drawn, (0 * turned, turned), strict=True)
     ]
-    return Case(pool.name, kind, windows[0], windows[1], pool.features, parts)
+    kept = {stage: w[drawn[0]] for stage, w in weights.items()}
+    return Case(pool.name, kind, frames[0], frames[1], pool.features, parts, kept)
 
 
 def by_score(pool: Pool, rng: np.random.Generator) -> Case:
     """Windows of which the current one is drawn by score alone: P(label | score) is exactly as before."""
     weight = np.exp(rng.choice([-1, 1]) * rng.uniform(1.0, 2.5) * pool.score)
+    ours, theirs = _halves(pool, rng)
     none = np.zeros(len(weight))
-    windows = [_draw(pool, w, none, rng) for w in (none + 1.0, weight)]
-    return Case(pool.name, "scores", windows[0], windows[1], pool.features, {})
+    windows = [
+        _drawn(pool, rows, none, rng) for rows in (ours[:_ROWS], _poisson(weight, theirs, rng))
+    ]
+    return Case(pool.name, "scores", windows[0], windows[1], pool.features, {}, {})
+
+
+def _halves(pool: Pool, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that the two windows may draw: none is in both, as in life."""
+    order = rng.permutation(len(pool.label))
+    return order[: len(order) // 2], order[len(order) // 2 :]
 
 
 def _stage(parts: dict[str, float], name: str, before: float, after: float) -> float:
@@ -172,10 +255,23 @@ def _stage(parts: dict[str, float], name: str, before: float, after: float) -> f
     return after
 
 
-def _harm(pool: Pool, loss: Floats, rng: np.random.Generator) -> Floats:
-    """A score (n,) in about [-1, 1] of one or two inputs that grows with the loss."""
+def _tilt(pool: Pool, loss: Floats, rng: np.random.Generator) -> Floats:
+    """How much likelier each row (n,) becomes, by one to three inputs, in steps or smoothly."""
+    columns = rng.choice(pool.x.shape[1], min(3, pool.x.shape[1]), replace=False)
+    if rng.random() < 0.5:
+        return np.exp(rng.uniform(1.2, 2.0) * _harm(pool, columns, loss))
+    x = pool.x[:, columns]
+    scaled = np.clip(
+        np.nan_to_num((x - np.nanmean(x, axis=0)) / (np.nanstd(x, axis=0) + 1e-9)), -3, 3
+    )
+    slopes = rng.uniform(0.3, 0.8, len(columns)) * np.sign(scaled.T @ (loss - loss.mean()))
+    return np.exp(np.clip(scaled @ slopes, -3.0, 3.0))
+
+
+def _harm(pool: Pool, columns: NDArray[np.int64], loss: Floats) -> Floats:
+    """A score (n,) in about [-1, 1] of some inputs that grows with the loss."""
     told = np.zeros(len(loss))
-    for column in rng.choice(pool.x.shape[1], min(3, pool.x.shape[1]), replace=False):
+    for column in columns:
         rank = np.unique(pool.x[:, column], return_inverse=True)[1]
         bins = np.minimum((rank * 8) // (rank.max() + 1), 7)
         mean = np.bincount(bins, weights=loss, minlength=8) / np.maximum(
@@ -186,16 +282,17 @@ def _harm(pool: Pool, loss: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _region(pool: Pool, rng: np.random.Generator) -> Floats:
-    column = pool.x[:, int(rng.integers(pool.x.shape[1]))]
-    return (np.nan_to_num(column) >= np.nanquantile(column, rng.uniform(0.3, 0.7))).astype(float)
+    """Rows (n,) beyond a value of one input, or of two, as 0 and 1."""
+    inside = np.ones(len(pool.label), dtype=bool)
+    for column in rng.choice(pool.x.shape[1], int(rng.integers(1, 3)), replace=False):
+        x = pool.x[:, column]
+        inside &= np.nan_to_num(x) >= np.nanquantile(x, rng.uniform(0.3, 0.7))
+    return inside.astype(float)
 
 
-def _draw(pool: Pool, weight: Floats, turned: Floats, rng: np.random.Generator) -> pl.DataFrame:
-    rows = (
-        rng.choice(len(weight), _ROWS, replace=False, p=weight / weight.sum())
-        if np.ptp(weight) == 0
-        else _poisson(weight, rng)
-    )
+def _drawn(
+    pool: Pool, rows: NDArray[np.int64], turned: Floats, rng: np.random.Generator
+) -> pl.DataFrame:
     flip = rng.random(len(rows)) < turned[rows]
     label = np.where(flip, 1 - pool.label[rows], pool.label[rows])
     drawn: pl.DataFrame = pool.frame[rows.tolist()]
@@ -206,10 +303,13 @@ def _draw(pool: Pool, weight: Floats, turned: Floats, rng: np.random.Generator) 
     )
 
 
-def _poisson(weight: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+def _poisson(
+    weight: Floats, rows: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Rows kept independently with chances in proportion to `weight`: exactly the tilted distribution."""
-    chance = weight * min(_ROWS / weight.sum(), 1.0 / weight.max())
-    return np.flatnonzero(rng.random(len(weight)) < chance)
+    mine = weight[rows]
+    chance = mine * min(_ROWS / mine.sum(), 1.0 / mine.max())
+    return rows[rng.random(len(rows)) < chance]
 
 
 def cases(many: int, seed: int) -> Iterator[Case]:

@@ -88,6 +88,17 @@ def _two_parts(before: Floats, after: Floats, moved: float) -> Told:
     )
 
 
+def true_weights(case: Case) -> Told:
+    """The parts that the true weights of the reference's rows give: what is left is the sampling of the windows."""
+    _, _, before, after = numbers(case)
+    level, parts = float(before.mean()), dict.fromkeys(PARTS, 0.0)
+    for stage, weight in case.weights.items():
+        moved = float(np.average(before, weights=weight))
+        parts[stage], level = level - moved, moved
+    parts["conditional"] = level - float(after.mean())
+    return Told(dict(parts), {})
+
+
 METHODS: Mapping[str, Callable[[Case], Told]] = {
     "ruleout": ours,
     "weights alone": weights_alone,

@@ -35,6 +35,9 @@ class Context:
     rows_after: NDArray[np.int64]
     """Row numbers in the samples."""
 
+    spread: Floats
+    """(M,) variance of each column of `before`."""
+
     def without(self, *names: str, label: bool = False) -> NDArray[np.bool_]:
         """Columns (M,) that belong to none of `names`; the label's only with `label`."""
         drop = {self.names.index(n) for n in names if n in self.names}
@@ -75,8 +78,17 @@ def _build(case: Case) -> Context:
     blocks.append(label)
     owner.extend([len(names)] * label[0].shape[1])
     names.append(_LABEL)
-    before, after = (np.concatenate([b[i] for b in blocks], axis=1) for i in (0, 1))
-    return Context(before, after, np.array(owner, dtype=np.int64), tuple(names), rows[0], rows[1])
+    # In column order: who uses a context picks columns from it.
+    before, after = (np.concatenate([b[i].T for b in blocks]).T for i in (0, 1))
+    return Context(
+        before,
+        after,
+        np.array(owner, dtype=np.int64),
+        tuple(names),
+        rows[0],
+        rows[1],
+        before.var(axis=0),
+    )
 
 
 def _input(
@@ -120,11 +132,10 @@ def ranks(before: Floats, after: Floats) -> tuple[Floats, Floats]:
     own = _rank(before)
     if len(known) < 2 or not own.any():
         return own, _rank(after)
-    place = (
-        0.5
-        * (np.searchsorted(known, after, "left") + np.searchsorted(known, after, "right"))
-        / len(known)
-    )
+    order = np.argsort(after)  # a search for sorted values stays where it is
+    sides = (np.searchsorted(known, after[order], side) for side in ("left", "right"))
+    place = np.empty(len(after))
+    place[order] = 0.5 * sum(sides) / len(known)
     placed = np.where(np.isfinite(after), (place - 0.5) * np.sqrt(12), 0.0)[:, None]
     ends = float(((place <= 0) | (place >= 1)).mean())
     return own, (_rank(after) if ends > 0.5 or placed.std() < _COLLAPSED * own.std() else placed)

@@ -112,11 +112,12 @@ def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
         found.before,
         found.after,
         found.p_value,
-        _number_kind(value, before[~lost_before]),
+        number_kind(value, before[~lost_before]),
     )
 
 
-def _number_kind(value: float, before: Floats) -> str:
+def number_kind(value: float, before: Floats) -> str:
+    """What a value that stands for many would be among known values (n,): see `Defaulted.kind`."""
     if not len(before):
         return "sentinel"
     outside = value < before.min() or value > before.max()

@@ -13,6 +13,7 @@ from ruleout._records import Onset, Scope
 from ruleout.checks.symptom import onset_of
 from ruleout.profile import Case, iso
 from ruleout.stats._bootstrap import contiguous_blocks
+from ruleout.stats._cells import cells, quantiles
 from ruleout.stats._changepoint import pulse
 
 Floats = NDArray[np.float64]
@@ -145,12 +146,16 @@ def _edges(known: Floats) -> Floats:
     if len(heavy) > _BINS:
         heavy = points[np.argsort(-counts, kind="stable")[:_BINS]]
     ends = np.nextafter(np.r_[heavy, known.max()], np.inf)
-    return np.unique(np.r_[np.quantile(known, np.linspace(0, 1, _BINS + 1)), heavy, ends])
+    return np.unique(np.r_[quantiles(known, np.linspace(0, 1, _BINS + 1)), heavy, ends])
 
 
 def _bin(x: Floats, edges: Floats) -> Codes:
-    out = np.searchsorted(edges, x, side="right") + 1
-    return np.where(np.isfinite(x), out, 0).astype(np.int64)
+    known = np.isfinite(x)
+    if known.all():
+        return cells(edges, x) + 1
+    out = np.zeros(len(x), dtype=np.int64)
+    out[known] = cells(edges, x[known]) + 1
+    return out
 
 
 def _distance(before: NDArray[np.int_], after: NDArray[np.int_], *, ordered: bool) -> float:

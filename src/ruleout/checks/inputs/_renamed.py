@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,20 @@ _BACK = 0.4
 """Renaming must take away more than this leaves of the shift in frequencies."""
 
 
+def new_names(n_a: NDArray[Any], n_b: NDArray[Any]) -> NDArray[np.int64]:
+    """Codes that are new and frequent, where they may be old ones renamed; else none.
+
+    Then there are two or more, no more than the old ones, and they hold enough of the rows.
+
+    Args:
+        n_a: rows of each code then (K,).
+        n_b: rows of each code now (K,).
+    """
+    new, old = np.flatnonzero((n_a == 0) & (n_b >= _LEAST_ROWS)), int((n_a >= _LEAST_ROWS).sum())
+    enough = 2 <= len(new) <= min(old, _MOST) and n_b[new].sum() >= _LEAST_SHARE * n_b.sum()
+    return new if enough else new[:0]
+
+
 def renamed(
     before: tuple[Floats, Floats], after: tuple[Floats, Floats], spread: Floats
 ) -> Mapping[int, int] | None:
@@ -35,9 +50,8 @@ def renamed(
         spread: variance (M,) of each column of the profiles.
     """
     (mean_a, n_a), (mean_b, n_b) = before, after
-    new = np.flatnonzero((n_a == 0) & (n_b >= _LEAST_ROWS))
-    old = np.flatnonzero(n_a >= _LEAST_ROWS)
-    if not 2 <= len(new) <= min(len(old), _MOST) or n_b[new].sum() < _LEAST_SHARE * n_b.sum():
+    new, old = new_names(n_a, n_b), np.flatnonzero(n_a >= _LEAST_ROWS)
+    if not len(new):
         return None
     gap = ((mean_b[new][:, None, :] - mean_a[old][None, :, :]) ** 2 / spread).sum(axis=2)
     weight = 1 / (1 / n_b[new][:, None] + 1 / n_a[old][None, :])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._departure import departures, scope_words
-from ruleout.checks.inputs._renamed import renamed
+from ruleout.checks.inputs._renamed import new_names, renamed
 from ruleout.profile import Case
 from ruleout.stats._matching import assign
 
@@ -21,6 +22,7 @@ Mask = NDArray[np.bool_]
 
 _MOST_CODES = 60
 _LEAST_ROWS = 15
+_GLANCE = 1_000
 _PERIODS = (7, 12, 24, 31, 52, 60)
 
 
@@ -82,11 +84,18 @@ def coded(
     if case.kind(name) != "numeric":
         return None
     a, b = case.reference.numeric(name), case.current.numeric(name)
+    if not (_whole(a[:_GLANCE]) and _whole(b[:_GLANCE])):  # settles most columns without a sort
+        return None
     points = np.unique(np.concatenate([a[np.isfinite(a)], b[np.isfinite(b)]]))
-    if not 2 <= len(points) <= _MOST_CODES or not np.array_equal(points, np.round(points)):
+    if not 2 <= len(points) <= _MOST_CODES or not _whole(points):
         return None
     made = [np.where(np.isfinite(x), np.searchsorted(points, np.nan_to_num(x)), -1) for x in (a, b)]
     return made[0], made[1], tuple(f"{p:g}" for p in points)
+
+
+def _whole(values: Floats) -> bool:
+    known = values[np.isfinite(values)]
+    return np.array_equal(known, np.round(known))
 
 
 def _one(case: Case, ctx: Context, name: str) -> Finding | None:
@@ -103,13 +112,12 @@ def _one(case: Case, ctx: Context, name: str) -> Finding | None:
         return _spelling_finding(case, name, anew, words, after)
     everywhere = (Scope(), np.ones(len(after), dtype=bool))
     places = [everywhere, (moved.scope, moved.rows)] if moved.scope != Scope() else [everywhere]
+    profiled = [(at, _profiled(ctx, before, after, rows)) for at, rows in places]
     told: tuple[str, Matching] | None = None
     scope = Scope()
     for kind, label in (("profile", False), ("label", True)):
         made = [
-            (m, at)
-            for at, rows in places
-            if (m := _match(ctx, name, (before, after), words, rows, label=label))
+            (m, at) for at, seen in profiled if (m := _match(ctx, name, seen, words, label=label))
         ]
         if made:
             matching, scope = max(made, key=lambda m: m[0].gain)
@@ -163,38 +171,55 @@ def _renamed(
     size = int(max(before.max(initial=0), after.max(initial=0))) + 1
     if size > 4 * _MOST_CODES:
         return None
+    a, b = before[ctx.rows_before], after[ctx.rows_after]
+    if not len(new_names(_counts(a, size), _counts(b, size))):
+        return None
     sides = (
-        _profiles(ctx.before[:, columns], before[ctx.rows_before], size),
-        _profiles(ctx.after[:, columns], after[ctx.rows_after], size),
+        _profiles(ctx.before[:, columns], a, size),
+        _profiles(ctx.after[:, columns], b, size),
     )
-    return renamed(sides[0], sides[1], ctx.before[:, columns].var(axis=0) + 0.05)
+    return renamed(sides[0], sides[1], ctx.spread[columns] + 0.05)
+
+
+class _Profiled(NamedTuple):
+    """Profiles by code of all columns of a context, then and now, with the rows of each code."""
+
+    before: Floats
+    rows_before: Floats
+    after: Floats
+    rows_after: Floats
+    spread: Floats
+    """Variance of each column then."""
+
+
+def _profiled(
+    ctx: Context, before: NDArray[np.int64], after: NDArray[np.int64], rows: Mask
+) -> _Profiled | None:
+    """Profiles of the codes, of the later ones inside `rows` alone; None where codes are too few or too many."""
+    inside = rows[ctx.rows_after]
+    a, b = before[ctx.rows_before], after[ctx.rows_after][inside]
+    size = int(max(before.max(initial=0), after.max(initial=0))) + 1
+    used = [int((_counts(codes, size) >= _LEAST_ROWS).sum()) for codes in (a, b)]
+    if used[1] < 2 or used[0] < used[1] or used[0] > 2 * _MOST_CODES:
+        return None
+    now = ctx.after if inside.all() else ctx.after[inside]
+    return _Profiled(*_profiles(ctx.before, a, size), *_profiles(now, b, size), ctx.spread)
 
 
 def _match(
-    ctx: Context,
-    name: str,
-    codes: tuple[NDArray[np.int64], NDArray[np.int64]],
-    words: tuple[str, ...],
-    rows: Mask,
-    *,
-    label: bool,
+    ctx: Context, name: str, seen: _Profiled | None, words: tuple[str, ...], *, label: bool
 ) -> Matching | None:
-    before, after = codes
     columns = ctx.without(name, label=label)
-    if not columns.any():
+    if seen is None or not columns.any():
         return None
-    a, b = before[ctx.rows_before], after[ctx.rows_after]
-    inside = rows[ctx.rows_after]
-    size = int(max(before.max(initial=0), after.max(initial=0))) + 1
-    profiles = (
-        _profiles(ctx.before[:, columns], a, size),
-        _profiles(ctx.after[inside][:, columns], b[inside], size),
+    mean_a, n_a, mean_b, n_b = (
+        seen.before[:, columns],
+        seen.rows_before,
+        seen.after[:, columns],
+        seen.rows_after,
     )
-    (mean_a, n_a), (mean_b, n_b) = profiles
     use_a, use_b = np.flatnonzero(n_a >= _LEAST_ROWS), np.flatnonzero(n_b >= _LEAST_ROWS)
-    if len(use_b) < 2 or len(use_a) < len(use_b) or len(use_a) > 2 * _MOST_CODES:
-        return None
-    spread = ctx.before[:, columns].var(axis=0) + 0.05
+    spread = seen.spread[columns] + 0.05
     gap = ((mean_b[use_b][:, None, :] - mean_a[use_a][None, :, :]) ** 2 / spread).sum(axis=2)
     weight = 1 / (1 / n_a[use_a][None, :] + 1 / n_b[use_b][:, None])
     noise = columns.sum()
@@ -259,11 +284,19 @@ def _turn(
 def _profiles(x: Floats, codes: NDArray[np.int64], size: int) -> tuple[Floats, Floats]:
     """Mean row (size, M) of each code, less the mean of all rows, and rows of each code."""
     known = codes >= 0
-    n = np.bincount(codes[known], minlength=size).astype(float)
+    everywhere = bool(known.all())
+    codes = codes if everywhere else codes[known]
+    n = np.bincount(codes, minlength=size).astype(float)
     sums = np.empty((size, x.shape[1]))
     for column in range(x.shape[1]):
-        sums[:, column] = np.bincount(codes[known], weights=x[known, column], minlength=size)
+        values = x[:, column] if everywhere else x[known, column]
+        sums[:, column] = np.bincount(codes, weights=values, minlength=size)
     return sums / np.maximum(n, 1)[:, None] - x.mean(axis=0), n
+
+
+def _counts(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Rows (size,) of each code; missing ones, below zero, count for none."""
+    return np.bincount(codes + 1, minlength=size + 1)[1:]
 
 
 def _finding(

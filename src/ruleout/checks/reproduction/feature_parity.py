@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._context import context
-from ruleout.checks.inputs.staleness import Regressions
-from ruleout.checks.measurement._labels import association, profiles, window_profiles
+from ruleout.checks.inputs._defaults import number_kind
+from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
-from ruleout.checks.reproduction._relations import Relation, code_relation, lag_of, numeric_relation
+from ruleout.checks.reproduction._relations import Relation, code_relation, numeric_relation
 from ruleout.checks.reproduction._repairs import described
 from ruleout.profile import Case, Which, numeric_array, text_series
 
@@ -47,6 +46,7 @@ _WORLD = (
 _SUPPORTS = {
     "null": ("silent_nulls", "join_loss", "schema_change"),
     "constant": ("silent_nulls", "join_loss"),
+    "held": ("stale_features", "silent_nulls", "join_loss"),
     "defaults": ("fallback_overload", "silent_nulls", "join_loss"),
     "clipped": ("precision_loss",),
     "rounded": ("precision_loss",),
@@ -60,6 +60,7 @@ _SUPPORTS = {
     "swap": ("feature_swap",),
     "old": ("stale_features",),
     "ahead": ("target_leakage", "train_serve_skew"),
+    "otherwise": ("train_serve_skew",),
     "unrelated": ("stale_features", "train_serve_skew"),
 }
 _LEAST = 30
@@ -178,8 +179,20 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
         return None
     relation = numeric_relation(a[differ], b[differ], clock=case.kind(name) == "datetime")
     if relation.kind in ("unrelated", "noisy", "low"):
-        relation = _from_another_row(case, joined, name, differ) or relation
+        thin = relation.kind == "low"
+        other = another_row(case, joined.rows, joined.offline, name, differ, thin=thin)
+        relation = other or relation
+    elif relation.kind == "constant":
+        relation = _held(case.reference.numeric(name), relation)
     return _Differs(name, differ.astype(float), relation)
+
+
+def _held(before: Floats, relation: Relation) -> Relation:
+    """One value whatever it should be is a default, or where it is like any other of its values, one that stood still."""
+    known = before[np.isfinite(before)]
+    if number_kind(relation.value, known) != "frozen":
+        return relation
+    return Relation("held", f"stands still at {relation.value:.6g}", relation.value)
 
 
 def _compare_codes(case: Case, joined: _Joined, name: str) -> _Differs | None:
@@ -198,75 +211,6 @@ def _compare_codes(case: Case, joined: _Joined, name: str) -> _Differs | None:
     return _Differs(name, differ.astype(float), relation)
 
 
-def _from_another_row(
-    case: Case, joined: _Joined, name: str, differ: NDArray[np.bool_]
-) -> Relation | None:
-    """The log has another input's value, an older row's, or one that the label knew beforehand."""
-    offline = numeric_array(joined.offline, name)
-    online = case.current.numeric(name)[joined.rows]
-    for other in case.features:
-        if (
-            other == name
-            or case.kind(other) != case.kind(name)
-            or other not in joined.offline.columns
-        ):
-            continue
-        same = np.abs(online - numeric_array(joined.offline, other)) < 1e-9
-        if same[differ].mean() > 0.9 and len(np.unique(online[differ])) > 2:
-            return Relation("swap", f"holds {other}")
-    column = case.current.numeric(name)
-    usual = _repeats(case.reference.numeric(name), np.arange(3, case.reference.rows))
-    # Few values left (counts that thinned out) repeat by chance, in any order of the rows.
-    shuffled = case.rng(f"parity {name}").permutation(column)
-    usual = max(usual, _repeats(shuffled, joined.rows[differ]))
-    if _repeats(column, joined.rows[differ]) > 0.4 + 0.6 * usual:
-        return Relation("old", "repeats what it was some rows earlier")
-    if len(np.unique(offline[differ])) > 0.05 * differ.sum():
-        lag, share = lag_of(column, joined.rows[differ], offline[differ])
-        if share > 0.5:
-            return Relation("old", f"is what it was {abs(lag)} rows earlier", float(lag))
-    if differ.mean() > 0.9 and _knows_label(case, joined, name):
-        if _cut_off(case, name):
-            return Relation("unrelated", "has lost all that ties it to its row")
-        return Relation("ahead", "lacks what the recomputed value knows of the label")
-    return None
-
-
-def _cut_off(case: Case, name: str) -> bool:
-    """Whether the served value no longer follows from the other inputs either: not only the label's share is gone."""
-    ctx = context(case)
-    link = Regressions(ctx, label=False).link(name) if name in ctx.names else None
-    return link is not None and link.after < 0.4 * link.before
-
-
-def _repeats(column: Floats, rows: NDArray[np.int64]) -> float:
-    """Share of `rows` (m,) that hold the value of one of the three rows before."""
-    rows = rows[rows >= 3]
-    if not len(rows):
-        return 0.0
-    before = [column[rows] == column[rows - back] for back in (1, 2, 3)]
-    return float(np.any(before, axis=0).mean())
-
-
-def _knows_label(case: Case, joined: _Joined, name: str) -> bool:
-    """Recomputed after the fact, the feature goes with the label as closely as the model ever did."""
-    if not case.labelled("current") or not case.labelled("reference"):
-        return False
-    label, _ = profiles(
-        case.truth("current")[joined.rows],
-        case.outputs("current").take(joined.rows),
-        len(case.classes),
-    )
-    usual = association(*window_profiles(case, "reference"))
-    value = numeric_array(joined.offline, name)
-    known = np.isfinite(value)
-    if known.sum() < 100 or label.shape[1] != 1:
-        return False
-    ranks = np.argsort(np.argsort(value[known])).astype(float)
-    tied = abs(association(label[known], (ranks - ranks.mean())[:, None]))
-    return tied > 0.35 * usual and tied > 0.2
-
-
 def _told(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Outcome]:
     """One finding for all features of one relation: they came the same way."""
     groups: dict[str, list[_Differs]] = {}
@@ -279,7 +223,7 @@ def _told(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Outcom
 
 def _parts(case: Case, kind: str, members: list[_Differs]) -> list[list[_Differs]]:
     """Swapped and lost features belong together; of the rest, those that differ on the same rows."""
-    if kind in ("swap", "null", "constant", "old", "low"):
+    if kind in ("swap", "null", "constant", "held", "old", "low"):
         by_source: dict[str, list[_Differs]] = {}
         for differs in members:
             by_source.setdefault(_source(case, differs.name) if kind != "swap" else "", []).append(
@@ -296,7 +240,7 @@ def _source(case: Case, name: str) -> str:
 
 def _against(kind: str) -> tuple[str, ...]:
     """The world, and where the relation is plain, the other faults on the way of these features."""
-    if kind in ("noisy", "unrelated", "ahead"):
+    if kind in ("noisy", "unrelated", "ahead", "otherwise"):
         return _WORLD
     return _WORLD + tuple(mode for mode in ON_THE_WAY if mode not in _SUPPORTS[kind])
 

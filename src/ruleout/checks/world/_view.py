@@ -14,7 +14,7 @@ from ruleout.stats._boosting import Floats
 from ruleout.stats._decompose import Decomposition, Window, decompose
 from ruleout.stats._density import Ratio, density_ratio
 from ruleout.stats._flips import class_probabilities
-from ruleout.stats._prior import class_shares, shares_by_inputs
+from ruleout.stats._prior import Balance, balance_by_inputs, balance_by_labels, class_shares
 from ruleout.stats._twosample import categories, ks
 
 ROWS = 12_000
@@ -238,46 +238,41 @@ def _split(case: Case) -> Split | None:
         marginal.auc - 0.5 > 3.0 * marginal.se
     ):  # only then is it worth asking how much inputs move anyway
         usual = density_ratio(ref.x[:half], ref.x[half:], rng=rng, categorical=seen.categorical).auc
-    factor = _balance_factor(case, seen, prior, marginal)
-    weight = None if factor is None else factor[ref.truth.astype(np.int64)]
+    balance = _balance(case, seen, prior, marginal)
     parts = decompose(
         window(case, ref),
         window(case, cur),
         rng=rng,
         categorical=seen.categorical,
-        prior=weight,
-        ratio=None if weight is not None else marginal,
+        balance=balance,
+        ratio=marginal if balance is None else None,
     )
-    return Split(parts, usual, prior, np.ones(len(case.classes)) if factor is None else factor)
+    factor = np.ones(len(case.classes)) if balance is None else balance.factor()
+    return Split(parts, usual, prior, factor)
 
 
-def _balance_factor(case: Case, seen: View, prior: PriorTest, marginal: Ratio) -> Floats | None:
-    """How much commoner each class became (K,), when the change of balance is news of its own; else None."""
+def _balance(case: Case, seen: View, prior: PriorTest, marginal: Ratio) -> Balance | None:
+    """The change of class balance, when it is news of its own; else None."""
     if not len(prior.reference):
         return None
+    codes = seen.reference.truth.astype(np.int64)
     if prior.moved and _classes_unchanged(prior):
-        return _factor(prior.reference, prior.current)
+        return balance_by_labels(codes, seen.current.truth.astype(np.int64), len(case.classes))
     if marginal.auc - 0.5 < 4 * marginal.se or len(case.classes) > MOST_CLASSES:
         return None  # a balance that moved without any input is a matter of the labels
     # seen from the inputs alone, so that labels which also changed their meaning do not hide it
-    _, now = expected_classes(case, seen)
-    factor = _factor(prior.reference, shares_by_inputs(now, prior.reference))
-    if np.abs(factor - 1).max() < 0.1:
+    balance = balance_by_inputs(codes, *expected_classes(case, seen))
+    if np.abs(balance.factor() - 1).max() < 0.1:
         return None
     left = density_ratio(
         seen.reference.x,
         seen.current.x,
         rng=case.rng("world balance"),
         categorical=seen.categorical,
-        weight=factor[seen.reference.truth.astype(np.int64)],
+        weight=balance.weights(),
     )
     explained = left.auc - 0.5 < max(0.3 * (marginal.auc - 0.5), 1.5 * left.se)
-    return factor if explained else None
-
-
-def _factor(before: Floats, now: Floats) -> Floats:
-    """Quotient of class shares (K,), steadied where a class is nearly absent."""
-    return np.asarray((now + 1e-4) / (before + 1e-4))
+    return balance if explained else None
 
 
 def expected_classes(case: Case, seen: View) -> tuple[Floats, Floats]:

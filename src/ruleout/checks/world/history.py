@@ -25,13 +25,14 @@ from ruleout.stats._boosting import Floats
 from ruleout.stats._changepoint import pulse, step
 from ruleout.stats._density import density_ratio
 from ruleout.stats._prior import balance_weights
-from ruleout.stats._twosample import normal_sf
+from ruleout.stats._twosample import ks, normal_sf
 
 NEEDS = ("data.reference", "data.current", "data.columns.timestamp", "data.columns.target")
 _PLANNED = ("calendar", "chaos")
 _APART = 0.9
 """AUC from which two sets of rows are of different mixes."""
 
+_SURE = 1e-4
 _SWITCHED = ("flag", "scale")
 _MEANT = re.compile(
     r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears|dry.?run"
@@ -303,7 +304,8 @@ def _like_the_reference(
 ) -> bool:
     """Whether current rows (by position) have the reference's inputs again, as they must after a recovery.
 
-    Inputs that moved and were the same through the bad stretch (`bad`) did not bring the metric back.
+    Inputs that moved and were the same through the bad stretch (`bad`) did not bring the metric back:
+    columns that stayed where that stretch had them are left aside, and so is a mix that stayed as a whole.
     """
     seen = view(case)
     if seen is None:
@@ -311,14 +313,32 @@ def _like_the_reference(
     inside = np.isin(seen.current.rows, rows)
     if inside.sum() < 60:
         return True
-    during = np.isin(seen.current.rows, bad)
-    for others in (seen.reference.x, seen.current.x[during]):
+    since, during = seen.current.x[inside], seen.current.x[np.isin(seen.current.rows, bad)]
+    if len(during) < 60:
+        return True
+    keep = ~_stayed(seen.reference.x, during, since)
+    for others, columns in ((seen.reference.x, keep), (during, np.ones_like(keep))):
+        if not columns.any():
+            return True
         ratio = density_ratio(
-            others, seen.current.x[inside], rng=rng, categorical=seen.categorical, trees=20
+            others[:, columns],
+            since[:, columns],
+            rng=rng,
+            categorical=seen.categorical[columns],
+            trees=20,
         )
-        if len(others) < 60 or ratio.auc < _APART:
+        if ratio.auc < _APART:
             return True
     return False
+
+
+def _stayed(before: Floats, during: Floats, since: Floats) -> NDArray[np.bool_]:
+    """Columns (F,) that moved for the bad stretch and did not move back after it."""
+    out = np.zeros(before.shape[1], dtype=bool)
+    for k in range(before.shape[1]):
+        away = ks(before[:, k], since[:, k])
+        out[k] = away.p_value < _SURE and ks(during[:, k], since[:, k]).effect < 0.5 * away.effect
+    return out
 
 
 @check(

@@ -92,7 +92,8 @@ def _draw(weight: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDAr
     stock = np.tile(np.arange(len(weight)), times)
     w = np.tile(weight, times) + 1e-12
     race = rng.exponential(size=len(w)) / w
-    return stock[np.argsort(race, kind="stable")[:n]].astype(np.int64)
+    # In the order of the race the heaviest come first, and the shift would fade as they run out.
+    return rng.permutation(stock[np.argsort(race, kind="stable")[:n]]).astype(np.int64)
 
 
 def draw_restocked(

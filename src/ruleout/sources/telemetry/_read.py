@@ -11,6 +11,7 @@ import polars as pl
 from ruleout._errors import SourceError
 from ruleout._records import SourceStatus
 from ruleout.incident._model import Incident
+from ruleout.sources.telemetry._counters import as_rates
 from ruleout.sources.telemetry._files import resolve
 from ruleout.sources.telemetry._logs import read_logs
 from ruleout.sources.telemetry._metrics import read_metrics
@@ -32,6 +33,7 @@ def read_telemetry(incident: Incident) -> Telemetry:
     spans, second = _gather(
         "telemetry.traces", spec.traces, incident.folder, read_spans, empty_spans()
     )
+    metrics = as_rates(metrics)
     # Exporters that retry deliver a span twice.
     spans = spans.unique(["trace", "span", "service", "name", "start"], maintain_order=True)
     logs, third = _gather("telemetry.logs", spec.logs, incident.folder, read_logs, empty_logs())
