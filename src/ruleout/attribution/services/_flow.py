@@ -29,6 +29,9 @@ _STAND_IN = 0.6
 _MUCH = 0.5
 """Part of a caller's loss that a guessed callee must lose itself to explain all of it."""
 
+_SURE = 5.0
+"""Standard errors by which the middle of a symptom that is there all the time lies off its usual level."""
+
 _WITHIN = 0.8
 """Who loses this part of the symptom's failures may be where they come from."""
 
@@ -106,7 +109,7 @@ def follow(
         sound = _sound(amount, one.spread * float(np.mean(traffic)))
         agreements[name] = _agreement(amount, profile, min(sound * symptom_sound, 1.0))
         changes[name] = (one.level, lost)
-        severities[name] = float(-np.expm1(-max(lost, 0) / (2 * one.spread)))
+        severities[name] = float(-np.expm1(-max(lost - one.spread, 0) / (2 * one.spread)))
     calls = edges or _likely_calls(entity, changes, volumes, kind)
     return _flows(entity, volumes, agreements, severities, calls, guessed=not edges)
 
@@ -243,7 +246,9 @@ def _instants(
     spread = max(float(np.ptp(np.quantile(value[usual], [0.1, 0.9]))), 1e-12)
     bad = sign * (value[now] - level)
     least = float(np.quantile(bad, 0.1))
-    if least < spread or least < 0.3 * float(bad.max()):
+    throughout = least >= spread and least >= 0.3 * float(bad.max())
+    surely = float(np.median(bad)) * np.sqrt(now.sum()) >= _SURE * spread / 2.56
+    if not (throughout or surely):
         return grid
     return np.concatenate([np.sort(time[usual])[-len(grid) :], grid])
 
