@@ -87,9 +87,17 @@ def sigmoid(margin: Floats) -> Floats:
 
 
 def fit_binner(
-    x: Floats, target: Floats, categorical: NDArray[np.bool_], *, bins: int = 32
+    x: Floats,
+    target: Floats,
+    categorical: NDArray[np.bool_],
+    *,
+    bins: int = 32,
+    fine: bool = False,
 ) -> Binner:
-    """Learn bins from rows `x` (n, F); codes are ordered by the mean of `target` (n,)."""
+    """Learn bins from rows `x` (n, F); codes are ordered by the mean of `target` (n,).
+
+    With `fine`, values that fill whole quantiles leave their bins to the others.
+    """
     edges: list[Floats] = []
     probs = np.linspace(0, 1, bins)[1:-1]
     for column in range(x.shape[1]):
@@ -131,6 +139,7 @@ def fit(
     rate: float = 0.15,
     rows: int = 4_000,
     weight: Floats | None = None,
+    fine: bool = False,
 ) -> Booster:
     """Fit an ensemble.
 
@@ -145,6 +154,7 @@ def fit(
         rate: shrinkage.
         rows: at most this many rows are drawn for each tree's structure.
         weight: row weights (n,).
+        fine: resolve columns in which a few values are most of the rows.
 
     Raises:
         ValueError: when there are no rows or no columns.
@@ -154,9 +164,8 @@ def fit(
     targets = y.reshape(len(y), -1).astype(float)
     weights = np.ones(len(x)) if weight is None else weight
     kinds = np.zeros(x.shape[1], dtype=bool) if categorical is None else categorical
-    binner = fit_binner(
-        x, targets[:, 0] if targets.shape[1] == 1 else targets @ _spread(targets), kinds
-    )
+    told = targets[:, 0] if targets.shape[1] == 1 else targets @ _spread(targets)
+    binner = fit_binner(x, told, kinds, fine=fine)
     bins = binner.transform(x)
     base = np.average(targets, axis=0, weights=weights)
     if loss == "logistic":
