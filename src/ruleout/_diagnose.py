@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,6 @@ from ruleout._records import (
     Symptom,
 )
 from ruleout._version import __version__
-from ruleout.attribution.latency import ladder
-from ruleout.attribution.services import ServicesResult, analyse
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
 from ruleout.experiments import Bench, Tried, charts, repaired_case
@@ -34,6 +32,9 @@ from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
 from ruleout.profile import Case, build_case
 from ruleout.sources import fingerprint
+
+if TYPE_CHECKING:
+    from ruleout.attribution.services import ServicesResult
 
 Progress = Callable[[str], None]
 _WORTH_UNDOING = 24
@@ -70,6 +71,8 @@ def run(
     say = progress or (lambda _: None)
     services = None
     if has_telemetry(incident):
+        from ruleout.attribution.services import analyse  # tables alone do without
+
         rng = np.random.default_rng(seed)
         services = analyse(incident, rng, progress)
     if services is not None and incident.data.reference is None and incident.data.current is None:
@@ -164,6 +167,8 @@ def _along_path(
     told: Diagnosis, result: ServicesResult, found: Examined, started: float
 ) -> Diagnosis:
     """The diagnosis of a service's symptom, with what its tables have to say about it."""
+    from ruleout.attribution.latency import ladder
+
     stages = ladder(found.case, result, found.case.rng("latency_stages"))
     checked = (*result.checked, *(() if stages is None else (stages.checked,)))
     rows = weighing.number(checked, len(found.rows) + 1)

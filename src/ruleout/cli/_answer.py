@@ -9,6 +9,7 @@ from pathlib import Path
 from ruleout._diagnose import run as diagnose
 from ruleout._errors import IncidentError, SourceError
 from ruleout._records import Diagnosis
+from ruleout.cli._memory import keep_freed
 from ruleout.cli._progress import Progress
 from ruleout.incident import Incident
 
@@ -27,6 +28,7 @@ def answer(incident: Incident, chosen: Namespace, *, trust_model: bool) -> None:
     }
     for form, target in targets.items():
         _require_place(form, target)
+    keep_freed()
     with Progress(quiet=chosen.quiet) as progress:
         diagnosis = diagnose(incident, trust_model=trust_model, seed=chosen.seed, progress=progress)
         _require_sources(diagnosis)

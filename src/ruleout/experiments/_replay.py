@@ -12,7 +12,7 @@ from ruleout._records import Explained
 from ruleout.checks.symptom import Change, answer_values, measure
 from ruleout.experiments._damage import replay_damage
 from ruleout.experiments._undone import Undone
-from ruleout.profile import Case, Outputs
+from ruleout.profile import Case, Outputs, Predictor
 from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
 
 Floats = NDArray[np.float64]
@@ -21,6 +21,8 @@ _TURNED = 0.1
 """Standard deviations of the scores by which an answer must move to count as another one."""
 
 _HARDLY = 0.02
+_KEPT = 4
+"""Replays that are kept for the charts: the likeliest hypotheses are undone first, and they are drawn."""
 
 
 def replayed_outputs(case: Case, undone: Undone) -> tuple[Outputs, Outputs] | None:
@@ -37,7 +39,18 @@ def replayed_outputs(case: Case, undone: Undone) -> tuple[Outputs, Outputs] | No
         return served, served
     if case.predictor is None:
         return None
-    frame = case.current.frame
+    kept: list[tuple[Undone, tuple[Outputs, Outputs]]] = case.cache.setdefault("replayed", [])
+    for known, answers in kept:
+        if known is undone:
+            return answers
+    answers = _replayed(case, undone, case.predictor)
+    if len(kept) < _KEPT:
+        kept.append((undone, answers))
+    return answers
+
+
+def _replayed(case: Case, undone: Undone, predictor: Predictor) -> tuple[Outputs, Outputs]:
+    served, frame = case.outputs("current"), case.current.frame
     changed = np.zeros(frame.height, dtype=bool)
     for name, column in undone.features.items():
         changed |= _differs(frame, name, column)
@@ -45,14 +58,14 @@ def replayed_outputs(case: Case, undone: Undone) -> tuple[Outputs, Outputs] | No
         return served, served
     repaired = frame.with_columns([c.alias(n) for n, c in undone.features.items()])
     rows = np.flatnonzero(changed)
-    if case.predictor.kind == "model":
+    if predictor.kind == "model":
         key = "replayed current"
         if key not in case.cache:
-            case.cache[key] = case.predictor.predict(frame)
+            case.cache[key] = predictor.predict(frame)
         before = served.where(changed, case.cache[key])
     else:
-        before = _scatter(served, rows, case.predictor.predict(frame[rows]))
-    return before, _scatter(served, rows, case.predictor.predict(repaired[rows]))
+        before = _scatter(served, rows, predictor.predict(frame[rows]))
+    return before, _scatter(served, rows, predictor.predict(repaired[rows]))
 
 
 def _differs(frame: pl.DataFrame, name: str, column: pl.Series) -> NDArray[np.bool_]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ruleout import modes
 from ruleout._records import Hypothesis, Status, Symptom
-from ruleout.attribution.latency import Ladder, Suspect
 from ruleout.hypotheses._propose import Numbered
 from ruleout.hypotheses._services import ranked
+
+if TYPE_CHECKING:
+    from ruleout.attribution.latency import Ladder, Suspect
 
 _SHARPEN = 1.7
 """Power of the shares of added time: a cause of most of it did it, one of little may be noise."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ruleout import modes
 from ruleout._records import Hypothesis, Layer, SafeguardGap, Status, Subject, Symptom
-from ruleout.attribution.services import ServiceHypothesis, ServicesResult
 from ruleout.hypotheses._propose import Numbered
+
+if TYPE_CHECKING:
+    from ruleout.attribution.services import ServiceHypothesis, ServicesResult
 
 _NOTHING = "random_fluctuation"
 

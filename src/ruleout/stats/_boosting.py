@@ -34,18 +34,23 @@ class Binner:
 
     def transform(self, x: Floats) -> NDArray[np.int16]:
         """Bins (n, F) of `x` (n, F), column by column; missing and unseen values share bin 0."""
-        bins = np.zeros(x.shape, dtype=np.int16, order="F")
-        for column, edges in enumerate(self.edges):
-            values = np.ascontiguousarray(x[:, column])
-            known = np.isfinite(values)
-            if self.categorical[column]:
-                code = np.where(known, values, -1).astype(np.int64)
-                seen = (code >= 0) & (code < len(edges))
-                bins[seen, column] = edges[code[seen]].astype(np.int16)
-            elif known.all():
-                bins[:, column] = cells(edges, values) + 1
-            else:
-                bins[known, column] = cells(edges, values[known]) + 1
+        bins = np.empty(x.shape, dtype=np.int16, order="F")
+        for column in range(len(self.edges)):
+            bins[:, column] = self.column(column, np.ascontiguousarray(x[:, column]))
+        return bins
+
+    def column(self, column: int, values: Floats) -> NDArray[np.int64]:
+        """Bins (n,) of the values (n,) of one column."""
+        edges, known = self.edges[column], np.isfinite(values)
+        if not self.categorical[column] and known.all():
+            return cells(edges, values) + 1
+        bins = np.zeros(len(values), dtype=np.int64)
+        if self.categorical[column]:
+            code = np.where(known, values, -1).astype(np.int64)
+            seen = (code >= 0) & (code < len(edges))
+            bins[seen] = edges[code[seen]]
+        else:
+            bins[known] = cells(edges, values[known]) + 1
         return bins
 
 
@@ -73,10 +78,14 @@ class Booster:
 
     def raw(self, x: Floats) -> Floats:
         """Margins (n, K) for rows `x` (n, F)."""
-        bins = self.binner.transform(x)
-        out = np.repeat(self.base[None, :], len(x), axis=0)
+        return self.of_bins(self.binner.transform(x))
+
+    def of_bins(self, bins: NDArray[np.int16], using: int | None = None) -> Floats:
+        """Margins (n, K) for rows that are binned (n, F); with `using`, of the trees alone that use that column."""
+        out = np.repeat(self.base[None, :], len(bins), axis=0)
         for tree in self.trees:
-            out += tree.leaves[tree.leaf(bins)]
+            if using is None or using in tree.columns:
+                out += tree.leaves[tree.leaf(bins)]
         return out
 
 

@@ -56,11 +56,12 @@ def effect_drift(
     both = np.concatenate([x, current[0]])
     background = both[rng.choice(len(both), min(rows, len(both)), replace=False)]
     size, usual = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    models = [(m, m.binner.transform(background)) for m in (first, second, now)]
     for column in range(x.shape[1]):
         grid, mass = _grid(both[:, column], bool(categorical[column]))
         if len(grid) < 2:
             continue
-        a, b, c = (_dependence(m, background, column, grid, mass) for m in (first, second, now))
+        a, b, c = (_dependence(m, bins, column, grid, mass) for m, bins in models)
         size[column] = np.sqrt(mass @ ((c - (a + b) / 2) ** 2).sum(axis=1))
         usual[column] = np.sqrt(mass @ ((a - b) ** 2).sum(axis=1))
     return EffectDrift(size, usual)
@@ -80,11 +81,11 @@ def _grid(values: Floats, coded: bool) -> tuple[Floats, Floats]:  # noqa: FBT001
 
 
 def _dependence(
-    model: Booster, background: Floats, column: int, grid: Floats, mass: Floats
+    model: Booster, background: NDArray[np.int16], column: int, grid: Floats, mass: Floats
 ) -> Floats:
-    """Centred partial dependence (G, K) of `column` over `grid` (G,)."""
-    probes = np.repeat(background[None], len(grid), axis=0)
-    probes[:, :, column] = grid[:, None]
-    raw = model.raw(probes.reshape(-1, background.shape[1]))
+    """Centred partial dependence (G, K) of `column` over `grid` (G,), averaged over binned rows (n, F)."""
+    probes = np.tile(background, (len(grid), 1))
+    probes[:, column] = np.repeat(model.binner.column(column, grid), len(background))
+    raw = model.of_bins(probes, using=column)  # the other trees say the same at every point
     mean = raw.reshape(len(grid), len(background), -1).mean(axis=1)
     return np.asarray(mean - mass @ mean)

@@ -13,7 +13,6 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.symptom import measure
 from ruleout.profile import Case, Which
-from ruleout.sources.telemetry import read_telemetry
 
 _MODES = ("monitor_defect",)
 _POINTS = 5
@@ -53,6 +52,8 @@ def reported_metric(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
 
 def _reported(case: Case, name: str) -> pl.DataFrame:
     """Instants and values of the reported metrics of that name, whoever reported them."""
+    from ruleout.sources.telemetry import read_telemetry  # tables alone do without
+
     spec = replace(case.incident.telemetry, traces=(), logs=())
     metrics = read_telemetry(replace(case.incident, telemetry=spec)).metrics
     wanted = _plain(name)
