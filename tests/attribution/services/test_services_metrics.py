@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ruleout.attribution.services._flow import follow
-from ruleout.attribution.services._kinds import bad_direction, kind_of, on_host
+from ruleout.attribution.services._kinds import bad_direction, kind_of, on_host, worse
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._onset import onset
 from ruleout.attribution.services._records import Signal
@@ -21,7 +21,14 @@ WINDOWS = Windows(((0.0, 6000.0),), (6000.0, 8400.0), 7000.0, declared=True)
     ("name", "kind"),
     [
         ("CpuUsageRate(%)", "cpu"),
-        ("container_cpu_cfs_throttled_seconds", "saturation"),
+        ("container_cpu_cfs_throttled_seconds", "cpu"),
+        ("HTTPCode_Target_5XX_Count", "error"),
+        ("rpc_duration_seconds_count", "traffic"),
+        ("http.request.hits", "traffic"),
+        ("DiskQueueDepth", "disk"),
+        ("row_lock_wait_ms", "saturation"),
+        ("memory_available_bytes", "memory"),
+        ("load_average_5m", "cpu"),
         ("mem", "memory"),
         ("MemoryUsage(Mi)", "memory"),
         ("latency-90", "latency"),
@@ -51,6 +58,7 @@ def test_less_availability_and_more_latency_are_bad() -> None:
         1,
         0,
     ]
+    assert [worse(name) for name in ("memory_free_bytes", "gpu_clock_mhz", "cpu")] == [-1, -1, 1]
     assert on_host("NodeCpuUsageRate(%)")
     assert not on_host("CpuUsageRate(%)")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
+from ruleout.attribution.services._asked import asked
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import kind_of
@@ -71,7 +72,7 @@ def excused(signals: Sequence[Signal], edges: Collection[Edge]) -> list[Signal]:
     """The signals, those of failures less where a callee refuses the calls that would have worked."""
     refused: dict[str, float] = {}
     for one in signals:
-        if one.name in {"refused_calls", "silence"}:
+        if one.name in {"refused_calls", "silence", "unreached"}:
             refused[one.entity] = max(refused.get(one.entity, 0.0), one.weight)
     names = {one.entity for one in signals}
     calls = edges or {(caller, callee) for callee in refused for caller in names}
@@ -158,6 +159,10 @@ def _offered(seen: Observed) -> list[Signal]:
     return offered(seen.departed, seen.tree, seen.period, seen.edges, spec.entity)
 
 
+def _asked(seen: Observed) -> list[Signal]:
+    return asked(seen.departed, seen.edges)
+
+
 def _silent(seen: Observed) -> list[Signal]:
     return silent(seen.telemetry.metrics, seen.windows)
 
@@ -222,6 +227,15 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.metrics",
         lambda seen: seen.telemetry.metrics.height > 0 or seen.tree is not None,
         _offered,
+    ),
+    Detector(
+        "traffic_balance",
+        "integration",
+        ("network_fault", "retry_storm"),
+        "telemetry.metrics with topology and without traces",
+        # Traces tell each call that fails or is made again, which metrics only let guess.
+        lambda seen: bool(seen.edges) and seen.tree is None,
+        _asked,
     ),
     Detector(
         "silence",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import OFFERED, words
+from ruleout.attribution.services._kinds import OFFERED, WITHHELD, words
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
@@ -110,7 +110,9 @@ def _machine(departed: pl.DataFrame, symptom: str | None, hosts: frozenset[str])
     own = {
         row["entity"]
         for row in departed.iter_rows(named=True)
-        if row["kind"] == "cpu" and not row["host"] and row["now"] > 1.5 * max(row["level"], 1e-9)
+        if row["kind"] == "cpu"
+        and not (row["host"] or set(words(row["metric"])) & WITHHELD)
+        and row["now"] > 1.5 * max(row["level"], 1e-9)
     }
     if symptom in own:
         return []

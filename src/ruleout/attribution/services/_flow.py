@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import bad_direction, kind_of
+from ruleout.attribution.services._kinds import kind_of, worse
 from ruleout.attribution.services._windows import Windows
 
 _SHARE = 0.5
@@ -87,7 +87,7 @@ def follow(
     entity, metric = symptom
     metrics = _binned(metrics, symptom)
     kind = kind_of(metric)
-    sign = bad_direction(kind) or 1
+    sign = worse(metric) or 1
     grid = _instants(metrics, windows, symptom, sign)
     series = _aligned(metrics, windows, grid, metric)
     if entity not in series or len(grid) < 3:

@@ -249,6 +249,47 @@ _UNITS_OF_WORK = frozenset(
 )
 """A count per one of these is a ratio, and no traffic."""
 
+_TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
+    ("traffic", frozenset(["hits"]), frozenset(["request", "requests", "http", "api", "page"])),
+    (
+        "memory",
+        frozenset(["memory", "mem", "ram", "heap"]),
+        frozenset(["available", "avail", "free"]),
+    ),
+    (
+        "disk",
+        frozenset(["disk", "fs", "filesystem", "storage", "volume", "inodes"]),
+        frozenset(["available", "avail", "free"]),
+    ),
+    (
+        "disk",
+        frozenset(["disk", "ebs", "volume", "io"]),
+        frozenset(["queue", "depth", "wait", "latency", "time", "await", "saturation"]),
+    ),
+    (
+        "cpu",
+        frozenset(["cpu", "cfs"]),
+        frozenset(["throttled", "throttles", "throttling", "pressure", "saturation", "wait"]),
+    ),
+    ("cpu", frozenset(["load"]), frozenset(["avg", "average", "1m", "5m", "15m"])),
+    (
+        "saturation",
+        frozenset(["lock", "locks", "deadlock", "deadlocks"]),
+        frozenset(["wait", "waits", "waiting", "time", "ms", "seconds", "held", "contention"]),
+    ),
+    (
+        "saturation",
+        frozenset(["limited", "throttled", "429", "quota", "quotas", "ratelimit"]),
+        frozenset(["rate", "requests", "calls", "api", "exceeded", "used", "count", "total"]),
+    ),
+    (
+        "network",
+        frozenset(["packet", "packets", "tcp", "network", "net", "interface", "nic"]),
+        frozenset(["dropped", "drops", "drop", "errs", "discards", "loss", "retransmits"]),
+    ),
+)
+"""Kinds that two words tell together and either alone would not, or tell wrongly."""
+
 _COUNTED = frozenset(["syscall", "syscalls", "faults", "contextswitches"])
 """Kernel counters follow whatever the process does and point at nothing by themselves."""
 
@@ -275,6 +316,15 @@ ASKED = OFFERED | {"workload", "throughput", "ops", "queries"}
 
 _BAD_DOWN = frozenset({"availability", "cache"})
 _TWO_SIDED = frozenset({"traffic", "other"})
+WITHHELD = frozenset(["steal", "stolen", "throttled", "throttles", "throttling", "throttle"])
+"""Words of processor time that was asked for and not given."""
+
+_CONSUMED = frozenset({"cpu", "memory", "disk", "accelerator", "saturation"})
+_LEFT = frozenset(
+    ["free", "available", "avail", "idle", "remaining", "left", "headroom", "clock", "clocks"]
+)
+"""Words of metrics that tell what is left of a resource, or how fast it runs."""
+
 _HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])
 
 
@@ -294,6 +344,9 @@ def kind_of(metric: str) -> Kind:
     found = set(parts)
     if found & _COUNTED:
         return "other"
+    for kind, clue, beside in _TOGETHER:
+        if found & clue and found & beside:
+            return kind
     for kind, known in _WORDS:
         if found & known:
             # How many were timed is not how long they took.
@@ -311,3 +364,10 @@ def bad_direction(kind: Kind) -> int:
     if kind in _BAD_DOWN:
         return -1
     return 0 if kind in _TWO_SIDED else 1
+
+
+def worse(metric: str) -> int:
+    """As `bad_direction` of the metric's kind, the other way round where it measures what is left."""
+    kind = kind_of(metric)
+    sign = bad_direction(kind)
+    return -sign if kind in _CONSUMED and set(words(metric)) & _LEFT else sign

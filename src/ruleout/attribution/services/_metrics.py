@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import ASKED, bad_direction, kind_of, on_host, words
+from ruleout.attribution.services._kinds import ASKED, kind_of, on_host, words, worse
 from ruleout.attribution.services._windows import Windows
 
 _RELATIVE_FLOOR = 0.02
@@ -40,7 +40,8 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     the median, spread and upper blocks of the reference.
 
     Returns:
-        `entity, metric, kind, host, level, now, up, down, score, sign, alone, idle`: `up` and `down` in units
+        `entity, metric, kind, host, level, now, middle_now, up, down, score, sign, alone, idle`:
+        `now` is the worst tenth of the incident's blocks, `middle_now` their median, `up` and `down` in units
         of the series' own spread, `score` is the departure beyond the reference's upper blocks on a
         log scale, in the bad direction of its kind (the larger of both where either may be bad),
         `alone` that score over the largest of the same kind anywhere, and `idle` whether nobody asks
@@ -64,11 +65,11 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     null_down = np.maximum((level - summary["ref_low"].to_numpy()) / spread, 0)
     over = _beyond(up, null_up)
     under = _beyond(down, null_down)
-    side = np.array([bad_direction(kind) for kind in kinds])
+    side = np.array([worse(name) for name in names])
     sign = np.where(side == 0, np.where(over >= under, 1, -1), side)
     score = np.where(sign > 0, over, under)
     return (
-        summary.select("entity", "metric", "level", "high", "low")
+        summary.select("entity", "metric", "level", "high", "low", "middle_now")
         .with_columns(
             pl.Series("kind", kinds),
             pl.Series("host", [on_host(name) for name in names]),
@@ -102,6 +103,7 @@ _SCHEMA = {
     "host": pl.Boolean,
     "level": pl.Float64,
     "now": pl.Float64,
+    "middle_now": pl.Float64,
     "up": pl.Float64,
     "down": pl.Float64,
     "score": pl.Float64,
@@ -189,6 +191,10 @@ def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
     current = (
         blocks.filter(new)
         .group_by("entity", "metric")
-        .agg(value.quantile(0.9, "higher").alias("high"), value.quantile(0.1, "lower").alias("low"))
+        .agg(
+            value.quantile(0.9, "higher").alias("high"),
+            value.quantile(0.1, "lower").alias("low"),
+            value.median().alias("middle_now"),
+        )
     )
     return reference.join(current, on=["entity", "metric"]).sort("entity", "metric")

@@ -29,6 +29,10 @@ _CLEARED = 0.15
 _TOLD = 8.0
 """Nats of a mode that all of an entity's error lines name."""
 
+_FOLLOWING = {"metric.error", "metric.availability", "metric.latency", "symptom_flow"}
+_REPEATED = 0.4
+"""What is left of failures and of lost time as signs of a mode, where calls are made again and again."""
+
 _SPOKEN = 5
 """Error lines of its own from which on an entity speaks for itself; else others' lines about it count."""
 
@@ -105,12 +109,17 @@ def _weights(mine: Sequence[Signal]) -> dict[str, float]:
     code = max((one.weight for one in mine if one.name == "behaviour"), default=0.0)
     # A resource that ran out slows everything down that is measured beside it.
     resource = max((one.weight for one in mine if _names_resource(one)), default=0.0)
+    again = any(one.name == "asked_again" for one in mine)
     for one in mine:
         damped = 1.0
         if one.name != "behaviour":
             damped = float(np.exp(-(0.15 if _names_resource(one) else 0.6) * code))
         if one.name in {"added_time", "symptom_flow", "metric.latency", "behaviour"}:
             damped *= float(np.exp(-0.5 * resource))
+        if again and one.name in _FOLLOWING:
+            damped *= _REPEATED
+        if one.name == "asked_again":
+            damped = _TOLD
         for mode, share in one.modes.items():
             weight[mode] += one.weight * damped * share
     return weight

@@ -44,6 +44,51 @@ _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "s
 _SHARES = {"error", "availability", "cache", "other"}
 _QUEUES = frozenset({"queue", "queued", "backlog", "lag", "age", "oldest", "pending", "depth"})
 _POOLS = frozenset({"pool", "connections", "connection", "conn", "conns", "threads", "slots"})
+_LOSSES = frozenset(
+    ["retransmit", "retransmits", "retrans", "loss", "lost", "drop", "drops", "dropped", "discards"]
+)
+_CEASED = {"network_fault": 0.3, "hardware_fault": 0.3, "slow_dependency": 0.2}
+_CLUES: tuple[tuple[frozenset[str], frozenset[str], Mapping[str, float]], ...] = (
+    (
+        frozenset({"error", "saturation"}),
+        frozenset({"429", "throttled", "throttles", "limited", "quota", "quotas", "ratelimit"}),
+        {"rate_limited": 1.0},
+    ),
+    (
+        frozenset({"error", "network", "other"}),
+        frozenset({"dns", "nxdomain", "resolve", "tls", "ssl", "certificate", "cert", "handshake"})
+        | _LOSSES,
+        {"network_fault": 1.0},
+    ),
+    (
+        frozenset({"error", "accelerator"}),
+        frozenset({"ecc", "xid", "thermal", "temp", "temperature", "clock", "clocks", "power"}),
+        {"hardware_fault": 0.7, "accelerator_memory": 0.25},
+    ),
+    (frozenset({"error"}), frozenset({"timeout", "timeouts"}), {"slow_dependency": 0.8}),
+    (frozenset({"error", "memory"}), frozenset({"oom", "gc"}), {"memory_leak": 0.9}),
+    (
+        frozenset({"error"}),
+        frozenset({"restart", "restarts", "crash", "crashes"}),
+        {"memory_leak": 0.3, "hardware_fault": 0.3, "change_regression": 0.3},
+    ),
+    (frozenset({"cpu"}), frozenset({"steal", "stolen"}), {"noisy_neighbour": 0.95}),
+    (
+        frozenset({"cpu"}),
+        frozenset({"throttled", "throttles", "throttling", "throttle"}),
+        {"noisy_neighbour": 0.5, "cpu_saturation": 0.5},
+    ),
+    (
+        frozenset({"saturation"}),
+        frozenset({"lock", "locks", "deadlock", "deadlocks"}),
+        {"slow_dependency": 0.7, "pool_exhaustion": 0.2},
+    ),
+    (frozenset({"saturation"}), _QUEUES, {"queue_backlog": 0.9}),
+    (frozenset({"saturation"}), _POOLS, {"pool_exhaustion": 0.9}),
+    (frozenset({"other", "traffic"}), frozenset({"retry", "retries"}), {"retry_storm": 0.9}),
+)
+"""Words that tell which of a kind's modes it is: kinds, any of the words, modes."""
+
 _WAITING = 0.4
 """Weight of work that waits: it waits where it is put, for somebody else's fault."""
 
@@ -146,8 +191,15 @@ def from_departures(
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
             continue
-        top = (_BESIDE if traced else _BARE) if kind in _RESOURCE else 4.0 if alone else 1.5
-        top *= _ELSEWHERE.get(kind, 1.0) * (0.3 if row["host"] else 1.0) * row["alone"] ** 2
+        points = kind in _RESOURCE or bool(
+            kind == "network" and set(words(row["metric"])) & _LOSSES
+        )
+        top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
+        top *= (
+            (1.0 if points and kind == "network" else _ELSEWHERE.get(kind, 1.0))
+            * (0.3 if row["host"] else 1.0)
+            * row["alone"] ** 2
+        )
         top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * _matters(row)
         top *= _UNASKED if row["idle"] and row["entity"] not in traced else 1.0
         top *= _WAITING if set(words(row["metric"])) & _QUEUES else 1.0
@@ -157,7 +209,7 @@ def from_departures(
                 row["entity"],
                 f"metric.{kind}",
                 saturated(float(row["score"]), 2.0, top),
-                _modes_of(kind, row["metric"]),
+                _modes_of(kind, row["metric"], row["sign"]),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
                 float(row["score"]),
@@ -166,14 +218,14 @@ def from_departures(
     return signals
 
 
-def _modes_of(kind: str, metric: str) -> Mapping[str, float]:
+def _modes_of(kind: str, metric: str, sign: int) -> Mapping[str, float]:
     """Modes that a departure of a metric speaks for."""
-    if kind == "saturation":
-        named = set(words(metric))
-        if named & _QUEUES:
-            return {"queue_backlog": 0.9}
-        if named & _POOLS:
-            return {"pool_exhaustion": 0.9}
+    named = set(words(metric))
+    if kind == "traffic" and sign < 0:
+        return _CEASED
+    for kinds, clue, modes in _CLUES:
+        if kind in kinds and named & clue:
+            return modes
     return _KIND_MODES.get(kind, {})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ruleout._records import Onset, Symptom
-from ruleout.attribution.services._kinds import bad_direction, kind_of
+from ruleout.attribution.services._kinds import worse
 from ruleout.attribution.services._onset import Start, onset
 from ruleout.attribution.services._windows import Windows
 from ruleout.incident._model import Incident
@@ -52,9 +52,7 @@ def symptom(
 
 def _direction(incident: Incident) -> int:
     spec = incident.symptom
-    return {"up": 1, "down": -1}.get(
-        spec.direction or "", bad_direction(kind_of(spec.metric or ""))
-    )
+    return {"up": 1, "down": -1}.get(spec.direction or "", worse(spec.metric or ""))
 
 
 def _quiet(before: np.ndarray, after: np.ndarray, sign: int) -> bool | None:
