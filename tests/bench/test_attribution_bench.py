@@ -30,8 +30,11 @@ def test_true_parts_are_what_the_windows_show(pool: bench.Pool, kind: str) -> No
 
 def test_ours_is_near_the_truth_and_the_halves_are_scored(pool: bench.Pool) -> None:
     """On a mixed change the decomposition's shares are within 15 points, and every method tells all parts."""
-    case = bench.make(pool, "covariates+conditional", np.random.default_rng(3))
-    assert case is not None
+    case = next(
+        c
+        for s in range(9)
+        if (c := bench.make(pool, "covariates+conditional", np.random.default_rng(s))) is not None
+    )
     whole = sum(case.truth.values())
     for method, tell in bench.METHODS.items():
         told = tell(case)

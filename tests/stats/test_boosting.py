@@ -95,3 +95,20 @@ def test_no_rows_or_columns_are_refused() -> None:
     """A booster of nothing says which shape it got."""
     with pytest.raises(ValueError, match=r"\(0, 3\)"):
         boosting.fit(np.empty((0, 3)), np.empty(0), rng=np.random.default_rng(0))
+
+
+def test_a_column_of_mostly_zeros_is_resolved_where_it_is_not_zero() -> None:
+    """With fine bins, a target that lives in one value in a hundred is learned; with quantiles of all rows it is not."""
+    rng = np.random.default_rng(9)
+    n = 8_000
+    x = np.where(rng.random((n, 1)) < 0.9, 0.0, rng.integers(1, 200, (n, 1)) * 10.0)
+    y = ((x[:, 0] > 500) & (x[:, 0] < 700)).astype(float)
+    errors = [
+        float(
+            ((boosting.fit(x, y, rng=rng, trees=60, fine=fine).raw(x)[:, 0] - y) ** 2).mean()
+            / y.var()
+        )
+        for fine in (False, True)
+    ]
+    assert errors[0] > 0.7
+    assert errors[1] < 0.25

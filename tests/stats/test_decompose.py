@@ -5,7 +5,7 @@ import pytest
 from worlds import Drawn, draw
 
 from ruleout.stats._decompose import Decomposition, Window, decompose
-from ruleout.stats._prior import balance_weights
+from ruleout.stats._prior import balance_by_labels
 
 
 def split(a: Drawn, b: Drawn, *, balanced: bool = False, seed: int = 0) -> Decomposition:
@@ -16,7 +16,7 @@ def split(a: Drawn, b: Drawn, *, balanced: bool = False, seed: int = 0) -> Decom
         window(a),
         window(b),
         rng=np.random.default_rng(seed),
-        prior=balance_weights(a.y, b.y, 2) if balanced else None,
+        balance=balance_by_labels(a.y, b.y, 2) if balanced else None,
         draws=60,
     )
 
@@ -87,7 +87,9 @@ def test_balance_is_taken_out_first() -> None:
 
         return Window(d.x, d.loss, precision, d.y)
 
-    found = decompose(window(a), window(b), rng=rng, prior=balance_weights(a.y, b.y, 2), draws=40)
+    found = decompose(
+        window(a), window(b), rng=rng, balance=balance_by_labels(a.y, b.y, 2), draws=40
+    )
     assert found.change.value < -0.15
     assert parts(found)["balance"] / found.change.value == pytest.approx(1.0, abs=0.15)
 

@@ -68,3 +68,10 @@ def test_too_few_rows_are_refused() -> None:
     """A window with fewer than two rows a fold names the count."""
     with pytest.raises(ValueError, match="got 3 and 9"):
         density_ratio(np.zeros((3, 1)), np.zeros((9, 1)), rng=np.random.default_rng(0))
+
+
+def test_windows_alike_need_no_weights() -> None:
+    """Where nothing moved, held-out rows show it and the ratio is one everywhere, whatever a classifier fancied."""
+    rng = np.random.default_rng(11)
+    found = density_ratio(rng.normal(size=(3_000, 6)), rng.normal(size=(3_000, 6)), rng=rng)
+    assert found.reference.std() < 0.05

@@ -3,7 +3,14 @@ import pytest
 
 from ruleout.stats._concentration import bunching, concentration
 from ruleout.stats._effects import effect_drift
-from ruleout.stats._prior import balance_weights, bbse, class_shares, shares_by_inputs
+from ruleout.stats._prior import (
+    balance_by_inputs,
+    balance_by_labels,
+    balance_weights,
+    bbse,
+    class_shares,
+    shares_by_inputs,
+)
 from ruleout.stats._shapley import shapley
 
 
@@ -90,3 +97,31 @@ def test_the_input_whose_effect_turned_is_named() -> None:
     )
     assert drift.size.argmax() == 1
     assert drift.size[1] > 3 * max(drift.size[0], drift.size[2], drift.usual.max())
+
+
+@pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
+def test_class_shares_from_inputs_need_no_calibration(slope: float) -> None:
+    """Too timid or too bold probabilities give the current class shares as well as calibrated ones do."""
+    rng = np.random.default_rng(3)
+    codes = [(rng.random(20_000) < share).astype(np.int64) for share in (0.3, 0.7)]
+    log_odds = [2 * (rng.normal(size=20_000) + 2 * (c - 0.5)) + np.log(0.3 / 0.7) for c in codes]
+    own, foreign = (
+        np.stack([1 - p, p], axis=1) for p in (1 / (1 + np.exp(-slope * z)) for z in log_odds)
+    )
+    told = balance_by_inputs(codes[0], own, foreign)
+    assert told.now[1] == pytest.approx(codes[1].mean(), abs=0.015)
+    plain = shares_by_inputs(foreign, class_shares(codes[0], 2))[1]
+    assert (abs(plain - codes[1].mean()) > 0.03) == (slope != 1.0)
+
+
+def test_a_balance_varies_with_the_rows_that_tell_it() -> None:
+    """Where labels tell the balance, a resample's factors are those of the resampled labels."""
+    rng = np.random.default_rng(4)
+    before, now = rng.integers(0, 3, 900), rng.integers(0, 2, 700)
+    told = balance_by_labels(before, now, 3)
+    counts = rng.integers(0, 3, 900).astype(float), rng.integers(0, 3, 700).astype(float)
+    shares = [
+        np.bincount(c, weights=w, minlength=3) / w.sum()
+        for c, w in zip((before, now), counts, strict=True)
+    ]
+    assert told.factor(*counts) == pytest.approx((shares[1] + 1e-4) / (shares[0] + 1e-4))

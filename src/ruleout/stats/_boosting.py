@@ -108,16 +108,35 @@ def fit_binner(
     With `fine`, values that fill whole quantiles leave their bins to the others.
     """
     edges: list[Floats] = []
-    probs = np.linspace(0, 1, bins)[1:-1]
     for column in range(x.shape[1]):
         values = x[:, column]
         known = np.isfinite(values)
         if categorical[column]:
             edges.append(_code_ranks(values[known].astype(np.int64), target[known], bins))
         else:
-            cuts = quantiles(values[known], probs) if known.any() else np.empty(0)
-            edges.append(cuts[np.diff(cuts, prepend=-np.inf) > 0])
+            edges.append(_edges(values[known], bins, fine=fine))
     return Binner(tuple(edges), categorical)
+
+
+def _edges(values: Floats, bins: int, *, fine: bool) -> Floats:
+    """Inner edges: quantiles, or with `fine` each heavy value by itself and quantiles of the rest."""
+    if not len(values):
+        return np.empty(0)
+    edges = _rising(quantiles(values, np.linspace(0, 1, bins)[1:-1]))
+    if not fine or len(edges) == bins - 2:
+        return edges
+    distinct, count = np.unique(values, return_counts=True)
+    if len(distinct) < bins:
+        return distinct[1:]
+    heavy = np.flatnonzero(count > len(values) / bins)
+    alone = distinct[np.concatenate([heavy, np.minimum(heavy + 1, len(distinct) - 1)])]
+    rest = values[~np.isin(values, distinct[heavy])]
+    among = np.linspace(0, 1, max(bins - len(alone), 8))[1:-1]
+    return _rising(np.sort(np.concatenate([alone, quantiles(rest, among)])))
+
+
+def _rising(cuts: Floats) -> Floats:
+    return cuts[np.diff(cuts, prepend=-np.inf) > 0]
 
 
 def _code_ranks(codes: NDArray[np.int64], target: Floats, bins: int) -> Floats:

@@ -36,10 +36,11 @@ def cross_fit(
     trees: int = 40,
     depth: int = 3,
     folds: int = 2,
+    fine: bool = False,
 ) -> tuple[Floats, Floats]:
     """Predict `y` (n,) or (n, K) at its own rows `x` (n, F) out of fold, and at `others` (m, F) by the folds' mean.
 
-    The answers have the shape of `y`. With the logistic loss they are probabilities.
+    The answers have the shape of `y`. With the logistic loss they are probabilities. `fine` as in `fit`.
     """
     fold = row_folds(x, folds, rng)
     own = np.zeros(y.shape)
@@ -56,6 +57,7 @@ def cross_fit(
             depth=depth,
             rows=3_000,
             weight=None if weight is None else weight[train],
+            fine=fine,
         )
         own[~train] = _answer(model, x[~train], loss).reshape(-1, *y.shape[1:])
         foreign += _answer(model, others, loss).reshape(foreign.shape) / folds

@@ -132,6 +132,7 @@ def decompose(
         categorical=categorical,
         weight=prior,
         trees=trees,
+        fine=True,
     )
     own, foreign = (
         np.concatenate(pair, axis=1) for pair in zip((own, foreign), known, strict=True)

@@ -98,12 +98,12 @@ class Balance(NamedTuple):
     def factor(self, reference: Floats | None = None, current: Floats | None = None) -> Floats:
         """How much commoner each class became (K,), with rows counted `reference` (n,) and `current` (m,) times."""
         before = np.bincount(self.codes, weights=reference, minlength=len(self.now))
-        before = before / max(float(before.sum()), 1e-9)
+        share = before / max(float(before.sum()), 1e-9)
         now = self.now
         if reference is not None and current is not None:
             now = _simplex(now + self.lever @ _misfit(self, now, reference, current))
         # steadied where a class is nearly absent
-        return np.asarray((now + 1e-4) / (before + 1e-4))
+        return np.asarray((now + 1e-4) / (share + 1e-4))
 
     def weights(self, reference: Floats | None = None, current: Floats | None = None) -> Floats:
         """Weights (n,) that give the reference rows the current balance; arguments as for `factor`."""
@@ -112,16 +112,17 @@ class Balance(NamedTuple):
 
 def balance_by_labels(reference: Codes, current: Codes, classes: int) -> Balance:
     """The change of balance that the labels show; codes below 0 in `current` (m,) count as no class."""
-    own, foreign = ((c[:, None] == np.arange(classes)).astype(float) for c in (reference, current))
-    return Balance(reference, own, foreign, class_shares(current, classes), np.eye(classes))
+    told = [(codes[:, None] == np.arange(classes)).astype(float) for codes in (reference, current)]
+    return Balance(reference, told[0], told[1], class_shares(current, classes), np.eye(classes))
 
 
 def balance_by_inputs(reference: Codes, own: Floats, foreign: Floats) -> Balance:
     """The change of balance that the current inputs show, labels of the current rows unseen.
 
-    Expectation maximisation alone overshoots where the probabilities are not calibrated. So its posteriors only serve as
-    functions of the inputs whose means by class the reference knows, and the shares are those that reproduce their
-    means on the current rows (moment matching, as in Lipton et al. 2018): right whatever the calibration.
+    Expectation maximisation alone overshoots where the probabilities are not calibrated. So they only serve as functions
+    of the inputs whose means by class the reference knows, and the shares are those that reproduce their means on the
+    current rows (moment matching, as in Lipton et al. 2018): right whatever the calibration. Maximisation steadies them
+    where the classes look alike.
 
     Args:
         reference: codes (n,) of the reference rows.
@@ -130,12 +131,10 @@ def balance_by_inputs(reference: Codes, own: Floats, foreign: Floats) -> Balance
     """
     prior = class_shares(reference, own.shape[1])
     shares = shares_by_inputs(foreign, prior)
-    told = [_posterior(p, prior, shares) for p in (own, foreign)]
-    by_class = _means_by_class(reference, told[0], np.ones(len(reference)))
-    lever = np.linalg.solve(
-        by_class.T @ by_class + 1e-3 * np.eye(len(prior)) / len(prior), by_class.T
-    )
-    start = Balance(reference, told[0], told[1], shares, lever)
+    by_class = _means_by_class(reference, own, np.ones(len(reference)))
+    ridge = 1e-4 * np.eye(len(prior)) / len(prior)
+    lever = np.asarray(np.linalg.solve(by_class.T @ by_class + ridge, by_class.T), dtype=np.float64)
+    start = Balance(reference, own, foreign, shares, lever)
     ones = np.ones(len(own)), np.ones(len(foreign))
     return start._replace(now=_simplex(shares + lever @ _misfit(start, shares, *ones)))
 
@@ -143,7 +142,9 @@ def balance_by_inputs(reference: Codes, own: Floats, foreign: Floats) -> Balance
 def _misfit(balance: Balance, shares: Floats, reference: Floats, current: Floats) -> Floats:
     """Means of the current columns less what the reference's classes mixed by `shares` would have, (K,)."""
     by_class = _means_by_class(balance.codes, balance.own, reference)
-    return np.asarray(current @ balance.foreign / max(float(current.sum()), 1e-9) - by_class @ shares)
+    return np.asarray(
+        current @ balance.foreign / max(float(current.sum()), 1e-9) - by_class @ shares
+    )
 
 
 def _means_by_class(codes: Codes, told: Floats, weight: Floats) -> Floats:
@@ -152,12 +153,6 @@ def _means_by_class(codes: Codes, told: Floats, weight: Floats) -> Floats:
     mass = member.sum(axis=0)
     means = told.T @ member / np.maximum(mass, 1e-9)
     return np.where(mass > 0, means, np.eye(told.shape[1]))
-
-
-def _posterior(probability: Floats, prior: Floats, shares: Floats) -> Floats:
-    """P(class | inputs) under other class shares, (n, K)."""
-    raw = probability * (shares / np.maximum(prior, 1e-6))
-    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
 
 
 def _simplex(shares: Floats) -> Floats:

@@ -259,13 +259,13 @@ def _tilt(pool: Pool, loss: Floats, rng: np.random.Generator) -> Floats:
     """How much likelier each row (n,) becomes, by one to three inputs, in steps or smoothly."""
     columns = rng.choice(pool.x.shape[1], min(3, pool.x.shape[1]), replace=False)
     if rng.random() < 0.5:
-        return np.exp(rng.uniform(1.2, 2.0) * _harm(pool, columns, loss))
+        return np.asarray(np.exp(rng.uniform(1.2, 2.0) * _harm(pool, columns, loss)))
     x = pool.x[:, columns]
     scaled = np.clip(
         np.nan_to_num((x - np.nanmean(x, axis=0)) / (np.nanstd(x, axis=0) + 1e-9)), -3, 3
     )
     slopes = rng.uniform(0.3, 0.8, len(columns)) * np.sign(scaled.T @ (loss - loss.mean()))
-    return np.exp(np.clip(scaled @ slopes, -3.0, 3.0))
+    return np.asarray(np.exp(np.clip(scaled @ slopes, -3.0, 3.0)))
 
 
 def _harm(pool: Pool, columns: NDArray[np.int64], loss: Floats) -> Floats:
@@ -309,7 +309,7 @@ def _poisson(
     """Rows kept independently with chances in proportion to `weight`: exactly the tilted distribution."""
     mine = weight[rows]
     chance = mine * min(_ROWS / mine.sum(), 1.0 / mine.max())
-    return rows[rng.random(len(rows)) < chance]
+    return np.asarray(rows[rng.random(len(rows)) < chance])
 
 
 def cases(many: int, seed: int) -> Iterator[Case]:
