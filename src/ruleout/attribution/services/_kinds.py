@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal[
@@ -314,6 +315,9 @@ OFFERED = frozenset(
 ASKED = OFFERED | {"workload", "throughput", "ops", "queries"}
 """Words of what an entity is asked, by whomever."""
 
+_NAMES = 8192
+"""So many names of metrics are remembered with what they mean."""
+
 _BAD_DOWN = frozenset({"availability", "cache"})
 _TWO_SIDED = frozenset({"traffic", "other"})
 WITHHELD = frozenset(["steal", "stolen", "throttled", "throttles", "throttling", "throttle"])
@@ -328,14 +332,16 @@ _LEFT = frozenset(
 _HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])
 
 
-def words(name: str) -> list[str]:
+@lru_cache(maxsize=_NAMES)
+def words(name: str) -> tuple[str, ...]:
     """The lower-case words of a name, cut at signs, at camel case and before units."""
     parted = re.sub(r"(?<![0-9])([1-5])(XX|xx)(?![a-z])", r" \1xx ", name)
     parted = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", parted)
     parted = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", parted)
-    return [word for word in re.split(r"[^A-Za-z0-9]+", parted.lower()) if word]
+    return tuple(word for word in re.split(r"[^A-Za-z0-9]+", parted.lower()) if word)
 
 
+@lru_cache(maxsize=_NAMES)
 def kind_of(metric: str) -> Kind:
     """The kind of a metric by its name's generic words; `other` when none is known."""
     parts = words(metric)
@@ -354,6 +360,7 @@ def kind_of(metric: str) -> Kind:
     return "other"
 
 
+@lru_cache(maxsize=_NAMES)
 def on_host(metric: str) -> bool:
     """Whether the name says that the machine is measured and not the service on it."""
     return bool(set(words(metric)) & _HOST)
@@ -366,6 +373,7 @@ def bad_direction(kind: Kind) -> int:
     return 0 if kind in _TWO_SIDED else 1
 
 
+@lru_cache(maxsize=_NAMES)
 def worse(metric: str) -> int:
     """As `bad_direction` of the metric's kind, the other way round where it measures what is left."""
     kind = kind_of(metric)

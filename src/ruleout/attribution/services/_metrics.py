@@ -25,6 +25,9 @@ SHARES = ("error", "availability")
 _UNASKED = 0.002
 """An entity whose busiest moment is below this part of the busiest anywhere is asked nothing."""
 
+_SECONDS = 0.25
+"""Power of the time that was lost over the most that the same metric lost anywhere."""
+
 _BLOCKS = 20
 """So many blocks the reference should hold."""
 
@@ -114,13 +117,17 @@ _SCHEMA = {
 
 
 def _alone() -> pl.Expr:
-    """A departure over the largest of its kind; shares of failures by how many failed."""
+    """A departure over the largest of its kind; failures and lost time also by how many and how much."""
     group = ("kind", "host")
     score = pl.col("score") / pl.col("score").max().over(group).clip(lower_bound=1e-9)
     moved = (pl.col("now") - pl.col("level")).abs()
     share = moved / moved.max().over("metric").clip(lower_bound=1e-12)
     return (
-        pl.when(pl.col("kind").is_in(SHARES)).then(pl.min_horizontal(score, share)).otherwise(score)
+        pl.when(pl.col("kind").is_in(SHARES))
+        .then(pl.min_horizontal(score, share))
+        .when(pl.col("kind") == "latency")
+        .then(pl.min_horizontal(score, share**_SECONDS))
+        .otherwise(score)
     )
 
 

@@ -126,7 +126,14 @@ def _weights(mine: Sequence[Signal]) -> dict[str, float]:
 
 
 def _names_resource(one: Signal) -> bool:
-    return one.name in {f"metric.{kind}" for kind in _MEASURED} | {"metric.saturation", "silence"}
+    if one.name == "metric.network":
+        # Packets that were lost, and not merely how many were sent.
+        return set(one.modes) == {"network_fault"}
+    return one.name in {f"metric.{kind}" for kind in _MEASURED} | {
+        "metric.saturation",
+        "silence",
+        "unreached",
+    }
 
 
 def told(errors: pl.DataFrame, entity: str) -> dict[str, float]:
