@@ -44,7 +44,20 @@ def test_ours_is_near_the_truth_and_the_halves_are_scored(pool: bench.Pool) -> N
         abs((mine.value[p] or 0.0) - case.truth.get(p, 0.0)) / abs(whole) < 0.15
         for p in bench.PARTS
     )
-    assert set(mine.held) == set(bench.PARTS)
+    assert set(mine.held) >= {"covariates", "conditional"}
+
+
+def test_true_weights_show_what_sampling_costs(pool: bench.Pool) -> None:
+    """Given the true weights, the parts are the truth but for the sampling of the windows, and sum to the change that is seen."""
+    case = next(
+        c
+        for s in range(9)
+        if (c := bench.make(pool, "balance+conditional", np.random.default_rng(s))) is not None
+    )
+    told = _shares.true_weights(case).value
+    assert sum(v or 0.0 for v in told.values()) == pytest.approx(_shares._seen(case))
+    for part in bench.PARTS:
+        assert told[part] == pytest.approx(case.truth.get(part, 0.0), abs=0.025)
 
 
 ECHO = """

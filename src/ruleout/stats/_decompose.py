@@ -24,6 +24,7 @@ from ruleout.stats._density import Ratio, density_ratio, rake
 from ruleout.stats._prior import Balance, Codes
 
 _LEAST_BLOCKS = 8
+_NORMAL = 1.6449
 
 Metric = Callable[[Floats], float]
 """The metric of one window as a function of its row weights."""
@@ -141,7 +142,11 @@ def decompose(
     point = _parts(plan, np.ones(n), np.ones(len(current.x)))
     replicates = np.array([_parts(plan, *_resample(plan, rng)) for _ in range(draws)])
     wider = max(_few_blocks(reference), _few_blocks(current))
-    shares = [_share(value, replicates[:, k], wider) for k, value in enumerate(point[:5])]
+    doubt = _doubt(plan, point)
+    shares = [
+        _share(value, replicates[:, k], wider, doubt if k in (2, 3) else 0.0)
+        for k, value in enumerate(point[:5])
+    ]
     weight = _input_weight(plan, np.ones(n), np.ones(len(current.x)))
     return Decomposition(
         reference=point[5],
@@ -223,7 +228,7 @@ def _few_blocks(window: Window) -> float:
     blocks = _blocks(window)
     if not blocks:
         return 1.0
-    z, free = 1.6449, blocks - 1.0
+    z, free = _NORMAL, blocks - 1.0
     student = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
     return float(np.sqrt(blocks / free) * student / z)
 
@@ -237,11 +242,28 @@ def _draw(window: Window, rng: np.random.Generator) -> Floats:
     return np.asarray(drawn[window.block])
 
 
-def _share(value: float, replicates: Floats, wider: float) -> Share:
-    """90% interval: the replicates' spread around the estimate (normal, robust to a few wild draws), times `wider`."""
+def _doubt(plan: _Plan, point: tuple[float, ...]) -> float:
+    """Standard error that the nuisance models add to what the inputs bring: half of what raking had to mend.
+
+    The bootstrap holds these models fixed. The outcome model corrects what the weights miss; what both miss is not seen
+    at all, but it grows with the correction (the error of a doubly robust estimate is a product of both models').
+    """
+    if not plan.inside.any():
+        return 0.0
+    n, m = len(plan.reference.x), len(plan.current.x)
+    weights = _prior(plan, np.ones(n), np.ones(m)) * plan.ratio
+    corrected = point[5] + point[1] + point[2]
+    return abs(corrected - plan.reference.metric(weights)) / 2
+
+
+def _share(value: float, replicates: Floats, wider: float, doubt: float) -> Share:
+    """90% interval: the replicates' spread around the estimate (normal, robust to a few wild draws).
+
+    `wider` multiplies the spread, `doubt` is a standard error besides.
+    """
     known = replicates[np.isfinite(replicates)]
     if len(known) < 10:
         return Share(value, float("nan"), float("nan"))
     low, high = np.quantile(known, [0.05, 0.95])
-    half = wider * float(high - low) / 2
+    half = float(np.hypot(wider * float(high - low) / 2, _NORMAL * doubt))
     return Share(value, value - half, value + half)

@@ -39,7 +39,11 @@ def ours(case: Case) -> Told:
     value = {
         name: s.value + (unseen if name == "covariates" else 0.0) for name, s in shares.items()
     }
-    held = {name: bool(s.low <= case.truth.get(name, 0.0) <= s.high) for name, s in shares.items()}
+    held = {
+        name: bool(s.low <= case.truth.get(name, 0.0) <= s.high)
+        for name, s in shares.items()
+        if s.high > s.low or name in case.truth  # a part that neither names has no interval
+    }
     return Told(value, held)
 
 
@@ -103,6 +107,7 @@ METHODS: Mapping[str, Callable[[Case], Told]] = {
     "ruleout": ours,
     "weights alone": weights_alone,
     "outcome model alone": outcome_alone,
+    "the true weights": true_weights,
 }
 
 
@@ -154,7 +159,7 @@ def _peers(case: Case, peers: Sequence[Peer]) -> list[tuple[str, Told | None, fl
 def _rows(
     number: int, case: Case, method: str, told: Told | None, seconds: float
 ) -> list[dict[str, object]]:
-    whole = sum(case.truth.values())
+    whole, seen = sum(case.truth.values()), _seen(case)
     rows: list[dict[str, object]] = []
     for part in PARTS:
         value = told.value[part] if told is not None else None
@@ -166,13 +171,19 @@ def _rows(
                 "method": method,
                 "part": part,
                 "true": case.truth.get(part, 0.0) / whole,
-                "told": None if value is None else value / whole,
+                "told": None if value is None else value / seen,
                 "asked": told is not None and (value is not None or part not in case.truth),
                 "held": None if told is None else told.held.get(part),
                 "seconds": seconds,
             }
         )
     return rows
+
+
+def _seen(case: Case) -> float:
+    """The change of accuracy that the windows show: what a method divides, and what its parts are shares of."""
+    _, _, before, after = numbers(case)
+    return float(before.mean() - after.mean())
 
 
 def by_method(told: pl.DataFrame) -> pl.DataFrame:
