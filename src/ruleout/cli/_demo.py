@@ -7,11 +7,13 @@ from argparse import Namespace
 
 from ruleout.bench import demos
 from ruleout.cli._answer import answer
+from ruleout.cli._memory import keep_freed
 from ruleout.incident import load
 
 
 def run(chosen: Namespace) -> None:
     """Write a demo's incident folder, diagnose it, and leave a report beside it."""
+    keep_freed()
     place = chosen.out or f"ruleout-demo-{chosen.name}"
     folder = demos.write(chosen.name, place, chosen.seed, chosen.fault)
     if not chosen.quiet:

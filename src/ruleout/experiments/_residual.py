@@ -19,8 +19,9 @@ _OF_REFERENCE = (
     "embedding space ",
     "representation reference ",
     "words of ",
+    "answers of ",
 )
-"""Cached results that speak of the reference and the predictor alone, by name or by how names begin."""
+"""Cached results that speak of the reference, the predictor and the models alone, by name or by how names begin."""
 
 _LEAST_ROWS = 200
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
 from ruleout._records import SourceStatus
+from ruleout.profile._answers import predicted
 from ruleout.profile._case import Case
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import Predictor, fit_smooth, fit_surrogate
@@ -47,7 +48,7 @@ def model_outputs(case: Case, name: str, frame: pl.DataFrame) -> Outputs:
     Raises:
         ModelError: when the model cannot score these rows.
     """
-    said = case.models[name].predict(frame)
+    said = predicted(case, name, frame)
     spec = case.incident.models.get(name)
     threshold = (
         spec.threshold if spec is not None and spec.threshold is not None else case.threshold
@@ -80,7 +81,7 @@ def _speaks_of_the_other(case: Case, name: str) -> bool:
     key = f"polarity {name}"
     if key not in case.cache:
         rows = spread_rows(case.reference.rows, _ORDER_ROWS)
-        raw = np.asarray(case.models[name].predict(case.reference.frame[rows]).scores, dtype=float)
+        raw = np.asarray(predicted(case, name, case.reference.frame[rows]).scores, dtype=float)
         raw = raw if raw.ndim == 1 else raw[:, -1]
         decision = case.served["reference"].decision[rows]
         known = np.isfinite(raw) & (decision != -1)
@@ -98,7 +99,7 @@ def _column_order(case: Case, name: str) -> NDArray[np.int64]:
     if key not in case.cache:
         size = len(case.classes)
         rows = spread_rows(case.reference.rows, _FEW if case.of_kind("image") else _ORDER_ROWS)
-        raw = np.asarray(case.models[name].predict(case.reference.frame[rows]).scores, dtype=float)
+        raw = np.asarray(predicted(case, name, case.reference.frame[rows]).scores, dtype=float)
         decision = case.served["reference"].decision[rows].astype(np.int64)
         known = np.isfinite(raw).all(axis=1) & (decision >= 0)
         table = np.zeros((size, size), dtype=np.int64)

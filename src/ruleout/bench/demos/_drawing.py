@@ -130,15 +130,18 @@ def _draw(kind: str, n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     x, y = np.broadcast_to(at, (n, SIDE, SIDE)), np.broadcast_to(at[:, None], (n, SIDE, SIDE))
     body, accent = SHAPES[kind](_view(x, y, rng))
     canvas = _background(x, y, rng)
-    canvas = _paint(
-        canvas, body + _EDGE, np.zeros((n, 3), np.float32), 0.22
-    )  # a soft contact shadow
-    canvas = _paint(canvas, body, _colours(_PALETTES[kind], n, rng), 1.0)
-    canvas = _paint(canvas, accent, _colours((_ACCENTS[kind],), n, rng), 0.92)
-    canvas *= _light(x, y, rng)[..., None]
-    canvas += np.float32(1.8) * rng.standard_normal(canvas.shape, dtype=np.float32)
+    _paint(canvas, body + _EDGE, np.zeros((n, 3), np.float32), 0.22)  # a soft contact shadow
+    _paint(canvas, body, _colours(_PALETTES[kind], n, rng), 1.0)
+    _paint(canvas, accent, _colours((_ACCENTS[kind],), n, rng), 0.92)
+    canvas *= _light(x, y, rng)
+    noise = rng.standard_normal((n, SIDE, SIDE, 3), dtype=np.float32)
+    noise *= np.float32(1.8)
+    noise += np.moveaxis(canvas, 0, -1)
     # Phones smooth and quantise; steps of four also keep the files small.
-    return np.asarray(np.clip(np.round(canvas / 4) * 4, 0, 255), dtype=np.uint8)
+    noise *= np.float32(0.25)
+    np.rint(noise, out=noise)
+    noise *= 4
+    return np.clip(noise, 0, 255, out=noise).astype(np.uint8)
 
 
 def _column(rng: np.random.Generator, n: int, low: float, high: float) -> Floats:
@@ -157,15 +160,19 @@ def _view(x: Floats, y: Floats, rng: np.random.Generator) -> _View:
 
 
 def _background(x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
-    """A wall above a table, both in one of their usual colours."""
+    """A wall above a table, both in one of their usual colours, by channel: (3, n, SIDE, SIDE)."""
     n = len(x)
     wall = (rng.uniform(205, 240, (n, 1)) + rng.normal(0, 5, (n, 3))).astype(np.float32)
     table = _colours(_TABLES, n, rng)
     edge = _column(rng, n, 0.1, 0.9)
-    below = 1 / (1 + np.exp(-(y - edge) * 40))[..., None]
-    mixed = wall[:, None, None, :] * (1 - below) + table[:, None, None, :] * below
-    grain = 6 * np.sin(x * _column(rng, n, 4, 14) + 9 * y)[..., None] * below
-    return np.asarray(mixed + grain, dtype=np.float32)
+    below = 1 / (1 + np.exp(-(y - edge) * 40))
+    above, grain = 1 - below, 6 * np.sin(x * _column(rng, n, 4, 14) + 9 * y) * below
+    canvas = np.empty((3, n, SIDE, SIDE), np.float32)
+    for channel in range(3):
+        np.multiply(_of(wall, channel), above, out=canvas[channel])
+        canvas[channel] += _of(table, channel) * below
+    canvas += grain
+    return canvas
 
 
 def _colours(palette: tuple[tuple[int, int, int], ...], n: int, rng: np.random.Generator) -> Floats:
@@ -176,9 +183,18 @@ def _colours(palette: tuple[tuple[int, int, int], ...], n: int, rng: np.random.G
     )
 
 
-def _paint(canvas: Floats, distance: Floats, colour: Floats, opacity: float) -> Floats:
-    cover = np.clip(0.5 - distance / _EDGE, 0, 1)[..., None] * np.float32(opacity)
-    return np.asarray(canvas * (1 - cover) + colour[:, None, None, :] * cover, dtype=np.float32)
+def _paint(canvas: Floats, distance: Floats, colour: Floats, opacity: float) -> None:
+    """Lay a colour (n, 3) over a canvas (3, n, SIDE, SIDE), where `distance` is negative."""
+    cover = np.clip(0.5 - distance / _EDGE, 0, 1) * np.float32(opacity)
+    left = 1 - cover
+    canvas *= left
+    for channel in range(3):
+        canvas[channel] += _of(colour, channel) * cover
+
+
+def _of(colour: Floats, channel: int) -> Floats:
+    """One channel of colours (n, 3), for every pixel (n, 1, 1)."""
+    return colour[:, channel, None, None]
 
 
 def _light(x: Floats, y: Floats, rng: np.random.Generator) -> Floats:

@@ -121,7 +121,7 @@ def _table(uploads: _Uploads, weights: _Weights, rng: Rng) -> pl.DataFrame:
         {
             "upload_id": [f"u{n}" for n in number],
             "ts": times(uploads.at),
-            "photo": [encode_png(picture) for picture in uploads.pixels],
+            "photo": [encode_png(picture, level=4) for picture in uploads.pixels],
             "client": uploads.client,
             "region": draw(rng, _REGIONS, rows),
             "served_by": draw(rng, {f"vision-{i}": 1 for i in range(1, 5)}, rows),

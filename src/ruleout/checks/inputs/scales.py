@@ -137,7 +137,8 @@ def _affine_finding(
 ) -> Finding:
     name = found.name
     in_time = case.kind(name) == "datetime"
-    unit = not in_time and (nearest_round(told.slope) is not None or _temperature(told))
+    pure = told.offset == 0.0 and nearest_round(told.slope) is not None
+    unit = not in_time and (pure or told.slope == 1.0 or _temperature(told))
     kind = _kind(told, in_time=in_time, unit=unit, before=before)
     shape = f"{told.slope:.6g} times its reference" if told.slope != 1 else "its reference"
     if told.offset:
@@ -148,6 +149,9 @@ def _affine_finding(
         f"{told.distance_before:.3f} before, {told.distance_after:.3f} once undone)"
     )
     supports: tuple[str, ...] = ("time_shift",) if kind == "clock" else ("unit_change",)
+    if kind == "plain" and told.slope != 1.0 and told.offset != 0.0:
+        # No unit has both a scale and a zero of its own, temperatures apart.
+        kind, supports = "line", ("unit_change", "train_serve_skew")
     if kind == "plain" and told.slope < _THIN and told.offset == 0 and before.min(initial=0.0) >= 0:
         kind, supports = "low", ("partial_batch", "unit_change")
     options: Mapping[str, Any] = {"slope": told.slope, "offset": told.offset}

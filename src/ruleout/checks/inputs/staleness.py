@@ -363,7 +363,8 @@ def _broken_finding(case: Case, name: str, link: Link) -> Finding:
         f"{name} no longer follows from the rest of its row (r = {link.after:.2f}, {link.before:.2f} before), though its "
         f"values {'moved' if moved.departed else 'as such are usual'}"
     )
-    calm = 1.0 if not moved.departed else 0.5
+    # Old values lie where the input's values lie: a marginal that moved far is none of them.
+    calm = 1.0 if not moved.departed else float(np.clip(1.0 - 2.0 * moved.distance, 0.0, 0.5))
     strength = calm * float(np.clip(1.0 - link.after / max(link.before, 1e-9), 0.0, 1.0))
     everywhere = np.ones(case.current.rows, dtype=bool)
     return _stale(

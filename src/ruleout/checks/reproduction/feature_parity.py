@@ -183,14 +183,13 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
         other = another_row(case, joined.rows, joined.offline, name, differ, thin=thin)
         relation = other or relation
     elif relation.kind == "constant":
-        relation = _held(case.reference.numeric(name), relation)
+        relation = _held((case.reference.numeric(name), b), relation)
     return _Differs(name, differ.astype(float), relation)
 
 
-def _held(before: Floats, relation: Relation) -> Relation:
+def _held(usual: tuple[Floats, ...], relation: Relation) -> Relation:
     """One value whatever it should be is a default, or where it is like any other of its values, one that stood still."""
-    known = before[np.isfinite(before)]
-    if number_kind(relation.value, known) != "frozen":
+    if any(number_kind(relation.value, x[np.isfinite(x)]) != "frozen" for x in usual):
         return relation
     return Relation("held", f"stands still at {relation.value:.6g}", relation.value)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._records import Onset, Symptom
+from ruleout.checks.symptom._season import spread_beside_season
 from ruleout.profile import Case, Metric, Outputs, Which, iso
 from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
 from ruleout.stats._changepoint import step
@@ -61,8 +62,12 @@ def _measure(case: Case) -> Change:
     metric = symptom_metric(case)
     rng = case.rng("symptom")
     sums = {w: block_sums(case, metric, w) for w in ("reference", "current")}
-    draws = {w: metric.finish(resampled(s, RESAMPLES, rng)) for w, s in sums.items()}
     values = {w: float(metric.finish(s.sum(axis=0)[None])[0]) for w, s in sums.items()}
+    calm = spread_beside_season(case)
+    draws = {
+        w: values[w] + calm * (metric.finish(resampled(s, RESAMPLES, rng)) - values[w])
+        for w, s in sums.items()
+    }
     gaps = draws["current"] - draws["reference"]
     gaps = gaps[np.isfinite(gaps)]
     change = values["current"] - values["reference"]

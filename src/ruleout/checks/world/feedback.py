@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
-from ruleout.profile._case import scope_mask
 from ruleout.stats._boosting import Floats
-from ruleout.stats._twosample import normal_sf
+from ruleout.stats._maps import isotonic
+from ruleout.stats._ranks import middle_ranks
+from ruleout.stats._twosample import ks, normal_sf
 
+Mask = NDArray[np.bool_]
 MODES = ("feedback_loop",)
 _PIECES = 8
+_GRADUAL = 6.0
+"""A monotone course has some five levels more than a step; chance brings each half a nat or so."""
+
+_FEW = 30
+_LEAST = 100
 
 
 class Tie(NamedTuple):
@@ -33,7 +42,7 @@ class Tie(NamedTuple):
     last: float
     z: float
     gradual: float
-    """How much better a ramp describes the pieces than any step, as a log likelihood ratio."""
+    """How much better a monotone course describes the pieces than any step, as a log likelihood ratio."""
 
 
 @check(
@@ -66,7 +75,7 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             continue
         level = (usual.first + usual.last) / 2
         away = abs(now.last - level) - abs(now.first - level)
-        if abs(now.z) > 6 and abs(usual.z) < 4 and away > 0.1 and now.gradual > 3:
+        if abs(now.z) > 6 and abs(usual.z) < 4 and away > 0.1 and now.gradual > _GRADUAL:
             found.append((abs(now.z), name, now))
     if not found:
         text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
@@ -77,7 +86,7 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             signal="feedback.grows",
             subject=Subject("feature", (name,)),
             statement=(
-                f"the correlation of {name} with the answers goes from {now.first:+.2f} to {now.last:+.2f} through the "
+                f"the rank correlation of {name} with the answers goes from {now.first:+.2f} to {now.last:+.2f} through the "
                 f"current window (z = {z:.1f}), and stood still in the reference"
             ),
             statistic=now.last,
@@ -85,54 +94,91 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             p_value=max(2 * normal_sf(z), 1e-300),
             strength=float(np.clip(abs(now.last - now.first) / 0.3, 0.2, 1.0)),
             supports=MODES,
+            against=("covariate_shift",),
         )
     ]
 
 
 def _spared(case: Case, seen: View, said: Sequence[Floats]) -> Finding | None:
     """An input that moved, and towards or away from the answers, except in the little traffic the model does not steer."""
-    best: tuple[float, str, Finding] | None = None
-    for name, moved in departures(case).items():
-        column = moved.scope.column
-        if not moved.departed or case.kind(name) != "numeric" or column not in case.segments:
+    best: tuple[float, Finding] | None = None
+    for column in case.segments:
+        free = _held_back(case, seen, column)
+        if free is None:
             continue
-        inside = scope_mask(case.current, Scope(column=column, values=moved.scope.values))
-        inside = inside[seen.current.rows]
-        if len(case.vocabulary(column)) != 2 or not 0.6 < inside.mean() < 1:
-            continue
-        now = case.current.numeric(name)[seen.current.rows]
-        usual = _correlation(case.reference.numeric(name)[seen.reference.rows], said[0])
-        steered, free = (_correlation(now[rows], said[1][rows]) for rows in (inside, ~inside))
-        error = 1.0 / math.sqrt(max(int((~inside).sum()), 4))
-        if abs(steered - usual) < max(0.08, 2 * abs(free - usual), 2 * error):
-            continue
-        told = (
-            f"{name} moved where {column} is {', '.join(moved.scope.values)} and there alone, and with it its "
-            f"correlation with the answers: {usual:+.2f} before, {steered:+.2f} there, {free:+.2f} elsewhere"
-        )
-        finding = Finding(
-            signal="feedback.spared",
-            subject=Subject("feature", (name,)),
-            statement=told,
-            statistic=steered,
-            effect=steered - usual,
-            p_value=None,
-            strength=float(np.clip(abs(steered - usual) / 0.2, 0.3, 1.0)),
-            supports=MODES,
-            against=("covariate_shift", "concept_drift"),
-            scope=moved.scope,
-            onset=moved.onset,
-        )
-        if best is None or abs(steered - usual) > best[0]:
-            best = abs(steered - usual), name, finding
-    return None if best is None else best[2]
+        for name, moved in departures(case).items():
+            if not moved.departed or case.kind(name) != "numeric":
+                continue
+            told = _one_spared(case, seen, said, name, free)
+            if told is not None and (best is None or abs(told.effect) > best[0]):
+                best = abs(told.effect), replace(told, onset=moved.onset)
+    return None if best is None else best[1]
+
+
+class _Free(NamedTuple):
+    """The traffic that a two-valued segment sets apart."""
+
+    column: str
+    steered: str
+    rows: Mask
+    """Rows of the view's current window in the smaller part (n,)."""
+
+    before: Mask
+    """The same of its reference window (m,)."""
+
+
+def _held_back(case: Case, seen: View, column: str) -> _Free | None:
+    names = case.vocabulary(column)
+    if len(names) != 2:
+        return None
+    now = case.codes("current", column)[seen.current.rows]
+    before = case.codes("reference", column)[seen.reference.rows]
+    small = int(np.bincount(now[now >= 0], minlength=2).argmin())
+    rows = now == small
+    if rows.sum() < _LEAST or rows.mean() > 0.4:
+        return None
+    return _Free(column, names[1 - small], rows, before == small)
+
+
+def _one_spared(
+    case: Case, seen: View, said: Sequence[Floats], name: str, free: _Free
+) -> Finding | None:
+    now = case.current.numeric(name)[seen.current.rows]
+    before = case.reference.numeric(name)[seen.reference.rows]
+    like = before[free.before] if free.before.sum() >= _LEAST else before
+    gaps = ks(before, now[~free.rows]).effect, ks(like, now[free.rows]).effect
+    noise = 1.4 * math.sqrt(1 / int(free.rows.sum()) + 1 / len(like))
+    if gaps[1] > max(0.4 * gaps[0], noise):
+        return None
+    usual = _correlation(before, said[0])
+    steered, apart = (_correlation(now[rows], said[1][rows]) for rows in (~free.rows, free.rows))
+    error = 1.0 / math.sqrt(max(int(free.rows.sum()), 4))
+    if abs(steered - usual) < max(0.08, 2 * abs(apart - usual), 2 * error):
+        return None
+    told = (
+        f"{name} moved where {free.column} is {free.steered} and there alone, and with it its rank "
+        f"correlation with the answers: {usual:+.2f} before, {steered:+.2f} there, {apart:+.2f} elsewhere"
+    )
+    return Finding(
+        signal="feedback.spared",
+        subject=Subject("feature", (name,)),
+        statement=told,
+        statistic=steered,
+        effect=steered - usual,
+        p_value=None,
+        strength=float(np.clip(abs(steered - usual) / 0.2, 0.3, 1.0)),
+        supports=MODES,
+        against=("covariate_shift", "concept_drift"),
+        scope=Scope(column=free.column, values=(free.steered,)),
+    )
 
 
 def _correlation(x: Floats, y: Floats) -> float:
+    """Spearman's rank correlation: what a loop feeds grows by factors, and few large values would rule Pearson's."""
     known = np.isfinite(x) & np.isfinite(y)
-    if known.sum() < 30 or x[known].std() == 0 or y[known].std() == 0:
+    if known.sum() < _FEW or x[known].std() == 0 or y[known].std() == 0:
         return 0.0
-    return float(np.corrcoef(x[known], y[known])[0, 1])
+    return float(np.corrcoef(middle_ranks(x[known]), middle_ranks(y[known]))[0, 1])
 
 
 def _answers(seen: View, side: str) -> Floats:
@@ -141,23 +187,24 @@ def _answers(seen: View, side: str) -> Floats:
 
 
 def tie(values: Floats, said: Floats) -> Tie | None:
-    """Correlation by pieces of rows in order; z of its trend against sampling noise. None when constant."""
+    """Rank correlation by pieces of rows in order; z of its trend against sampling noise. None when constant."""
     correlations, weights = [], []
     for piece in np.array_split(np.arange(len(values)), _PIECES):
         x, y = values[piece], said[piece]
         known = np.isfinite(x) & np.isfinite(y)
-        if known.sum() < 30 or x[known].std() == 0 or y[known].std() == 0:
+        if known.sum() < _FEW or x[known].std() == 0 or y[known].std() == 0:
             return None
-        correlations.append(float(np.corrcoef(x[known], y[known])[0, 1]))
+        correlations.append(_correlation(x, y))
         weights.append(int(known.sum()))
     fisher = np.arctanh(np.clip(correlations, -0.999, 0.999))
     at = np.linspace(-1, 1, _PIECES)
     slope = float(at @ fisher / (at @ at))
     se = float(1.0 / np.sqrt(np.mean(weights) * (at @ at)))
     middle = float(np.mean(fisher))
-    ramp = float(((fisher - middle - slope * at) ** 2).sum())
     step = min(
         float(fisher[:k].var() * k + fisher[k:].var() * (_PIECES - k)) for k in range(1, _PIECES)
     )
-    gradual = 0.5 * (step - ramp) * float(np.mean(weights))
+    # A tie that grows until it can grow no further bends: any monotone course counts as gradual.
+    course = isotonic(at, math.copysign(1.0, slope) * fisher)(at) * math.copysign(1.0, slope)
+    gradual = 0.5 * (step - float(((fisher - course) ** 2).sum())) * float(np.mean(weights))
     return Tie(float(np.tanh(middle - slope)), float(np.tanh(middle + slope)), slope / se, gradual)

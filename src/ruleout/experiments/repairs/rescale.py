@@ -31,7 +31,7 @@ def replaced(
     return pl.Series(name, merged).fill_nan(None)
 
 
-@repair("rescale", undoes=("unit_change", "time_shift", "partial_batch"))
+@repair("rescale", undoes=("unit_change", "time_shift", "partial_batch", "train_serve_skew"))
 def rescale(case: Case, plan: RepairPlan) -> Undone:
     """Map the affected rows back: (value - offset) / slope."""
     slope, offset = float(plan.options["slope"]), float(plan.options["offset"])

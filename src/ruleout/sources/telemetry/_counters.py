@@ -82,5 +82,6 @@ def _means(rates: pl.DataFrame) -> pl.DataFrame:
     if paired.is_empty():
         return rates
     mean = paired.filter(pl.col("number") > 0).with_columns(pl.col("value") / pl.col("number"))
-    kept = rates.join(paired.select("time", *_KEYS), on=["time", *_KEYS], how="anti")
+    # A sum whose count was not sampled at the same instant would stand among means as what it is not.
+    kept = rates.join(paired.select(_KEYS), on=_KEYS, how="anti")
     return pl.concat([kept.sort(*_KEYS, "time"), mean.select(rates.columns)])

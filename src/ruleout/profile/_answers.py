@@ -1,0 +1,91 @@
+"""What a model has answered before: a row is scored once in the life of a case, however often it is replayed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ruleout.profile._case import Case
+from ruleout.sources.models import Model, Prediction
+
+_MOST = 400_000
+"""Rows whose answers are kept."""
+
+
+class _Known:
+    """Answers of one model by the hash of what it reads of a row."""
+
+    def __init__(self) -> None:
+        self.marks: NDArray[np.uint64] = np.empty(0, np.uint64)
+        """(k,) sorted."""
+
+        self.places: NDArray[np.int64] = np.empty(0, np.int64)
+        """(k,) where the answer to each mark stands."""
+
+        self.labels: NDArray[Any] | None = None
+        self.scores: NDArray[Any] | None = None
+        self.classes: tuple[str, ...] | None = None
+
+    def find(self, marks: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Where the answers to `marks` (n,) stand; -1 for what was never asked."""
+        if not len(self.marks):
+            return np.full(len(marks), -1)
+        at = np.minimum(np.searchsorted(self.marks, marks), len(self.marks) - 1)
+        return np.where(self.marks[at] == marks, self.places[at], -1)
+
+    def add(self, marks: NDArray[np.uint64], said: Prediction) -> None:
+        """Keep the answers to `marks` (n,), each asked for the first time."""
+        places = np.arange(len(self.marks), len(self.marks) + len(marks))
+        both = np.concatenate([self.marks, marks])
+        order = np.argsort(both)
+        self.marks = both[order]
+        self.places = np.concatenate([self.places, places])[order]
+        self.labels, self.scores = (
+            _joined(self.labels, said.labels),
+            _joined(self.scores, said.scores),
+        )
+        self.classes = said.classes
+
+    def tell(self, places: NDArray[np.int64]) -> Prediction:
+        """The answers that stand at `places` (n,)."""
+        return Prediction(
+            None if self.labels is None else self.labels[places],
+            None if self.scores is None else self.scores[places],
+            self.classes,
+        )
+
+
+def _joined(mine: NDArray[Any] | None, more: NDArray[Any] | None) -> NDArray[Any] | None:
+    return more if mine is None or more is None else np.concatenate([mine, more])
+
+
+def predicted(case: Case, name: str, frame: pl.DataFrame) -> Prediction:
+    """What the model called `name` answers for every row of `frame`, in its own terms.
+
+    Raises:
+        ModelError: when the model cannot score these rows.
+    """
+    model: Model = case.models[name]
+    read = [column for column in model.requires if column in frame.columns]
+    plain = not any(frame.schema[c].is_nested() or frame.schema[c] == pl.Object for c in read)
+    if not frame.height or not read or not plain:
+        return model.predict(frame)
+    known: _Known = case.cache.setdefault(f"answers of {name}", _Known())
+    marks = frame.select(read).hash_rows().to_numpy()
+    places = known.find(marks)
+    new = np.flatnonzero(places < 0)
+    if not len(new):
+        return known.tell(places)
+    once, first = np.unique(marks[new], return_index=True)
+    if len(new) == frame.height and len(once) == frame.height:
+        said = model.predict(frame)
+        if len(known.marks) + len(once) <= _MOST:
+            known.add(marks, said)
+        return said
+    if len(known.marks) + len(once) > _MOST:
+        return model.predict(frame)
+    known.add(once, model.predict(frame[new[first]]))
+    return known.tell(known.find(marks))
