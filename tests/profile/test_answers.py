@@ -55,3 +55,20 @@ def test_a_changed_input_is_scored_anew() -> None:
     again = predicted(case, "current", frame.with_columns(x=pl.Series([1.0, 9.0])))
     assert model.asked == [2, 1]
     np.testing.assert_array_equal(again.scores, [[-2.0, 2.0], [-10.0, 10.0]])
+
+
+def test_answers_of_another_form_are_told_as_they_are() -> None:
+    """A model that adds labels for some rows alone is asked anew, and its answer told as it is."""
+
+    class _Changing(_Counting):
+        def _score(self, frame: pl.DataFrame) -> Prediction:
+            said = super()._score(frame)
+            return said if frame["x"].max() > 2 else said._replace(labels=None)
+
+    frame = pl.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "words": ["a", "b", "c", "d"]})
+    model = _Changing()
+    case = _case(model)
+    assert predicted(case, "current", frame[:2]).labels is None
+    said = predicted(case, "current", frame)
+    np.testing.assert_array_equal(said.labels, [0, 0, 0, 1])
+    np.testing.assert_array_equal(said.scores[:, 1], [2.0, 3.0, 4.0, 5.0])

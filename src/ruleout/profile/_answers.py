@@ -36,17 +36,22 @@ class _Known:
         at = np.minimum(np.searchsorted(self.marks, marks), len(self.marks) - 1)
         return np.where(self.marks[at] == marks, self.places[at], -1)
 
+    def fits(self, rows: int, said: Prediction) -> bool:
+        """Whether answers to so many rows are one a row, and of the form of those that are known."""
+        parts = ((self.labels, said.labels), (self.scores, said.scores))
+        one_a_row = all(more is None or len(more) == rows for _, more in parts)
+        alike = all((mine is None) == (more is None) for mine, more in parts)
+        return one_a_row and (not len(self.marks) or (alike and self.classes == said.classes))
+
     def add(self, marks: NDArray[np.uint64], said: Prediction) -> None:
-        """Keep the answers to `marks` (n,), each asked for the first time."""
+        """Keep the answers to `marks` (n,), each asked for the first time; they fit."""
         places = np.arange(len(self.marks), len(self.marks) + len(marks))
         both = np.concatenate([self.marks, marks])
         order = np.argsort(both)
         self.marks = both[order]
         self.places = np.concatenate([self.places, places])[order]
-        self.labels, self.scores = (
-            _joined(self.labels, said.labels),
-            _joined(self.scores, said.scores),
-        )
+        self.labels = _joined(self.labels, said.labels)
+        self.scores = _joined(self.scores, said.scores)
         self.classes = said.classes
 
     def tell(self, places: NDArray[np.int64]) -> Prediction:
@@ -79,13 +84,11 @@ def predicted(case: Case, name: str, frame: pl.DataFrame) -> Prediction:
     new = np.flatnonzero(places < 0)
     if not len(new):
         return known.tell(places)
-    once, first = np.unique(marks[new], return_index=True)
-    if len(new) == frame.height and len(once) == frame.height:
-        said = model.predict(frame)
-        if len(known.marks) + len(once) <= _MOST:
-            known.add(marks, said)
-        return said
-    if len(known.marks) + len(once) > _MOST:
+    asked = new[np.sort(np.unique(marks[new], return_index=True)[1])]
+    if len(known.marks) + len(asked) > _MOST:
         return model.predict(frame)
-    known.add(once, model.predict(frame[new[first]]))
+    said = model.predict(frame if len(asked) == frame.height else frame[asked])
+    if not known.fits(len(asked), said):
+        return said if len(asked) == frame.height else model.predict(frame)
+    known.add(marks[asked], said)
     return known.tell(known.find(marks))
