@@ -79,15 +79,16 @@ def elsewhere(
 
 
 def _load(departed: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
-    rows = [
+    offered = [
         row
         for row in departed.iter_rows(named=True)
-        if row["kind"] == "traffic"
-        and row["sign"] > 0
-        and row["level"] > 0
-        and row["score"] > 0.5
-        and set(words(row["metric"])) & OFFERED
+        if row["kind"] == "traffic" and row["level"] > 0 and set(words(row["metric"])) & OFFERED
     ]
+    rows = [row for row in offered if row["sign"] > 0 and row["score"] > 0.5]
+    told = [row for row in offered if row["entity"] == symptom]
+    if told and not any(row in rows for row in told):
+        # The alarm's own entity is asked no more than usual: what grew, grew behind it.
+        return []
     ratios = {row["entity"]: float(row["now"] / row["level"]) for row in rows}
     at_symptom = ratios.get(symptom or "", 0.0)
     wide = sum(ratio > 1.5 for ratio in ratios.values()) >= 3

@@ -308,6 +308,7 @@ OFFERED = frozenset(
         "visits",
         "calls",
         "orders",
+        "load",
     ]
 )
 """Words of what is asked from outside."""

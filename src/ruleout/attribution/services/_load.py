@@ -19,6 +19,9 @@ _MORE = 1.6
 _WIDE = 3
 """So many entities must be asked more, where the alarm's own is not among them."""
 
+_GUESSED = 0.8
+"""Weight where nobody told who calls whom, nor at whom the alarm was raised."""
+
 _FEW = 50
 """Requests that a stretch of traces must hold to tell a rate."""
 
@@ -62,6 +65,8 @@ def offered(
         return []
     ratio = grown[entity]
     weight = min(4.0 * float(np.log2(ratio)), 7.0)
+    if not edges and entity != symptom:
+        weight *= _GUESSED
     text = f"{entity} is asked {ratio:.1f} times as much as usual"
     return [Signal(entity, "offered_load", weight, {"traffic_surge": 1.0}, text, ratio, ratio - 1)]
 

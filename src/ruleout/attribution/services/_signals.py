@@ -83,7 +83,8 @@ _CLUES: tuple[tuple[frozenset[str], frozenset[str], Mapping[str, float]], ...] =
         frozenset({"lock", "locks", "deadlock", "deadlocks"}),
         {"slow_dependency": 0.7, "pool_exhaustion": 0.2},
     ),
-    (frozenset({"saturation"}), _QUEUES, {"queue_backlog": 0.9}),
+    # A queue weighs little for who is at fault; at whom it grows, it tells much of what is wrong.
+    (frozenset({"saturation"}), _QUEUES, {"queue_backlog": 1.6}),
     (frozenset({"saturation"}), _POOLS, {"pool_exhaustion": 0.9}),
     (frozenset({"other", "traffic"}), frozenset({"retry", "retries"}), {"retry_storm": 0.9}),
 )
