@@ -56,6 +56,18 @@ def test_concept_and_labels_stay_rivals_without_an_audit(how: str) -> None:
     assert {"concept_drift", "corrupted_labels"} <= supported
 
 
+def test_misfit_out_of_reach_of_the_reference_says_less() -> None:
+    """Noise where nearly no input is like the reference's is told with a third of the weight, and not held against the inputs."""
+    reference, current = spoilt(6, "noise")
+    near = findings(case_of(reference, current), "label_residual")["label_residual.uniform"]
+    far = findings(
+        case_of(reference, current.with_columns(pl.col("visits") + 40.0)), "label_residual"
+    )["label_residual.uniform"]
+    assert far.strength < 0.5 * near.strength
+    assert "covariate_shift" in near.against
+    assert "covariate_shift" not in far.against
+
+
 def test_sound_labels_are_cleared() -> None:
     """Labels that follow from inputs as before rule out all three modes, with the size that would have shown."""
     case = case_of(*windows(np.random.default_rng(4), 5000))

@@ -11,6 +11,7 @@ Reference: Natarajan et al. (2013); see `stats/_flips.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,10 @@ _APART = 0.8
 _POWER = 0.05
 _DISTORTED = 0.6
 """What is left of the evidence where the input that labels no longer follow from has itself moved far."""
+
+_OVERLAP = 0.05
+_FOREIGN = 0.3
+"""What is left of the evidence where nearly all inputs are unlike the reference's: it may be the reach of what was learned."""
 
 
 @check(
@@ -112,9 +117,25 @@ def _findings(
             f"{found.rate:.1%} of the labels disagree with what inputs say ({found.usual:.1%} in the reference), "
             f"everywhere alike (dependence on inputs r = {found.depends:.2f})"
         )
-        yield _finding(
+        told = _finding(
             "uniform", label, found, text, ("label_noise", "corrupted_labels", "concept_drift")
         )
+        yield _out_of_reach(told) if _foreign(case) else told
+
+
+def _foreign(case: Case) -> bool:
+    """Whether the windows hardly overlap, other than through inputs that are never at rest."""
+    parts = split(case)
+    return parts is not None and parts.parts.overlap < _OVERLAP and parts.usual_auc < _APART
+
+
+def _out_of_reach(told: Finding) -> Finding:
+    return replace(
+        told,
+        statement=f"{told.statement}; but the inputs hardly overlap, and the reference teaches little about such rows",
+        strength=told.strength * _FOREIGN,
+        against=("prior_shift",),
+    )
 
 
 def _label(case: Case) -> Subject:
