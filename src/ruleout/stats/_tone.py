@@ -53,6 +53,12 @@ def weighted_quantiles(values: Floats, weight: Floats, levels: Floats) -> Floats
     return np.interp(levels, place, values[order])
 
 
+def _plain_quantiles(values: Floats, levels: Floats) -> Floats:
+    """`weighted_quantiles` of equal weights, by a sort of the values alone."""
+    place = (np.arange(len(values)) + 0.5) / len(values)
+    return np.interp(levels, place, np.sort(values))
+
+
 def tones(before: Floats, now: Floats, weight: Floats) -> list[Tone]:
     """Candidate relations between reference and current pictures, simplest first.
 
@@ -67,10 +73,7 @@ def tones(before: Floats, now: Floats, weight: Floats) -> list[Tone]:
     old = np.stack(
         [weighted_quantiles(before[..., c].ravel(), heavy, _LEVELS) for c in range(3)], axis=1
     )
-    flat = np.ones(now.shape[0] * now.shape[1])
-    new = np.stack(
-        [weighted_quantiles(now[..., c].ravel(), flat, _LEVELS) for c in range(3)], axis=1
-    )
+    new = np.stack([_plain_quantiles(now[..., c].ravel(), _LEVELS) for c in range(3)], axis=1)
     old, new = old / 255.0, new / 255.0
     open_range = (new > 0.015) & (new < 0.985) & (old > 0.004)
     if open_range.sum() < 9:
