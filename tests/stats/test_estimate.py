@@ -69,3 +69,40 @@ def test_unknown_metric_is_refused() -> None:
     """A metric that is no function of the confusion matrix is a KeyError, not a number."""
     with pytest.raises(KeyError, match="brier"):
         from_cells("brier", np.ones(4))
+
+
+def _erring(n: int, share: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Scores, outcomes and the group of rows in which the score is too bold; `share` of the rows are in it."""
+    group = rng.random(n) < share
+    score = rng.random(n)
+    chance = np.where(group, 0.5 + 0.3 * (score - 0.5), score)
+    return score, (rng.random(n) < chance).astype(float), group
+
+
+def test_weights_carry_a_calibration_to_inputs_that_moved() -> None:
+    """More rows on which the score errs: weighted, the estimate is right and its interval holds; plain, neither is so."""
+    rng = np.random.default_rng(12)
+    score, y, group = _erring(8_000, 0.1, rng)
+    now, y_now, _ = _erring(8_000, 0.5, rng)
+    true = float(((now >= 0.5) == y_now).mean())
+    weight = np.where(group, 5.0, 0.5 / 0.9)
+    told = [
+        estimate_classification("accuracy", (score, y), now, now >= 0.5, rng=rng, weight=w)
+        for w in (None, weight)
+    ]
+    assert not told[0].low <= true <= told[0].high
+    assert abs(told[1].value - true) < 0.015
+    assert told[1].low <= true <= told[1].high
+
+
+def test_what_a_learned_loss_misses_counts_where_the_current_rows_are() -> None:
+    """A loss that the inputs' model cannot learn is still estimated where the weights know where the rows went."""
+    rng = np.random.default_rng(13)
+    hidden, now_hidden = rng.random(6_000) < 0.2, rng.random(6_000) < 0.6
+    loss = np.where(hidden, 3.0, 1.0) + rng.exponential(0.2, 6_000)
+    weight = np.where(hidden, 3.0, 0.5)
+    x, now = rng.normal(size=(6_000, 2)), rng.normal(size=(6_000, 2))
+    told = estimate_loss((x, loss), now, rng=rng, weight=weight)
+    true = float(np.where(now_hidden, 3.0, 1.0).mean()) + 0.2
+    assert told.value == pytest.approx(true, abs=0.1)
+    assert told.low < true < told.high

@@ -1,6 +1,7 @@
 """Performance while labels are missing: estimated from calibrated scores, and the labels that are still due filled in.
 
-Assumes that P(label | score) is as in the reference. A change of the relation breaks it, so where some current labels are
+Assumes that P(label | inputs) is as in the reference where inputs can be weighted, else that P(label | score) is. A change
+of the relation breaks both, so where some current labels are
 known they are compared with what their scores promise, and the estimate carries a warning when they disagree.
 """
 
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleout.checks.world._view import WIDEST
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
+from ruleout.stats._density import density_ratio
 from ruleout.stats._estimate import (
     Estimated,
     calibrate,
@@ -20,6 +23,9 @@ from ruleout.stats._estimate import (
     estimate_loss,
 )
 from ruleout.stats._twosample import normal_sf
+
+LEAST_OVERLAP = 0.05
+"""Effective share of the reference's rows under the weights; below, they are not used."""
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -30,6 +36,8 @@ _METRICS = {
 }
 _LEAST = 200
 _KNOWN = 50
+_ROWS = 20_000
+"""Rows of each window that an estimate looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +79,16 @@ def _binary(case: Case) -> PerformanceEstimate | None:
     if usable.sum() < _LEAST or given.sum() < _LEAST:
         return None
     rng = case.rng("estimated performance")
-    learned = old.score[usable], (truth[usable] == 1).astype(float)
+    rows, now_rows = (_some(np.flatnonzero(keep), rng) for keep in (usable, given))
+    learned = old.score[rows], (truth[rows] == 1).astype(float)
+    weight = _weights(case, (rows, old.score), (now_rows, new.score), rng)
     told = estimate_classification(
-        _METRICS[case.metric.name], learned, new.score[given], new.decision[given] == 1, rng=rng
+        _METRICS[case.metric.name],
+        learned,
+        new.score[now_rows],
+        new.decision[now_rows] == 1,
+        rng=rng,
+        weight=weight,
     )
     known = given & (now >= 0)
     return PerformanceEstimate(
@@ -82,12 +97,38 @@ def _binary(case: Case) -> PerformanceEstimate | None:
         estimate=told,
         rows=int((given & ~known).sum()),
         known=int(known.sum()),
-        caution=_disagreement(learned, new.score[known], now[known] == 1, rng),
+        caution=_disagreement(learned, weight, new.score[known], now[known] == 1, rng),
     )
+
+
+def _some(rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    return rows if len(rows) <= _ROWS else np.sort(rng.choice(rows, _ROWS, replace=False))
+
+
+def _weights(
+    case: Case,
+    reference: tuple[NDArray[np.int64], Floats],
+    current: tuple[NDArray[np.int64], Floats],
+    rng: np.random.Generator,
+) -> Floats | None:
+    """Density ratio at the reference's rows (n,) of inputs and answers; None where it cannot be had or overlap is poor.
+
+    Each window is told by the rows that are looked at and the answers of all.
+    """
+    sides = []
+    kinds = np.empty(0, dtype=bool)
+    for table, (rows, said) in ((case.reference, reference), (case.current, current)):
+        x, kinds = case.encode(table.frame)
+        sides.append(np.concatenate([x, said[:, None]], axis=1)[rows])
+    if not 0 < len(kinds) <= WIDEST:
+        return None
+    ratio = density_ratio(sides[0], sides[1], rng=rng, categorical=np.append(kinds, False))
+    return ratio.reference if ratio.ess >= LEAST_OVERLAP else None
 
 
 def _disagreement(
     learned: tuple[Floats, Floats],
+    weight: Floats | None,
     score: Floats,
     outcome: NDArray[np.bool_],
     rng: np.random.Generator,
@@ -97,7 +138,7 @@ def _disagreement(
         return (
             "no current labels are known: a changed relation of outcome to score would go unnoticed"
         )
-    promised = calibrate(*learned, score, rng=rng)
+    promised = calibrate(*learned, score, rng=rng, weight=weight)
     band = np.digitize(promised, np.quantile(promised, [0.25, 0.5, 0.75]))
     worst, text = 0.0, ""
     for k in range(4):
@@ -124,13 +165,14 @@ def _regression(case: Case, before: NDArray[np.bool_]) -> PerformanceEstimate | 
     now, _ = case.encode(case.current.frame)
     said, said_now = (case.outputs(w).decision.astype(float) for w in ("reference", "current"))
     loss, known = case.loss("reference"), np.isfinite(case.loss("current"))
-    with_answer = np.concatenate([x, said[:, None]], axis=1)[before]
-    kinds = np.append(categorical, False)
+    rng = case.rng("estimated performance")
+    rows, now_rows = _some(np.flatnonzero(before), rng), _some(np.arange(len(now)), rng)
     told = estimate_loss(
-        (with_answer, loss[before]),
-        np.concatenate([now, said_now[:, None]], axis=1),
-        rng=case.rng("estimated performance"),
-        categorical=kinds,
+        (np.concatenate([x, said[:, None]], axis=1)[rows], loss[rows]),
+        np.concatenate([now, said_now[:, None]], axis=1)[now_rows],
+        rng=rng,
+        categorical=np.append(categorical, False),
+        weight=_weights(case, (rows, said), (now_rows, said_now), rng),
     )
     return PerformanceEstimate(
         metric="mae",

@@ -1,8 +1,9 @@
 """Performance without labels: what calibrated scores promise.
 
 Method: confidence-based performance estimation (Garg et al. 2022; NannyML's CBPE): on a window without labels, each
-row's expected cell of the confusion matrix follows from its calibrated score. It holds while P(y | score) does,
-so it sees shifts of inputs and is blind to a changed relation.
+row's expected cell of the confusion matrix follows from its calibrated score. It holds while P(y | score) does. Rows of
+the reference weighted by the density ratio of the inputs make that P(y | x), which also bears inputs on which the
+scores err (Shimodaira 2000). A changed relation is seen by neither.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
+
+_NORMAL = 1.6449
 
 
 class Estimated(NamedTuple):
@@ -51,14 +54,25 @@ def isotonic(score: Floats, outcome: Floats, weight: Floats | None = None) -> tu
 
 
 def calibrate(
-    score: Floats, outcome: Floats, score_now: Floats, *, rng: np.random.Generator, bags: int = 8
+    score: Floats,
+    outcome: Floats,
+    score_now: Floats,
+    *,
+    rng: np.random.Generator,
+    bags: int = 8,
+    weight: Floats | None = None,
 ) -> Floats:
-    """P(positive | score) at `score_now` (m,): isotonic fits on bootstrap draws, averaged to smooth steps."""
+    """P(positive | score) at `score_now` (m,): isotonic fits on bootstrap draws, averaged to smooth steps.
+
+    `weight` (n,) counts the rows to calibrate on.
+    """
     n = len(score)
     total = np.zeros(len(score_now))
     for _ in range(bags):
         pick = rng.integers(0, n, n)
-        knots, values = isotonic(score[pick], outcome[pick])
+        knots, values = isotonic(
+            score[pick], outcome[pick], None if weight is None else weight[pick]
+        )
         total += np.interp(score_now, knots, values)
     return total / bags
 
@@ -108,6 +122,7 @@ def estimate_classification(
     decided_now: NDArray[np.bool_],
     *,
     rng: np.random.Generator,
+    weight: Floats | None = None,
     draws: int = 60,
 ) -> Estimated:
     """Expected value of a binary metric on rows without labels.
@@ -119,25 +134,36 @@ def estimate_classification(
         decided_now: whether each was decided positive, (m,).
         rng: bootstrap of both windows, so that the interval carries the calibration's uncertainty too,
             and the outcomes are drawn, so that it covers the realised metric, not only its mean.
+        weight: density ratio (n,) of the current to the reference inputs, to calibrate for the current ones. Half of
+            what it does to the estimate counts as the standard error of how a calibration carries over.
         draws: bootstrap draws.
     """
     score, outcome = reference
-    point = _expected(
-        metric,
-        calibrate(score, outcome, score_now, rng=rng),
-        score_now,
-        decided_now,
-        np.ones(len(score_now)),
+    plain, point = (
+        _expected(
+            metric,
+            calibrate(score, outcome, score_now, rng=rng, weight=w),
+            score_now,
+            decided_now,
+            np.ones(len(score_now)),
+        )
+        for w in (None, weight)
     )
+    doubt = 0.0 if weight is None else _NORMAL * abs(point - plain) / 2
     n, m = len(score), len(score_now)
     values = np.zeros(draws)
     for k in range(draws):
         pick, now = rng.integers(0, n, n), rng.integers(0, m, m)
-        probability = calibrate(score[pick], outcome[pick], score_now[now], rng=rng, bags=1)
+        counted = None if weight is None else weight[pick]
+        probability = calibrate(
+            score[pick], outcome[pick], score_now[now], rng=rng, bags=1, weight=counted
+        )
         realised = (rng.random(m) < probability).astype(float)
         values[k] = _expected(metric, realised, score_now[now], decided_now[now], np.ones(m))
     low, high = np.nanquantile(values, [0.05, 0.95]) - np.nanmedian(values)
-    return Estimated(point, float(point + low), float(point + high))
+    return Estimated(
+        point, float(point - np.hypot(low, doubt)), float(point + np.hypot(high, doubt))
+    )
 
 
 def _expected(
@@ -154,25 +180,30 @@ def estimate_loss(
     *,
     rng: np.random.Generator,
     categorical: NDArray[np.bool_] | None = None,
+    weight: Floats | None = None,
     draws: int = 200,
 ) -> Estimated:
     """Expected mean loss on rows without labels, by learning the loss from inputs and prediction (NannyML's DLE).
 
-    `reference` holds rows (n, F) with their loss (n,), `current` the rows (m, F) without.
+    `reference` holds rows (n, F) with their loss (n,), `current` the rows (m, F) without. With `weight` (n,), the density
+    ratio of the inputs, what the learned loss misses counts where the current rows are (doubly robust), and half of
+    what that changes is a standard error besides.
     """
     x, loss = reference
     own, foreign = cross_fit(x, loss, current, rng=rng, categorical=categorical, trees=60, depth=4)
-    point = float(foreign.mean() + (loss - own).mean())
     n, m = len(x), len(current)
     residual = loss - own
-    values = np.array(
-        [
-            foreign[rng.integers(0, m, m)].mean()
-            + residual[rng.integers(0, n, n)].mean()
-            + residual[rng.integers(0, n, m)].mean()
-            - residual.mean()
-            for _ in range(draws)
-        ]
+    share = np.full(n, 1.0 / n) if weight is None else weight / weight.sum()
+    missed = float(share @ residual)
+    point = float(foreign.mean()) + missed
+    values = np.empty(draws)
+    for k in range(draws):
+        pick = rng.integers(0, n, n)
+        drawn = float(share[pick] @ residual[pick] / share[pick].sum())
+        realised = float(residual[rng.choice(n, m, p=share)].mean()) - missed
+        values[k] = foreign[rng.integers(0, m, m)].mean() + drawn + realised
+    low, high = np.quantile(values, [0.05, 0.95]) - np.median(values)
+    doubt = _NORMAL * abs(missed - float(residual.mean())) / 2
+    return Estimated(
+        point, float(point - np.hypot(low, doubt)), float(point + np.hypot(high, doubt))
     )
-    low, high = np.quantile(values, [0.05, 0.95])
-    return Estimated(point, float(low), float(high))

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution import estimate_performance
-from ruleout.bench.attribution._cases import Case, by_score, incident_of, make, pools
+from ruleout.bench.attribution._cases import Case, Pool, by_score, incident_of, make, pools
 from ruleout.bench.attribution._peers import Peer
 from ruleout.incident._model import SymptomSpec, TableSpec
 from ruleout.profile import build_case
@@ -30,12 +30,17 @@ def _cases(many: int, seed: int) -> Iterator[Case]:
     for attempt in range(6 * many):
         if made == many:
             return
-        kind = ("scores", "covariates", "conditional")[(attempt // len(known)) % 3]
+        kind = ("scores", "covariates", "conditional")[(attempt + attempt // len(known)) % 3]
         pool = known[attempt % len(known)]
-        case = by_score(pool, rng) if kind == "scores" else make(pool, kind, rng)
+        case = by_score(pool, rng) if kind == "scores" else _made(pool, kind, rng)
         if case is not None:
             made += 1
             yield case
+
+
+def _made(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
+    """A change of that kind that does enough, in a few attempts."""
+    return next((c for _ in range(8) if (c := make(pool, kind, rng)) is not None), None)
 
 
 def realised(frame: pl.DataFrame, metric: str) -> float:
@@ -51,7 +56,7 @@ def realised(frame: pl.DataFrame, metric: str) -> float:
 def ours(case: Case, metric: str) -> tuple[float, bool, bool]:
     """The estimate, whether its interval holds the realised metric, and whether it warns."""
     n = case.current.height
-    kept = np.isin(np.arange(n), np.random.default_rng(0).choice(n, _KNOWN, replace=False))
+    kept = np.isin(np.arange(n), np.random.default_rng(0).choice(n, min(n, _KNOWN), replace=False))
     current = case.current.with_columns(
         pl.when(pl.Series(kept)).then(pl.col("label_")).alias("label_")
     )
