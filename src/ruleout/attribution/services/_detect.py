@@ -23,6 +23,9 @@ _SHOWN = 8
 _EXCUSED = 0.8
 """So much of a caller's failures a callee explains that surely refuses its calls."""
 
+_REFUSALS = {"refused_calls": 1.0, "silence": 1.0, "unreached": 1.0, "metric.cache": 2.0}
+"""Signals of a callee that excuse its callers, and how many times their weight counts for it."""
+
 _CERTAIN = 6.0
 """Nats from which on a refusal is sure."""
 
@@ -69,11 +72,15 @@ def detect(seen: Observed) -> Detection:
 
 
 def excused(signals: Sequence[Signal], edges: Collection[Edge]) -> list[Signal]:
-    """The signals, those of failures less where a callee refuses the calls that would have worked."""
+    """The signals, those of failures less where a callee refuses the calls that would have worked.
+
+    A cache that no longer knows what it is asked excuses likewise who now asks elsewhere.
+    """
     refused: dict[str, float] = {}
     for one in signals:
-        if one.name in {"refused_calls", "silence", "unreached"}:
-            refused[one.entity] = max(refused.get(one.entity, 0.0), one.weight)
+        if one.name in _REFUSALS:
+            weight = one.weight * _REFUSALS[one.name]
+            refused[one.entity] = max(refused.get(one.entity, 0.0), weight)
     names = {one.entity for one in signals}
     calls = edges or {(caller, callee) for callee in refused for caller in names}
     excuse: dict[str, float] = {}

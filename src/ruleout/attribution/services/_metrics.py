@@ -22,6 +22,9 @@ _CHANCE = 1.5
 SHARES = ("error", "availability")
 """Kinds that tell how much fails, on a scale that entities share."""
 
+_RARE = 0.25
+"""Counts a sample that are taken for granted where fewer were seen."""
+
 _UNASKED = 0.002
 """An entity whose busiest moment is below this part of the busiest anywhere is asked nothing."""
 
@@ -143,7 +146,11 @@ def _spread(summary: pl.DataFrame, kinds: Sequence[str]) -> np.ndarray:
     floor = np.maximum(_RELATIVE_FLOOR * level, 1e-9)
     # A series that is zero throughout its reference has no scale: borrow the size of what came.
     fallback = np.where(level == 0, 0.02 * np.abs(summary["high"].to_numpy()), 0)
-    return np.asarray(np.maximum.reduce([robust, floor, fallback, _common_scale(summary, kinds)]))
+    # Small whole numbers are counts; what is counted scatters by the root of its number (Poisson).
+    counted = np.sqrt(np.maximum(level, _RARE) / summary["size"].to_numpy())
+    counts = np.where(summary["whole"].to_numpy() & (level > 0), counted, 0)
+    known = [robust, floor, fallback, counts, _common_scale(summary, kinds)]
+    return np.asarray(np.maximum.reduce(known))
 
 
 def _common_scale(summary: pl.DataFrame, kinds: Sequence[str]) -> np.ndarray:
@@ -173,10 +180,13 @@ def _blocks(metrics: pl.DataFrame, windows: Windows, length: float) -> pl.DataFr
             current.alias("now"), ((time - start) / length).floor().cast(pl.Int64).alias("block")
         )
         .group_by("entity", "metric", "now", "block")
-        .agg(pl.col("value").mean(), pl.len().alias("size"))
+        .agg(
+            pl.col("value").mean(),
+            pl.len().alias("size"),
+            (pl.col("value") == pl.col("value").round()).all().alias("whole"),
+        )
         # A block that holds a sample or two, at the edge of a window, is mostly noise.
         .filter(pl.col("size") >= 0.5 * pl.col("size").median().over("entity", "metric"))
-        .drop("size")
         .collect()
     )
 
@@ -192,7 +202,8 @@ def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
             (value.quantile(0.75) - value.quantile(0.25)).alias("middle"),
             value.quantile(_NULL, "higher").alias("ref_high"),
             value.quantile(1 - _NULL, "lower").alias("ref_low"),
-            value.len().alias("ref_blocks"),
+            pl.col("size").median(),
+            pl.col("whole").all(),
         )
     )
     current = (

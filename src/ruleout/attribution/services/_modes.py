@@ -126,9 +126,6 @@ def _weights(mine: Sequence[Signal]) -> dict[str, float]:
 
 
 def _names_resource(one: Signal) -> bool:
-    if one.name == "metric.network":
-        # Packets that were lost, and not merely how many were sent.
-        return set(one.modes) == {"network_fault"}
     return one.name in {f"metric.{kind}" for kind in _MEASURED} | {
         "metric.saturation",
         "silence",

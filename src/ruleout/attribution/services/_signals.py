@@ -47,6 +47,9 @@ _POOLS = frozenset({"pool", "connections", "connection", "conn", "conns", "threa
 _LOSSES = frozenset(
     ["retransmit", "retransmits", "retrans", "loss", "lost", "drop", "drops", "dropped", "discards"]
 )
+_LOST = 0.7
+"""Weight of packets that were lost: they are few, and their number is chance."""
+
 _CEASED = {"network_fault": 0.3, "hardware_fault": 0.3, "slow_dependency": 0.2}
 _CLUES: tuple[tuple[frozenset[str], frozenset[str], Mapping[str, float]], ...] = (
     (
@@ -58,7 +61,7 @@ _CLUES: tuple[tuple[frozenset[str], frozenset[str], Mapping[str, float]], ...] =
         frozenset({"error", "network", "other"}),
         frozenset({"dns", "nxdomain", "resolve", "tls", "ssl", "certificate", "cert", "handshake"})
         | _LOSSES,
-        {"network_fault": 1.0},
+        {"network_fault": 1.5},
     ),
     (
         frozenset({"error", "accelerator"}),
@@ -197,7 +200,7 @@ def from_departures(
         )
         top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
         top *= (
-            (1.0 if points and kind == "network" else _ELSEWHERE.get(kind, 1.0))
+            (_LOST if points and kind == "network" else _ELSEWHERE.get(kind, 1.0))
             * (0.3 if row["host"] else 1.0)
             * row["alone"] ** 2
         )

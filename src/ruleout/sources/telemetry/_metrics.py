@@ -15,6 +15,9 @@ from ruleout.sources.telemetry._records import METRICS
 from ruleout.sources.telemetry._times import seconds
 
 _TIMES = ("timestamp", "time", "ts", "datetime", "date")
+_ABSURD = 1e150
+"""No measurement is as large; its square would not be a number."""
+
 _SEPARATORS = "_.:/|"
 
 
@@ -74,7 +77,9 @@ def _wide(frame: pl.DataFrame, clock: str, entities: Collection[str], path: Path
 
 def _finite(table: pl.DataFrame) -> pl.DataFrame:
     return table.filter(
-        pl.col("value").is_finite() & pl.col("time").is_finite() & pl.col("entity").is_not_null()
+        (pl.col("value").abs() < _ABSURD)
+        & pl.col("time").is_finite()
+        & pl.col("entity").is_not_null()
     ).select(list(METRICS))
 
 
