@@ -149,13 +149,13 @@ def mix_of(
     if not 2 <= len(np.unique(before)) <= 200:
         return None
     size = len(case.vocabulary(name)) + 1
+    was, now_is = (case.metric.weighed(side.truth, side.outputs) for side in (ref, cur))
 
     def parts(a: Floats, b: Floats) -> tuple[float, float]:
         """Change and mixed part for bootstrap counts of the rows of both windows."""
         weight = _group_weights(before, now, size, a, b)
-        start = case.metric.value(ref.truth, ref.outputs, a)
-        mixed = case.metric.value(ref.truth, ref.outputs, weight)
-        return case.metric.value(cur.truth, cur.outputs, b) - start, mixed - start
+        start, mixed = was(a), was(weight)
+        return now_is(b) - start, mixed - start
 
     change, mixed = parts(np.ones(len(before)), np.ones(len(now)))
     if not draws:
