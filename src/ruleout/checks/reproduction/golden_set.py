@@ -128,7 +128,8 @@ def _map_or_noise(x: Floats, y: Floats, before: float) -> tuple[str, str, tuple[
     if float(np.median(y)) < 0.3 * float(np.median(x)):
         told = ": the stored answers' classes are given little chance"
         return "lost", told, ("class_map_mismatch", "wrong_version")
-    return "differs", "", _UNCLEAR
+    unclear = tuple(mode for mode in _UNCLEAR if mode != "calibration_change")
+    return "unmapped", ", and no monotone map of the stored ones", unclear
 
 
 def _on_some(case: Case, off: NDArray[np.bool_]) -> tuple[str, tuple[str, ...]]:

@@ -26,6 +26,9 @@ from ruleout.profile import Case, Outputs, spread_rows
 
 Mask = NDArray[np.bool_]
 _ROWS = 20_000
+_SEEN = 0.03
+"""Share of rows beyond a surrogate's tolerance below which it says nothing of single answers."""
+
 
 PIPELINE = Subject("pipeline", ())
 
@@ -52,6 +55,10 @@ def constant_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield Clear(("fallback_overload",), Subject(), told, 0.02)
         return
     if _asked_for(case, rows, flagged):
+        return
+    if _coarser(case.outputs("reference"), after.take(np.flatnonzero(~flagged))):
+        told = "many rows share an answer because all answers now lie on a coarse grid"
+        yield Clear(("fallback_overload",), Subject(), told, 0.1)
         return
     value, share, usual = new
     place = locate(case, rows, flagged.astype(float))
@@ -123,13 +130,15 @@ def scattered_differences(case: Case, rng: np.random.Generator) -> Iterator[Outc
     found = hit(case)
     if found is None or found.place.contrast or known_model(case):
         return
+    if not found.replay.exact and found.replay.wrong.mean() < _SEEN:
+        return
     simple = best(case)
-    if simple is not None and simple.share > 0.6:
+    coarse = _coarser(case.outputs("reference"), case.outputs("current"))
+    if simple is not None and simple.share > 0.6 and not coarse:
         return
     garbage, follows = disorder(found, rng), structure(case, found, rng)
-    coarse = _coarser(case.outputs("reference"), case.outputs("current"))
     balanced = _both_ways(found)
-    if follows > 0.25 or (garbage > 0.9 and found.share > 0.5):
+    if (follows > 0.25 and not coarse) or (garbage > 0.9 and found.share > 0.5):
         yield Clear(
             ("runtime_numerics",),
             Subject(),
@@ -167,6 +176,8 @@ def _coarser(before: Outputs, after: Outputs) -> bool:
     shares = []
     for outputs in (before, after):
         score = outputs.score if outputs.scores is None else outputs.scores[:, 0]
+        if outputs.decision.dtype.kind == "f":
+            score = outputs.decision.astype(np.float64)
         score = score[np.isfinite(score)][:5_000] if score is not None else None
         if score is None or len(score) < 200:
             return False

@@ -17,7 +17,14 @@ from ruleout.stats._prior import balance_weights
 
 @repair(
     "reweight",
-    undoes=("covariate_shift", "prior_shift", "selection_bias", "benign_mix", "seasonality"),
+    undoes=(
+        "covariate_shift",
+        "prior_shift",
+        "selection_bias",
+        "benign_mix",
+        "seasonality",
+        "experiment_misassignment",
+    ),
 )
 def reweight(case: Case, plan: RepairPlan) -> Undone:
     """Weights of the reference rows; what they reproduce of the change is explained by the mix.
