@@ -129,7 +129,7 @@ def _points(case: Case, which: Which) -> list[_Point]:
     rng = case.rng(f"chart {which}")
     draws = rng.multinomial(_PARTS, np.full(_PARTS, 1 / _PARTS), size=_RESAMPLES)
     values = metric.finish(each.sum(axis=1))
-    spread = metric.finish(np.einsum("rp,bpm->brm", draws, each))
+    spread = metric.finish(draws @ each)
     # A block without an answer is a gap, and so is its interval.
     low, high = np.quantile(
         np.where(np.isfinite(spread), spread, values[:, None]), [0.05, 0.95], axis=1

@@ -19,6 +19,7 @@ Finish = Callable[[Floats], Floats]
 """(..., m + 1) sums, the last one counting weight -> (...) values."""
 
 _AUC_BINS = 512
+_AUC_WIDTH = _AUC_BINS + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,18 @@ class Metric:
     def value(self, truth: Array, outputs: Outputs, weight: Floats | None = None) -> float:
         """The metric over all rows whose truth is known; NaN when there are none."""
         return float(self.finish(self.sums(truth, outputs, weight=weight))[0])
+
+    def weighed(self, truth: Array, outputs: Outputs) -> Callable[[Floats], float]:
+        """`value` as a function of the rows' weights (n,) alone, for those who weigh the same rows many times."""
+        parts = self.parts(truth, outputs)
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(parts).all(axis=1))
+        across = np.ascontiguousarray(np.where(known[:, None], parts, 0.0).T)
+
+        def value(weight: Floats) -> float:
+            scale = np.where(known, weight, 0.0)
+            return float(self.finish(np.append(across @ scale, scale.sum())[None])[0])
+
+        return value
 
     def loss(self, truth: Array, outputs: Outputs) -> Floats:
         """Per-row loss (n,), in units of the task: 0/1 error or absolute error; NaN unknown."""
@@ -195,14 +208,30 @@ class _Auc(Metric):
         blocks: int = 1,
         weight: Floats | None = None,
     ) -> Floats:
+        key, known = self._keys(truth, outputs)
+        if block is not None:
+            key = key + block * 2 * _AUC_WIDTH
+        scale = known.astype(float) if weight is None else np.where(known, weight, 0.0)
+        return self._counted(key, scale, blocks)
+
+    def weighed(self, truth: Array, outputs: Outputs) -> Callable[[Floats], float]:
+        key, known = self._keys(truth, outputs)
+
+        def value(weight: Floats) -> float:
+            return float(self.finish(self._counted(key, np.where(known, weight, 0.0), 1))[0])
+
+        return value
+
+    def _keys(self, truth: Array, outputs: Outputs) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Cell of each row (n,) by its score's bin, negatives first, and whether its truth is known."""
         parts = self.parts(truth, outputs)
         known = np.isfinite(parts[:, 1])
-        width = _AUC_BINS + 1
-        index = np.zeros(len(parts), dtype=np.int64) if block is None else block
-        key = index * 2 * width + np.where(known, parts[:, 1], 0) * width + parts[:, 0]
-        scale = known.astype(float) if weight is None else np.where(known, weight, 0.0)
-        counts = np.bincount(key.astype(np.int64), weights=scale, minlength=blocks * 2 * width)
-        table = counts.reshape(blocks, 2 * width)
+        key = np.where(known, parts[:, 1], 0) * _AUC_WIDTH + parts[:, 0]
+        return key.astype(np.int64), known
+
+    def _counted(self, key: NDArray[np.int64], scale: Floats, blocks: int) -> Floats:
+        counts = np.bincount(key, weights=scale, minlength=blocks * 2 * _AUC_WIDTH)
+        table = counts.reshape(blocks, 2 * _AUC_WIDTH)
         return np.concatenate([table, table.sum(axis=1, keepdims=True)], axis=1)
 
 

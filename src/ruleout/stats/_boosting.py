@@ -265,18 +265,21 @@ def _grow(
     splits: list[tuple[int, int]] = []
     for level in range(depth):
         if level:
-            # Only the rows beyond the last cut are summed again; the others are what their parents have besides.
-            beyond = np.flatnonzero(index >> (level - 1))
-            parents = index[beyond] & ((1 << (level - 1)) - 1)
-            right = _histograms(
-                offset.take(beyond, axis=0),
-                parents,
-                signal[beyond],
-                hessian[beyond],
+            # Only the rows on the smaller side of the last cut are summed again; the others are what their
+            # parents have besides.
+            beyond = (index >> (level - 1)).astype(bool)
+            far = 2 * int(np.count_nonzero(beyond)) <= rows
+            fewer = np.flatnonzero(beyond if far else ~beyond)
+            part = _histograms(
+                offset.take(fewer, axis=0),
+                index[fewer] & ((1 << (level - 1)) - 1),
+                signal[fewer],
+                hessian[fewer],
                 1 << (level - 1),
                 cells,
             )
-            sums = np.concatenate([sums - right, right], axis=1)
+            rest = sums - part
+            sums = np.concatenate([rest, part] if far else [part, rest], axis=1)
         g, h = sums.reshape(2, 1 << level, columns, width)
         scores = _split_gain(g, h)
         best = int(scores.argmax())

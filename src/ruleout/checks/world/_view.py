@@ -179,7 +179,7 @@ def window(case: Case, side: Side) -> Window:
         outcomes=np.stack([label, label * moments[-1]], axis=1)
         if outputs.score is not None
         else label[:, None],
-        metric=lambda weight: case.metric.value(side.truth, side.outputs, weight),
+        metric=case.metric.weighed(side.truth, side.outputs),
         classes=classes,
         block=side.block,
     )

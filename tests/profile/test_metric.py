@@ -1,0 +1,27 @@
+"""A metric prepared for many weightings is the metric."""
+
+import numpy as np
+import pytest
+
+from ruleout.profile import Outputs
+from ruleout.profile._metric import METRICS
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_a_prepared_metric_weighs_as_the_metric_does(name: str) -> None:
+    """For bootstrap counts, with unknown truths and answers among the rows, both ways agree to rounding."""
+    rng = np.random.default_rng(0)
+    metric, n = METRICS[name], 2_000
+    truth: np.ndarray = rng.integers(-1, 2, n).astype(np.int32)
+    score = rng.random(n)
+    score[:20] = np.nan
+    said = np.stack([1 - score, score], axis=1)
+    outputs = Outputs((score > 0.4).astype(np.int32), score, said)
+    if metric.parts.__name__ == "_regression":
+        truth = rng.normal(size=n)
+        truth[:20] = np.nan
+        outputs = Outputs(truth + rng.normal(size=n))
+    value = metric.weighed(truth, outputs)
+    for weight in (np.ones(n), rng.poisson(1, n).astype(float), np.zeros(n)):
+        expected = metric.value(truth, outputs, weight)
+        np.testing.assert_allclose(value(weight), expected, rtol=1e-12, equal_nan=True)
