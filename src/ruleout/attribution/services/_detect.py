@@ -150,15 +150,15 @@ def _flow(seen: Observed) -> list[Signal]:
 
 
 def _behaviour(seen: Observed) -> list[Signal]:
-    return averaged([seen.looks.behaviour(one) for one in seen.near])
+    return averaged([seen.looks.behaviour(one) for one in seen.near], seen.trust)
 
 
 def _lags(seen: Observed) -> list[Signal]:
-    return averaged([seen.looks.added_time(one) for one in seen.near])
+    return averaged([seen.looks.added_time(one) for one in seen.near], seen.trust)
 
 
 def _refused(seen: Observed) -> list[Signal]:
-    return averaged([seen.looks.refused(one) for one in seen.near])
+    return averaged([seen.looks.refused(one) for one in seen.near], seen.trust)
 
 
 def _offered(seen: Observed) -> list[Signal]:
@@ -175,7 +175,7 @@ def _silent(seen: Observed) -> list[Signal]:
 
 
 def _departures(seen: Observed) -> list[Signal]:
-    return averaged([seen.looks.departures(one) for one in seen.near])
+    return averaged([seen.looks.departures(one) for one in seen.near], seen.trust)
 
 
 def _spans(seen: Observed) -> bool:

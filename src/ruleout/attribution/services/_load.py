@@ -22,6 +22,12 @@ _WIDE = 3
 _GUESSED = 0.8
 """Weight where nobody told who calls whom, nor at whom the alarm was raised."""
 
+_MOMENTS = 6
+"""Moments into which the incident is cut; the reference into as long ones."""
+
+_BUSY = 0.75
+"""Quantile of the reference's moments that tells how much is asked when it is asked."""
+
 _FEW = 50
 """Requests that a stretch of traces must hold to tell a rate."""
 
@@ -93,24 +99,30 @@ def _by_metrics(departed: pl.DataFrame) -> dict[str, float]:
 
 
 def _by_roots(tree: Calls | None, period: np.ndarray) -> dict[str, float]:
-    """By how much the rate of requests that enter at each service has grown."""
-    if tree is None:
+    """By how much the rate of requests that enter at each service exceeds that of the reference's busy moments.
+
+    Reference traces may hold pauses, and stretches in which little was asked.
+    """
+    if tree is None or not (period == 2).any():
         return {}
     root = tree.parent < 0
-    lasted, usual = _length(tree.time[period == 2]), _length(tree.time[period == 1])
-    if min(lasted, usual) <= 0:
+    length = float(np.ptp(tree.time[period == 2])) / _MOMENTS
+    if length <= 0:
         return {}
     result = {}
     for code in range(len(tree.services)):
         mine = root & (tree.service == code)
-        now, then = int((mine & (period == 2)).sum()), int((mine & (period == 1)).sum())
-        if min(now, then) >= _FEW:
-            result[tree.services[code]] = now / lasted / (then / usual)
+        now, then = tree.time[mine & (period == 2)], tree.time[mine & (period == 1)]
+        if min(len(now), len(then)) >= _FEW:
+            usual = float(np.quantile(_moments(then, length), _BUSY))
+            result[tree.services[code]] = float(np.median(_moments(now, length))) / usual
     return result
 
 
-def _length(time: np.ndarray) -> float:
-    return float(np.ptp(time)) if len(time) else 0.0
+def _moments(time: np.ndarray, length: float) -> np.ndarray:
+    """Requests in each stretch of `length` seconds that holds any."""
+    counts = np.bincount(((time - time.min()) / length).astype(np.int64))
+    return counts[counts > 0].astype(float)
 
 
 def silent(metrics: pl.DataFrame, windows: Windows) -> list[Signal]:

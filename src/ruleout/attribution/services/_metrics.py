@@ -148,7 +148,7 @@ def _spread(summary: pl.DataFrame, kinds: Sequence[str]) -> np.ndarray:
     fallback = np.where(level == 0, 0.02 * np.abs(summary["high"].to_numpy()), 0)
     # Small whole numbers are counts; what is counted scatters by the root of its number (Poisson).
     counted = np.sqrt(np.maximum(level, _RARE) / summary["size"].to_numpy())
-    counts = np.where(summary["whole"].to_numpy() & (level > 0), counted, 0)
+    counts = np.where(summary["counted"].to_numpy() & (level > 0), counted, 0)
     known = [robust, floor, fallback, counts, _common_scale(summary, kinds)]
     return np.asarray(np.maximum.reduce(known))
 
@@ -203,7 +203,7 @@ def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
             value.quantile(_NULL, "higher").alias("ref_high"),
             value.quantile(1 - _NULL, "lower").alias("ref_low"),
             pl.col("size").median(),
-            pl.col("whole").all(),
+            (pl.col("whole").all() & (value.n_unique() > 1)).alias("counted"),
         )
     )
     current = (

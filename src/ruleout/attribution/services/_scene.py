@@ -40,7 +40,10 @@ class Observed:
 
     looks: Looks
     near: tuple[Windows, ...]
-    """`windows` and neighbouring beginnings, over which evidence is averaged."""
+    """`windows` and other beginnings, over which evidence is averaged."""
+
+    trust: tuple[float, ...]
+    """How much each of `near` counts; they sum to 1."""
 
     edges: frozenset[Edge]
     start: Start | None
@@ -67,8 +70,9 @@ def observe(
     alone = tree is None and (spec.entity is None or spec.metric is None)
     looks = Looks(tree, events, telemetry.metrics, telemetry.kpis, alone=alone)
     near: tuple[Windows, ...] = (windows,)
+    trust: tuple[float, ...] = (1.0,)
     if tree is not None:
-        near = begun(tree, looks, windows)
+        near, trust = begun(tree, looks, windows)
         windows = near[0]
         period = periods(tree.time, windows)
     return Observed(
@@ -81,6 +85,7 @@ def observe(
         period=period,
         looks=looks,
         near=near,
+        trust=trust,
         edges=frozenset(edges),
         start=symptom_onset(incident, telemetry, windows),
         changes=changes,

@@ -41,6 +41,9 @@ _STEPS = 4
 _DOUBT = 0.2
 """Nats that a beginning must gain for each step away from the told one."""
 
+_HEAT = 0.4
+"""Nats of contrast that make one beginning e times as credible as another."""
+
 _LEAST = 20
 """Requests that either side must hold."""
 
@@ -119,36 +122,47 @@ class Looks:
         return from_departures(table, self._kpis, alone=self._alone, traced=traced)
 
 
-def averaged(parts: Sequence[Sequence[Signal]]) -> list[Signal]:
-    """Signals of several looks at the same incident: mean weight and modes, told by the strongest look."""
+def averaged(
+    parts: Sequence[Sequence[Signal]], trust: Sequence[float] | None = None
+) -> list[Signal]:
+    """Signals of several looks at the same incident: mean weight and modes, told by the strongest look.
+
+    Args:
+        parts: the signals of each look.
+        trust: how much each look counts; alike when not told.
+    """
     heard: dict[tuple[str, str], list[Signal]] = defaultdict(list)
-    for part in parts:
+    shares = np.ones(len(parts)) if trust is None else np.asarray(trust, dtype=float)
+    for part, share in zip(parts, shares / shares.sum(), strict=True):
         best: dict[tuple[str, str], Signal] = {}
         for one in part:
             key = (one.entity, one.name)
             if key not in best or one.weight > best[key].weight:
                 best[key] = one
         for key, one in best.items():
-            heard[key].append(one)
-    return [_mean(found, len(parts)) for found in heard.values()]
+            heard[key].append(one._replace(weight=float(share) * one.weight))
+    return [_mean(found) for found in heard.values()]
 
 
-def _mean(found: Sequence[Signal], looks: int) -> Signal:
+def _mean(found: Sequence[Signal]) -> Signal:
     total = sum(one.weight for one in found)
     modes: dict[str, float] = defaultdict(float)
     for one in found:
         for mode, share in one.modes.items():
             modes[mode] += share * one.weight / max(total, 1e-12)
     strongest = max(found, key=lambda one: one.weight)
-    return strongest._replace(weight=total / looks, modes=dict(modes))
+    return strongest._replace(weight=total, modes=dict(modes))
 
 
-def begun(tree: Calls, looks: Looks, windows: Windows) -> tuple[Windows, ...]:
-    """The windows with the beginning that parts the requests best, then its neighbours."""
+def begun(
+    tree: Calls, looks: Looks, windows: Windows
+) -> tuple[tuple[Windows, ...], tuple[float, ...]]:
+    """The windows with beginnings that part the requests well, best first, and how much each counts."""
     start, end = windows.current
     reach = min(_FURTHEST, 2 * (end - start) / 3)
+    alone = (windows,), (1.0,)
     if len(tree.parent) > _MOST or reach < 5:
-        return (windows,)
+        return alone
     step = reach / _STEPS
     tried = {
         place: windows._replace(current=(start + place * step, end)) if place else windows
@@ -156,13 +170,22 @@ def begun(tree: Calls, looks: Looks, windows: Windows) -> tuple[Windows, ...]:
     }
     usable = {place: one for place, one in tried.items() if _enough(tree, one)}
     if not usable:
-        return (windows,)
+        return alone
     try:
-        gains = {place: _contrast(looks, _near(usable, place)) for place in usable}
+        gains = {
+            place: _contrast(looks, _near(usable, place)) - _DOUBT * abs(place) for place in usable
+        }
     except BROKEN:
-        return (windows,)
-    best = max(usable, key=lambda place: (gains[place] - _DOUBT * abs(place), -abs(place), place))
-    return _near(usable, best)
+        return alone
+    order = sorted(usable, key=lambda place: (-gains[place], abs(place), -place))
+    trust = np.zeros(len(order))
+    for place in order:
+        # What speaks for a beginning has been seen over its neighbours as well.
+        share = np.exp((gains[place] - gains[order[0]]) / _HEAT)
+        beside = [one for one in (place - 1, place, place + 1) if one in usable]
+        for one in beside:
+            trust[order.index(one)] += share / len(beside)
+    return tuple(usable[place] for place in order), tuple(float(x) for x in trust / trust.sum())
 
 
 def _near(usable: dict[int, Windows], place: int) -> tuple[Windows, ...]:
