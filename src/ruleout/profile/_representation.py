@@ -91,12 +91,14 @@ def fit_representation(
 
 def fit_features(kind: Kind, raw: np.ndarray, width: int = 0) -> Representation:
     """Fit on (n, r) raw features of the reference; rows with NaN are left out."""
-    raw = raw[np.isfinite(raw).all(axis=1)]
+    whole = np.isfinite(raw).all(axis=1)
+    raw = raw if whole.all() else raw[whole]
     weight = _rarity(raw) if kind == "text" and len(raw) else np.ones(1)
     raw = raw * weight
     centre = raw.mean(axis=0) if len(raw) else np.zeros(raw.shape[1])
     size = {"image": _IMAGE_AXES, "text": _TEXT_AXES, "embedding": _EMBEDDING_AXES}[kind]
-    return Representation(kind, centre, principal_axes(raw - centre, size), width, weight)
+    raw -= centre  # in place: texts have a thousand features, and this is our own copy
+    return Representation(kind, centre, principal_axes(raw, size), width, weight)
 
 
 def principal_axes(centred: np.ndarray, size: int) -> np.ndarray:

@@ -59,8 +59,12 @@ class Fitted:
         if kind == "image":
             return self._pictures(series)
         raw, rows = raw_features(kind, series, LIMITS[kind], self.representation.width)
+        looked = np.empty(raw.shape, np.float32)
+        np.multiply(raw, self.representation.weight, out=looked, casting="same_kind")
+        if len(rows) == len(series):
+            return looked
         out = np.full((len(series), raw.shape[1]), np.nan, np.float32)
-        out[rows] = raw * self.representation.weight
+        out[rows] = looked
         return out
 
     def stand_ins(self, pictures: Sequence[Picture | None]) -> list[bytes]:
