@@ -2,6 +2,7 @@
 
 from ruleout.attribution._decompose import Attribution, decompose
 from ruleout.attribution._detail import DetailShare, divide, movers
+from ruleout.attribution._discover import GraphProposal, ProposedEdge, propose_graph
 from ruleout.attribution._effect import Effect, estimate_effect
 from ruleout.attribution._mechanisms import Mechanism, attribute_mechanisms, mechanisms, topology
 from ruleout.attribution._performance import (
@@ -15,8 +16,10 @@ __all__ = [
     "Attribution",
     "DetailShare",
     "Effect",
+    "GraphProposal",
     "Mechanism",
     "PerformanceEstimate",
+    "ProposedEdge",
     "Refutation",
     "SecondOpinion",
     "attribute_mechanisms",
@@ -27,6 +30,7 @@ __all__ = [
     "expected_labels",
     "mechanisms",
     "movers",
+    "propose_graph",
     "second_opinion",
     "topology",
 ]

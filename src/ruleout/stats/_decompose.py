@@ -118,26 +118,7 @@ def decompose(
             reference.x, current.x, rng=rng, categorical=categorical, weight=prior, trees=trees
         )
     inside = _common_support(ratio)
-    if reference.moments is not None and current.moments is not None:
-        known = reference.moments, current.moments
-    else:
-        known = np.empty((n, 0)), np.empty((len(current.x), 0))
-    target = reference.loss[:, None]
-    if reference.outcomes is not None:
-        target = np.concatenate([target, reference.outcomes], axis=1)
-    own, foreign = cross_fit(
-        reference.x,
-        target,
-        current.x,
-        rng=rng,
-        categorical=categorical,
-        weight=prior,
-        trees=trees,
-        fine=True,
-    )
-    own, foreign = (
-        np.concatenate(pair, axis=1) for pair in zip((own, foreign), known, strict=True)
-    )
+    own, foreign = _balanced_means(reference, current, prior, categorical, trees, rng)
     plan = _Plan(reference, current, balance, ratio.reference, own, foreign, inside)
     point = _parts(plan, np.ones(n), np.ones(len(current.x)))
     replicates = np.array([_parts(plan, *_resample(plan, rng)) for _ in range(draws)])
@@ -161,6 +142,36 @@ def decompose(
         weight=weight,
         balanced=balance is not None,
         overlap=float(weight.sum() ** 2 / (weight**2).sum() / n),
+    )
+
+
+def _balanced_means(
+    reference: Window,
+    current: Window,
+    prior: Floats,
+    categorical: NDArray[np.bool_] | None,
+    trees: int,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats]:
+    """What weights must balance, at the reference (n, 1 + K + M) and the current rows: loss and outcomes as the inputs tell them, and the moments."""
+    target = reference.loss[:, None]
+    if reference.outcomes is not None:
+        target = np.concatenate([target, reference.outcomes], axis=1)
+    own, foreign = cross_fit(
+        reference.x,
+        target,
+        current.x,
+        rng=rng,
+        categorical=categorical,
+        weight=prior,
+        trees=trees,
+        fine=True,
+    )
+    if reference.moments is None or current.moments is None:
+        return own, foreign
+    return (
+        np.concatenate([own, reference.moments], axis=1),
+        np.concatenate([foreign, current.moments], axis=1),
     )
 
 
