@@ -215,3 +215,78 @@ def test_work_that_grows_from_nothing_explains_the_processor() -> None:
 
 def _departed(table: pl.DataFrame) -> list[Signal]:
     return from_departures(departures(table, WINDOWS), (), alone=True, traced=False)
+
+
+def test_a_symptom_that_is_there_throughout_is_followed() -> None:
+    """Where every instant of the incident is bad, the deepest that lost the time with it is still found."""
+    parts = []
+    for place, name in enumerate(["front", "mid", "deep"]):
+        latency = _noise(0.02 * (3 - place), seed=place)
+        latency[100:] += 0.006
+        parts += [
+            _series(latency, name, "latency"),
+            _series(_noise(100.0, seed=9 + place), name, "requests"),
+        ]
+    edges = [("front", "mid"), ("mid", "deep")]
+    flows = follow(pl.concat(parts), WINDOWS, ("front", "latency"), edges)
+    assert max(flows, key=lambda name: flows[name].score) == "deep"
+    assert flows["deep"].score > 2 * flows["front"].score
+
+
+def test_series_that_are_sampled_apart_are_followed_alike() -> None:
+    """Entities that are scraped some seconds after one another are compared as if at the same instant."""
+    late = pl.when(pl.col("entity") == "deep").then(7.0).otherwise(0.0)
+    table = _chain("deep").with_columns(pl.col("time") + late)
+    flows = follow(table, WINDOWS, ("front", "latency"), [("front", "mid"), ("mid", "deep")])
+    assert max(flows, key=lambda name: flows[name].score) == "deep"
+
+
+def test_rare_events_are_granted_their_chance() -> None:
+    """One lost packet more a sample is chance where one is usual, and none where it never varied."""
+    rng = np.random.default_rng(4)
+    counted, steady = rng.poisson(1.0, 140).astype(float), np.ones(140)
+    counted[105:] += 1.0
+    steady[105:] += 1.0
+    table = pl.concat([_series(counted, "a", "retransmits"), _series(steady, "b", "retransmits")])
+    weight = {one.entity: one.weight for one in _departed(table)}
+    assert weight["b"] > 4 * weight.get("a", 0.0)
+
+
+def test_who_is_asked_nothing_weighs_little() -> None:
+    """A processor that works where no request arrives weighs a third, unless traces tell of requests there."""
+    hot = _noise(1.0)
+    hot[105:] = 20.0
+    table = pl.concat(
+        [
+            _series(_noise(50.0), "shop", "requests"),
+            _series(np.zeros(140), "unused", "requests"),
+            _series(hot, "unused", "cpu_usage"),
+        ]
+    )
+    found = departures(table, WINDOWS)
+    alone, traced = (
+        from_departures(found, (), alone=True, traced=names)[0].weight
+        for names in ((), ("unused",))
+    )
+    assert alone < 0.5 * traced
+
+
+@pytest.mark.parametrize(
+    ("metric", "mode"),
+    [
+        ("node_cpu_steal_seconds", "noisy_neighbour"),
+        ("gpu_temperature", "hardware_fault"),
+        ("gpu_memory_used", "accelerator_memory"),
+        ("requests_throttled", "rate_limited"),
+        ("dns_lookup_failures", "network_fault"),
+        ("row_lock_wait_ms", "slow_dependency"),
+        ("queue_depth", "queue_backlog"),
+        ("db_pool_in_use", "pool_exhaustion"),
+    ],
+)
+def test_words_of_a_metric_tell_the_mode(metric: str, mode: str) -> None:
+    """The mode that a departure speaks for most follows from the words of its metric."""
+    values = _noise(10.0)
+    values[105:] = 60.0
+    (found,) = _departed(_series(values, "a", metric))
+    assert max(found.modes, key=lambda name: found.modes[name]) == mode

@@ -10,7 +10,10 @@ import shop
 from ruleout.attribution.services._behaviour import behaviour, events_of
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._latency import lags
-from ruleout.sources.telemetry import empty_logs, empty_spans
+from ruleout.attribution.services._load import offered
+from ruleout.attribution.services._metrics import departures
+from ruleout.attribution.services._windows import Windows
+from ruleout.sources.telemetry import empty_logs, empty_metrics, empty_spans
 
 
 def _table(raw: pl.DataFrame) -> pl.DataFrame:
@@ -149,3 +152,36 @@ def test_a_shift_of_traffic_scores_far_below_a_vanished_statement() -> None:
         max((one.score for one in shifted), default=0.0)
         < 0.1 * behaviour(tree, events_of(tree, empty_logs()), period)[0].score
     )
+
+
+def test_another_mix_of_callers_is_no_change_of_behaviour() -> None:
+    """Statements that one caller's requests reach and another's do not may shift with who asks more."""
+    rows = []
+    for place in range(400):
+        late = place >= 200
+        caller = "app" if place % 10 < (8 if late else 2) else "site"
+        at = place * 1_000_000_000
+        rows.append((f"t{place}", "r", None, caller, "/", at, at + 9_000_000))
+        rows.append((f"t{place}", "s", "r", "shop", "/sell", at + 1, at + 8_000_000))
+        if caller == "app":
+            rows.append((f"t{place}", "i", "s", "shop", "discount", at + 2, at + 3))
+    names = ["trace_id", "span_id", "parent_span_id", "service", "name", "start_ns", "end_ns"]
+    tree = calls(_table(pl.DataFrame(rows, schema=names, orient="row")))
+    period = np.where(tree.time >= 200, 2, 1)
+    found = behaviour(tree, events_of(tree, empty_logs()), period)
+    assert all(one.score < 0.5 for one in found if one.service == "shop")
+
+
+def test_pauses_of_the_reference_make_no_surge() -> None:
+    """Traces that were kept for a part of the reference only do not make the usual rate look low."""
+    raw = shop.spans(np.random.default_rng(2), rate=2.0)
+    begun = int(shop.START * 1e9)
+    # A pause of an hour before the first half of the reference.
+    first = pl.col("start_ns") < begun + 300_000_000_000
+    away = pl.when(first).then(-3_600_000_000_000).otherwise(0)
+    moved = raw.with_columns(pl.col("start_ns") + away, pl.col("end_ns") + away)
+    tree = calls(_table(moved))
+    period = np.where(tree.time >= shop.FAULT, 2, 1)
+    windows = Windows(((shop.START, shop.FAULT),), (shop.FAULT, shop.END), None, declared=True)
+    nothing = departures(empty_metrics(), windows)
+    assert offered(nothing, tree, period, {("front", "cart")}, None) == []
