@@ -66,7 +66,7 @@ def test_every_weight_is_of_a_mode_that_exists(signal: str) -> None:
     row = load_weights()[signal]
     assert row
     assert set(row) <= set(modes.load()), signal
-    assert all(math.isfinite(nats) and abs(nats) <= 20 for nats in row.values())
+    assert all(math.isfinite(nats) and abs(nats) <= 30 for nats in row.values())
 
 
 def _signals(path: Path) -> set[str]:

@@ -123,11 +123,22 @@ def test_a_part_in_another_unit_is_found_with_its_rows() -> None:
     after = np.where(hit, 1000.0, 1.0) * skewed(1)
     told = part_in_unit(skewed(0), after)
     assert told is not None
-    factor, mixed = told
-    assert factor == pytest.approx(1000.0, rel=0.03)
+    unit, mixed = told
+    assert unit == pytest.approx((1000.0, 0.0), rel=0.03)
     assert mixed.share == pytest.approx(0.2, abs=0.03)
-    rows = likely_other(skewed(0), factor, mixed.share, after)
+    rows = likely_other(skewed(0), unit, mixed.share, after)
     assert (rows == hit).mean() > 0.99
+
+
+def test_a_part_in_fahrenheit_is_found() -> None:
+    """Rows that come in Fahrenheit among others in Celsius are told by slope and zero."""
+    rng = np.random.default_rng(6)
+    before, now = rng.normal(15, 6, (2, 3000))
+    hit = rng.random(3000) < 0.4
+    told = part_in_unit(before, np.where(hit, 1.8 * now + 32, now))
+    assert told is not None
+    assert told[0] == (1.8, 32.0)
+    assert told[1].share == pytest.approx(0.4, abs=0.04)
 
 
 def test_no_part_is_in_another_unit_where_nothing_moved() -> None:

@@ -87,8 +87,13 @@ def _looks_like_dates(series: pl.Series) -> bool:
 def class_names(
     incident: Incident, reference: pl.DataFrame, current: pl.DataFrame
 ) -> tuple[str, ...]:
-    """Class names as text: (negative, positive) for binary, all of them for multiclass, none else."""
+    """Class names as text: (negative, positive) for binary, all of them for multiclass, none for numbers.
+
+    A ranking's labels are read as irrelevant or relevant.
+    """
     columns = incident.data.columns
+    if incident.task == "ranking":
+        return ("0", "1")
     if incident.task not in ("binary", "multiclass"):
         return ()
     present = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -296,17 +297,27 @@ def mixture(before: Floats, other: Floats, after: Floats) -> Mixture:
     return Mixture(share, float(np.abs(h - f).max()), float(np.abs(h - f - share * towards).max()))
 
 
+TEMPERATURES = ((1.8, 32.0), (1 / 1.8, -32 / 1.8), (1.0, 273.15), (1.0, -273.15))
+"""Slope and offset from Celsius to Fahrenheit and to Kelvin, and back."""
+
+_UNITS = (*((factor, 0.0) for factor in ROUND_FACTORS), *TEMPERATURES)
+
+
 def part_in_unit(
-    before: Floats, after: Floats, factors: tuple[float, ...] = ROUND_FACTORS
-) -> tuple[float, Mixture] | None:
-    """The unit ratio in which an unknown part of the later rows arrives: (factor, mixture), or None."""
+    before: Floats, after: Floats, units: Sequence[tuple[float, float]] = _UNITS
+) -> tuple[tuple[float, float], Mixture] | None:
+    """The unit in which an unknown part of the later rows arrives: ((slope, offset), mixture), or None."""
     if min(len(before), len(after)) < 100:
         return None
     noise = noise_distance(len(before), len(after))
-    told = {factor: mixture(before, before * factor, after) for factor in factors}
+    told = {unit: mixture(before, before * unit[0] + unit[1], after) for unit in units}
     least = min(told.values(), key=lambda m: m.distance_after).distance_after if told else 1.0
-    close = [f for f, m in told.items() if m.distance_after <= least + 0.3 * noise]
-    first = min(close, key=lambda f: (_rarity(f), told[f].distance_after), default=None)
+    close = [u for u, m in told.items() if m.distance_after <= least + 0.3 * noise]
+    first = min(
+        close,
+        key=lambda u: (_rarity(u[0]) if u[1] == 0 else 0.02, told[u].distance_after),
+        default=None,
+    )
     best = None if first is None else (first, told[first])
     if best is None or best[1].share < 0.03 or best[1].distance_before < 3 * noise:
         return None
@@ -315,8 +326,10 @@ def part_in_unit(
     )
 
 
-def likely_other(before: Floats, factor: float, share: float, values: Floats) -> NDArray[np.bool_]:
-    """Rows (n,) of `values` that more likely came in the other unit, given the share that did."""
+def likely_other(
+    before: Floats, unit: tuple[float, float], share: float, values: Floats
+) -> NDArray[np.bool_]:
+    """Rows (n,) of `values` that more likely came in the other unit (slope, offset), given the share that did."""
     known = np.sort(before[np.isfinite(before)])
     edges = np.unique(np.quantile(known, np.linspace(0, 1, 41)))
     if len(edges) < 3:
@@ -330,6 +343,6 @@ def likely_other(before: Floats, factor: float, share: float, values: Floats) ->
         return np.where(inside, density[np.clip(place, 0, len(density) - 1)], 0.0)
 
     with np.errstate(invalid="ignore"):
-        other = share * at(values / factor) / abs(factor)
+        other = share * at((values - unit[1]) / unit[0]) / abs(unit[0])
         own = (1 - share) * at(values)
     return np.asarray(np.isfinite(values) & (other > own))

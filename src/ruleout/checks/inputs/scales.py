@@ -15,6 +15,7 @@ from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import Departure, departures, scope_words, values
 from ruleout.profile import Case, scope_mask
 from ruleout.stats._relation import (
+    TEMPERATURES,
     Affine,
     Mixture,
     affine,
@@ -173,14 +174,15 @@ def _affine_finding(
     )
 
 
-def _part_finding(found: Departure, factor: float, told: Mixture) -> Finding:
+def _part_finding(found: Departure, unit: tuple[float, float], told: Mixture) -> Finding:
     """Only some rows, told apart by their values alone, are in another unit."""
-    subject = Subject("feature", (found.name,))
+    subject, (factor, offset) = Subject("feature", (found.name,)), unit
+    zero = f" {offset:+.6g}" if offset else ""
     sentence = (
-        f"{told.share:.0%} of the values of {found.name} are {factor:.6g} times what they were{scope_words(found)} "
+        f"{told.share:.0%} of the values of {found.name} are {factor:.6g} times what they were{zero}{scope_words(found)} "
         f"(distance {told.distance_before:.3f} before, {told.distance_after:.3f} with that part undone)"
     )
-    options = {"slope": factor, "offset": 0.0, "share": told.share}
+    options = {"slope": factor, "offset": offset, "share": told.share}
     return Finding(
         "quantile_relation.part",
         subject,
@@ -209,10 +211,9 @@ def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
 
 def _temperature(told: Affine) -> bool:
     """Fahrenheit for Celsius, Kelvin for Celsius, or back."""
-    known = ((1.8, 32.0), (1 / 1.8, -32 / 1.8), (1.0, 273.15), (1.0, -273.15))
     return any(
         abs(told.slope - a) < 0.05 * a and abs(told.offset - b) < 0.1 * abs(b) + 0.5
-        for a, b in known
+        for a, b in TEMPERATURES
     )
 
 

@@ -41,7 +41,7 @@ def rescale(case: Case, plan: RepairPlan) -> Undone:
         rows = case.scope_rows(plan.scope)
         if "share" in plan.options:
             rows = rows & likely_other(
-                case.reference.numeric(name), slope, float(plan.options["share"]), values
+                case.reference.numeric(name), (slope, offset), float(plan.options["share"]), values
             )
         if case.kind(name) == "datetime":
             # The relation was found on ages, which run against the clock.
