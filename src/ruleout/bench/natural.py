@@ -1,4 +1,4 @@
-"""What is said of shifts that nobody injected: `python -m ruleout.bench.natural`.
+"""What is said of shifts that nobody injected: `python -m ruleout.bench.natural [NAME] [--write PAGE]`.
 
 California by geography, car loans late in their series, employment by year (where nothing harms), bike rentals a year on,
 sentiment in another domain, and queries outside every known intent. Models that the data do not bring are small ones, trained
@@ -7,8 +7,9 @@ on the reference's own past: a booster, or naive Bayes on words.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._diagnose import run
-from ruleout.attribution import decompose
+from ruleout._records import Diagnosis
+from ruleout.attribution import Attribution, decompose
+from ruleout.bench.attribution._write import place
 from ruleout.bench.corpus._dataset import table
 from ruleout.incident import Incident
 from ruleout.incident._model import Columns, DataSpec, SymptomSpec, TableSpec
 from ruleout.profile import build_case
 from ruleout.stats._boosting import Floats, fit
+
+CALM = "no incident"
 
 
 class Shift(NamedTuple):
@@ -29,6 +34,9 @@ class Shift(NamedTuple):
 
     name: str
     known: str
+    expected: tuple[str, ...]
+    """Failure modes that what is known amounts to, or `CALM`."""
+
     incident: Incident
 
 
@@ -73,8 +81,12 @@ def _employment() -> Iterator[Shift]:
     before = frame.filter(pl.col("year") == 2015)
     for year in (2016, 2017, 2018):
         now = frame.filter(pl.col("year") == year)
-        name = f"employment {year}"
-        yield Shift(name, "harmless", _incident(name, "accuracy", before, now, columns))
+        for rows in (500, 5_000, 60_000):
+            first, last = (f.sample(min(rows, f.height), seed=rows) for f in (before, now))
+            name = f"employment {year} against 2015, {rows:,} rows"
+            yield Shift(
+                name, "harmless", (CALM,), _incident(name, "accuracy", first, last, columns)
+            )
 
 
 def _partitioned(
@@ -98,7 +110,10 @@ def _partitioned(
 def _california() -> Shift:
     before, now, columns = _partitioned("california_housing/housing.parquet", "clf_target", 1)
     return Shift(
-        "california", "inputs, by geography", _incident("california", "auc", before, now, columns)
+        "california, by geography",
+        "inputs, nearly disjoint",
+        ("covariate_shift", "benign_mix", "new_category"),
+        _incident("california", "auc", before, now, columns),
     )
 
 
@@ -107,6 +122,7 @@ def _loans() -> Shift:
     return Shift(
         "car loans, late",
         "inputs",
+        ("covariate_shift", "benign_mix"),
         _incident("car loans", "auc", before, now.tail(20_000), columns),
     )
 
@@ -141,7 +157,12 @@ def _bikes() -> Shift:
         columns,
         task="regression",
     )
-    return Shift("bikes, a year on", "growth: the relation", incident)
+    return Shift(
+        "bike rentals, a year on",
+        "growth: more rentals at the same inputs",
+        ("concept_drift",),
+        incident,
+    )
 
 
 def _sentiment() -> Iterator[Shift]:
@@ -159,11 +180,16 @@ def _sentiment() -> Iterator[Shift]:
     incident = _incident(
         "sentiment",
         "accuracy",
-        frame.filter(pl.Series(inside & ~train)),
-        frame.filter(pl.Series(~inside)),
+        frame.filter(pl.Series(inside & ~train)).drop("domain"),
+        frame.filter(pl.Series(~inside)).drop("domain"),
         columns,
     )
-    yield Shift("sentiment, other domains", "inputs: other words", incident)
+    yield Shift(
+        "sentiment, trained on one shop, read on two other sites",
+        "inputs: other words",
+        ("covariate_shift",),
+        incident,
+    )
 
 
 def _intents() -> Shift:
@@ -192,7 +218,7 @@ def _intents() -> Shift:
         columns,
         task="multiclass",
     )
-    return Shift("queries out of scope", "a new class", incident)
+    return Shift("queries out of scope", "a new class", ("new_category",), incident)
 
 
 class _Words:
@@ -221,27 +247,70 @@ class _Words:
         self.decision = self.chance.argmax(axis=1)
 
 
-def main(chosen: str = "") -> None:
-    """Print what is known and what is said of the shifts whose name holds `chosen`."""
+class Answer(NamedTuple):
+    """What is said of one shift."""
+
+    shift: Shift
+    diagnosis: Diagnosis
+    parts: Attribution | None
+
+
+def answer(shift: Shift) -> Answer:
+    """Diagnose a shift and, where its metric moved, take the change apart."""
+    found = run(shift.incident)
+    parts = decompose(build_case(shift.incident)) if found.symptom.significant else None
+    return Answer(shift, found, parts)
+
+
+def judged(told: Answer) -> str:
+    """How the answer compares with what is known; a likelihood from a half on counts as a statement."""
+    expected, found = told.shift.expected, told.diagnosis
+    if found.verdict == "no_incident":
+        return "agrees" if CALM in expected else "says that nothing happened"
+    top = found.hypotheses[0] if found.hypotheses else None
+    if top is not None and top.failure_mode in expected:
+        return "agrees" if top.probability >= 0.5 else "leads to it, undecided"
+    if top is not None and top.probability >= 0.5:
+        return "**contradicts it**"
+    named = any(h.failure_mode in expected for h in found.hypotheses)
+    return "undecided, names it" if named else "undecided, does not name it"
+
+
+def line(told: Answer) -> str:
+    """One row of the table."""
+    s, found = told.diagnosis.symptom, told.diagnosis
+    likely = "; ".join(
+        f"{h.failure_mode.replace('_', ' ')} {', '.join(h.subject.names)}".strip()
+        + f" ({h.probability:.2f})"
+        for h in found.hypotheses[:2]
+        if h.probability >= 0.05
+    )
+    said = found.verdict.replace("_", " ") + (f": {likely}" if likely else "")
+    parts = "<br>".join(told.parts.sentences()) if told.parts is not None else ""
+    change = f"{s.metric} {s.reference:.3g} to {s.current:.3g}"
+    cells = (told.shift.name, told.shift.known, change, said, parts, judged(told))
+    return "| " + " | ".join(cells) + " |"
+
+
+_HEAD = """| shift | known | metric | said, with the likeliest | parts of the change | beside what is known |
+|---|---|---|---|---|---|"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print what is known and what is said, and write it into a page when asked to."""
+    parser = argparse.ArgumentParser(prog="python -m ruleout.bench.natural")
+    parser.add_argument("chosen", nargs="?", default="", help="a part of the shifts' names")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="a page with the marks `shifts`")
+    asked = parser.parse_args(argv)
+    print(_HEAD)  # noqa: T201 - the lines are what was asked for
+    lines = []
     for shift in shifts():
-        if chosen and chosen not in shift.name:
-            continue
-        found = run(shift.incident)
-        symptom = found.symptom
-        top = found.hypotheses[0] if found.hypotheses else None
-        answer = (
-            "nothing"
-            if top is None
-            else f"{top.failure_mode} {', '.join(top.subject.names)} ({top.probability:.2f})"
-        )
-        print(  # noqa: T201 - the lines are what was asked for
-            f"{shift.name}: {symptom.metric} {symptom.reference:.3f} -> {symptom.current:.3f}; known: {shift.known}; "
-            f"said: {found.verdict}, {answer}"
-        )
-        parts = decompose(build_case(shift.incident))
-        if parts is not None and symptom.significant:
-            print("\n".join(f"    {line}" for line in parts.sentences()))  # noqa: T201
+        if asked.chosen in shift.name:
+            lines.append(line(answer(shift)))
+            print(lines[-1], flush=True)  # noqa: T201
+    if asked.write is not None:
+        place(asked.write, "shifts", "\n".join([_HEAD, *lines]))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main()

@@ -72,7 +72,7 @@ def find_slices(
     *,
     rng: np.random.Generator,
     depth: int = 3,
-    beam: int = 12,
+    beam: int = 24,
     keep: int = 5,
     least: int = 25,
 ) -> list[Slice]:
