@@ -75,7 +75,8 @@ def predicted(case: Case, name: str, frame: pl.DataFrame) -> Prediction:
     """
     model: Model = case.models[name]
     read = [column for column in model.requires if column in frame.columns]
-    plain = not any(frame.schema[c].is_nested() or frame.schema[c] == pl.Object for c in read)
+    kinds = [frame.get_column(column).dtype for column in read]
+    plain = not any(kind.is_nested() or kind == pl.Object for kind in kinds)
     if not frame.height or not read or not plain:
         return model.predict(frame)
     known: _Known = case.cache.setdefault(f"answers of {name}", _Known())

@@ -33,6 +33,8 @@ class Table:
         self.time = time
         """Epoch seconds (n,), or None; NaN where a row has none."""
         self._vocabularies = vocabularies or {}
+        # Asking the frame each time is quadratic in a wide table.
+        self._names = frozenset(frame.columns)
         self._numeric: dict[str, Floats] = {}
         self._codes: dict[str, NDArray[np.int32]] = {}
 
@@ -48,7 +50,7 @@ class Table:
 
     def has(self, name: str) -> bool:
         """Whether this window has the column."""
-        return name in self.frame.columns
+        return name in self._names
 
     def numeric(self, name: str) -> Floats:
         """The column as float64 (n,): missing as NaN, instants as epoch seconds, booleans as 0/1."""
@@ -65,9 +67,9 @@ class Table:
 
 def numeric_array(frame: pl.DataFrame, name: str) -> Floats:
     """Column `name` as float64; all NaN when the frame lacks it."""
-    if name not in frame.columns:
+    series: pl.Series | None = frame.get_column(name, default=None)
+    if series is None:
         return np.full(frame.height, np.nan)
-    series = frame.get_column(name)
     if series.dtype.is_temporal() and series.dtype not in (pl.Time, pl.Duration):
         series = epoch_seconds(series)
     if series.dtype in (pl.Categorical, pl.Enum):
@@ -81,9 +83,9 @@ def numeric_array(frame: pl.DataFrame, name: str) -> Floats:
 
 def text_series(frame: pl.DataFrame, name: str) -> pl.Series:
     """Column `name` as strings, the form in which categories are compared."""
-    if name not in frame.columns:
+    series: pl.Series | None = frame.get_column(name, default=None)
+    if series is None:
         return pl.Series(name, [None] * frame.height, dtype=pl.String)
-    series = frame.get_column(name)
     if series.dtype.is_float():
         whole = series.drop_nulls().drop_nans()
         if (whole == whole.round()).all():

@@ -98,7 +98,7 @@ def _alike(a: str, b: str) -> float:
 
 def _unreadable(case: Case, name: str) -> float:
     """Share of current values that are there but no longer read as the numbers they were."""
-    was, now = case.reference.frame.schema[name], case.current.frame.schema[name]
+    was, now = (t.frame.get_column(name).dtype for t in (case.reference, case.current))
     if not was.is_numeric() or now.is_numeric() or now.is_temporal():
         return 0.0
     series = case.current.frame.get_column(name)
