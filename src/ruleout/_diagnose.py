@@ -198,7 +198,10 @@ def _along_path(
         evidence=tuple(r.evidence for r in everything),
         changes=result.changes,
         run=_run_block(sources, started),
-        charts=result.charts,
+        charts={
+            **({"waterfall": stages.chart} if stages and stages.chart else {}),
+            **result.charts,
+        },
     )
 
 

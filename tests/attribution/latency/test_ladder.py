@@ -88,6 +88,15 @@ def test_probabilities_sum_to_one(tmp_path: Path) -> None:
     assert sum(h.probability for h in answer.hypotheses) <= 1 + 1e-6
 
 
+def test_stages_are_drawn_from_usual_to_now(tmp_path: Path) -> None:
+    """The report's chart leads from the usual time over the stages to the time now, and says what undoing leaves."""
+    chart = _answer(tmp_path, World(infer=4, wait=9)).charts["waterfall"]
+    assert chart["kind"] == "waterfall"
+    total = sum(step["value"] for step in chart["steps"])
+    assert abs(chart["start"] + total - chart["end"]) < 0.1 * (chart["end"] - chart["start"])
+    assert "slow_runtime undone" in chart["note"]
+
+
 def test_nothing_lost_is_nothing_parted() -> None:
     """Requests that take as long as before are not parted."""
     rng = np.random.default_rng(0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -29,6 +29,13 @@ _ALIKE = 0.15
 
 _MODES: dict[Cause, str] = {"queue": "queue_backlog", "rate": "slow_runtime"}
 _MACHINE = "noisy_neighbour"
+_DRAWN = 6
+_LABELS: dict[Cause, str] = {
+    "queue": "waiting",
+    "amount": "more work",
+    "rate": "slower work",
+    "elsewhere": "other time",
+}
 _SAID: dict[Cause, str] = {
     "queue": "waiting in a queue whose work takes no longer than before",
     "amount": "more work in each request",
@@ -56,6 +63,9 @@ class Ladder(NamedTuple):
 
     sure: bool = False
     """Whether the requests themselves show that they take longer, whatever a metric of them says."""
+
+    chart: Mapping[str, Any] | None = None
+    """From a request's usual time to its time now, by stages."""
 
 
 def ladder(case: Case, found: ServicesResult, rng: np.random.Generator) -> Ladder | None:
@@ -90,7 +100,36 @@ def ladder(case: Case, found: ServicesResult, rng: np.random.Generator) -> Ladde
         outcomes.append(told[0])
         suspects += told[1]
     suspects.sort(key=lambda one: (-one.explained.fraction, one.mode))
-    return Ladder(_checked(outcomes), tuple(suspects), parts.surely > _RISEN * parts.before)
+    sure = parts.surely > _RISEN * parts.before
+    return Ladder(_checked(outcomes), tuple(suspects), sure, _chart(parts, suspects))
+
+
+def _chart(parts: Split, suspects: Sequence[Suspect]) -> dict[str, Any]:
+    """What each stage adds to a request's usual milliseconds, and what undoing the first leaves."""
+    chart: dict[str, Any] = {
+        "kind": "waterfall",
+        "title": "What each stage adds to a request",
+        "metric": "milliseconds a request",
+        "start": round(parts.before, 3),
+        "end": round(parts.before + parts.added, 3),
+        "steps": [
+            {
+                "label": f"{one.operation.name}: {_LABELS[one.cause]}",
+                "value": round(one.share.fraction * parts.added, 3),
+                "low": round(one.share.low * parts.added, 3),
+                "high": round(one.share.high * parts.added, 3),
+            }
+            for one in parts.stages[:_DRAWN]
+        ],
+    }
+    if suspects:
+        share = suspects[0].explained.fraction
+        left = parts.before + (1 - share) * parts.added
+        chart["note"] = (
+            f"With {suspects[0].mode} undone a request takes {left:.3g} ms, before {parts.before:.3g} ms,"
+            f" now {parts.before + parts.added:.3g} ms."
+        )
+    return chart
 
 
 def sizes(case: Case, before: Requests, now: Requests) -> dict[str, tuple[Floats, Floats]]:
