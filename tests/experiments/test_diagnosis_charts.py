@@ -2,12 +2,15 @@
 
 import json
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from ruleout._records import AlignedChange, Explained, RepairPlan, Scope, Subject
 from ruleout.checks.symptom import as_symptom, measure
+from ruleout.checks.world._view import split
 from ruleout.experiments import Bench, Tried, charts
 from ruleout.incident import from_frames
 from ruleout.postmortem import KINDS
@@ -143,3 +146,17 @@ def test_without_times_there_is_no_time_axis() -> None:
         "waterfall",
         "confusion",
     ]
+
+
+def test_parts_of_the_change_are_drawn_and_add_up() -> None:
+    """Once a check has split a harmful change, its parts lead from the reference's metric to the current one."""
+    assert "parts" not in made()
+    split(case(broken=True))
+    chart: dict[str, Any] = made()["parts"]
+    assert chart["kind"] == "waterfall"
+    steps = {s["label"]: s["value"] for s in chart["steps"]}
+    assert sum(steps.values()) == pytest.approx(chart["end"] - chart["start"], abs=1e-9)
+    assert steps["unseen inputs"] < -0.1  # a hundredfold lies where the reference has nothing
+    assert drawing(chart)
+    split(case(broken=False))
+    assert "parts" not in made(broken=False)
