@@ -37,7 +37,7 @@ def metric_change(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield Clear(("random_fluctuation",), Subject(), told, least, "metric_change")
         return
     # A change just short of being significant is weak evidence of rest.
-    sure = min(1.0, 0.4 + 0.6 * min(1.0, found.p_value / (10 * ALPHA)))
+    sure = min(1.0, 0.75 + 0.25 * min(1.0, found.p_value / (10 * ALPHA)))
     # Answers may be wrong and distributed as ever: without labels their rest says less.
     yield Finding(
         "answers.steady" if found.metric.name == "output_shift" else "metric_change.none",
