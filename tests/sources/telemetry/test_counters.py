@@ -24,24 +24,35 @@ def values(table: pl.DataFrame, metric: str) -> list[float]:
 def test_a_counter_becomes_growth_a_second() -> None:
     """A series that only grows and is named like a counter is told as a rate."""
     rates = as_rates(long(requests_total=[100 + 120 * i for i in range(12)]))
-    assert values(rates, "requests_total") == [2.0] * 11
+    assert values(rates, "requests_total") == [2.0] * 12
 
 
 def test_a_reset_counts_from_nothing() -> None:
     """After a restart the counter's own value is its growth."""
     counted = [600.0 * i for i in range(60)]
     counted[50:] = [600.0 * i for i in range(1, 11)]
-    assert values(as_rates(long(requests_total=counted)), "requests_total") == [10.0] * 59
+    assert values(as_rates(long(requests_total=counted)), "requests_total") == [10.0] * 60
 
 
 def test_a_timed_sum_becomes_a_mean() -> None:
     """A sum of durations beside its count is told as the mean duration."""
     number = np.cumsum([10.0, 20, 30, 20, 10, 20, 30, 20, 10, 20])
     table = long(rpc_seconds_sum=list(0.25 * number), rpc_seconds_count=list(number))
-    np.testing.assert_allclose(values(as_rates(table), "rpc_seconds_sum"), [0.25] * 9)
+    np.testing.assert_allclose(values(as_rates(table), "rpc_seconds_sum"), [0.25] * 10)
 
 
 def test_a_gauge_that_rises_is_left() -> None:
     """What is not named like a counter, or falls now and then, stays as it is."""
     table = long(memory_bytes=[float(i) for i in range(20)], sessions_total=[5.0, 9, 4, 8] * 5)
     assert as_rates(table).equals(table)
+
+
+def test_a_mean_without_its_count_is_left_out() -> None:
+    """Where a count is not sampled beside its sum, or nothing was timed, no mean is made up."""
+    number = np.cumsum([10.0, 20, 30, 20, 0, 20, 30, 20, 10, 20])
+    table = long(rpc_seconds_sum=list(0.25 * number), rpc_seconds_count=list(number))
+    lost = (pl.col("metric") == "rpc_seconds_count") & (pl.col("time") == 420)
+    found = as_rates(table.filter(~lost))
+    means = found.filter(pl.col("metric") == "rpc_seconds_sum").sort("time")
+    assert set(means["time"]) == {60.0 * place for place in range(10)} - {240.0, 420.0, 480.0}
+    np.testing.assert_allclose(means["value"], 0.25)

@@ -177,13 +177,15 @@ def _blocks(metrics: pl.DataFrame, windows: Windows, length: float) -> pl.DataFr
         metrics.lazy()
         .filter(current | reference)
         .with_columns(
-            current.alias("now"), ((time - start) / length).floor().cast(pl.Int64).alias("block")
+            current.alias("now"),
+            (pl.col("value") == pl.col("value").round()).alias("whole"),
+            ((time - start) / length).floor().cast(pl.Int64).alias("block"),
         )
         .group_by("entity", "metric", "now", "block")
         .agg(
             pl.col("value").mean(),
             pl.len().alias("size"),
-            (pl.col("value") == pl.col("value").round()).all().alias("whole"),
+            pl.col("whole").all(),
         )
         # A block that holds a sample or two, at the edge of a window, is mostly noise.
         .filter(pl.col("size") >= 0.5 * pl.col("size").median().over("entity", "metric"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 _HINTS = r"(?i)(^|[^a-z])(total|count|counter|sum|bucket|cumulative|seconds)$"
@@ -29,13 +30,17 @@ def as_rates(metrics: pl.DataFrame) -> pl.DataFrame:
     hinted = names.filter(names.str.contains(_HINTS)).to_list()
     if not hinted:
         return metrics
-    suspects = metrics.filter(pl.col("metric").is_in(hinted)).sort(*_KEYS, "time")
+    suspects = metrics.with_row_index("row").filter(pl.col("metric").is_in(hinted))
+    suspects = suspects.sort(*_KEYS, "time")
     counters = _counters(suspects)
     if counters.is_empty():
         return metrics
-    rates = _rates(suspects.join(counters, on=_KEYS, how="semi"))
-    rest = metrics.join(counters, on=_KEYS, how="anti", maintain_order="left")
-    return pl.concat([rest, _means(rates)])
+    told = _means(_rates(suspects.join(counters, on=_KEYS, how="semi", maintain_order="left")))
+    # The other columns are shared and not copied: metrics are the largest table of all.
+    value = metrics["value"].to_numpy().copy()
+    value[told["row"].to_numpy()] = told["value"].fill_null(np.nan).to_numpy()
+    changed = metrics.with_columns(pl.Series("value", value))
+    return changed if np.isfinite(value).all() else changed.filter(pl.col("value").is_finite())
 
 
 def _counters(suspects: pl.DataFrame) -> pl.DataFrame:
@@ -58,30 +63,46 @@ def _counters(suspects: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rates(table: pl.DataFrame) -> pl.DataFrame:
-    """Growth a second of each counter, from its second sample on; after a reset it began from nothing."""
+    """Growth a second of each counter, the first sample's as the second's; after a reset it began from nothing."""
     step = pl.col("value").diff().over(_KEYS)
     seconds = pl.col("time").diff().over(_KEYS)
     grown = pl.when(step < 0).then(pl.col("value")).otherwise(step)
-    rate = table.with_columns((grown / seconds).alias("value"))
-    return rate.filter((seconds > 0).fill_null(value=False) & pl.col("value").is_not_null())
+    rate = pl.when(seconds > 0).then(grown / seconds)
+    first = seconds.is_null()
+    return table.with_columns(rate.alias("rate")).select(
+        "row",
+        "time",
+        *_KEYS,
+        pl.when(first)
+        .then(pl.col("rate").shift(-1).over(_KEYS))
+        .otherwise(pl.col("rate"))
+        .alias("value"),
+        (pl.col("time") - seconds).alias("since"),
+    )
 
 
 def _means(rates: pl.DataFrame) -> pl.DataFrame:
-    """Sums over their counts where both are there; a mean of nothing is left out."""
-    stem = pl.col("metric").str.replace(r"(?i)[_.]sum$", "")
-    sums = rates.filter(pl.col("metric").str.contains(r"(?i)[_.]sum$")).with_columns(
-        stem.alias("stem")
+    """Sums over their counts where both are there; a mean of nothing, or without its count, is null."""
+    ending = pl.col("metric").str.contains
+    sums = rates.filter(ending(r"(?i)[_.]sum$")).with_columns(
+        pl.col("metric").str.replace(r"(?i)[_.]sum$", "").alias("stem")
     )
-    counts = rates.filter(pl.col("metric").str.contains(r"(?i)[_.]count$")).select(
+    counts = rates.filter(ending(r"(?i)[_.]count$")).select(
         "time",
         "entity",
         pl.col("metric").str.replace(r"(?i)[_.]count$", "").alias("stem"),
         pl.col("value").alias("number"),
+        pl.col("since").alias("counted"),
     )
-    paired = sums.join(counts, on=["entity", "stem", "time"], how="inner", maintain_order="left")
+    paired = sums.join(counts.select("entity", "stem").unique(), on=["entity", "stem"], how="semi")
     if paired.is_empty():
         return rates
-    mean = paired.filter(pl.col("number") > 0).with_columns(pl.col("value") / pl.col("number"))
-    # A sum whose count was not sampled at the same instant would stand among means as what it is not.
-    kept = rates.join(paired.select(_KEYS), on=_KEYS, how="anti")
-    return pl.concat([kept.sort(*_KEYS, "time"), mean.select(rates.columns)])
+    number = counts.unique(["entity", "stem", "time"], keep="first")
+    mean = paired.join(number, on=["entity", "stem", "time"], how="left").with_columns(
+        # After a gap in one of them their rates are not of the same stretch.
+        pl.when((pl.col("number") > 0) & pl.col("since").eq_missing(pl.col("counted")))
+        .then(pl.col("value") / pl.col("number"))
+        .alias("value")
+    )
+    rest = rates.join(paired.select("row"), on="row", how="anti")
+    return pl.concat([rest, mean.select(rates.columns)])
