@@ -129,6 +129,8 @@ def _binned(metrics: pl.DataFrame, symptom: tuple[str, str]) -> pl.DataFrame:
     middles = (instants[1:] + instants[:-1]) / 2
     times = kept["time"].to_numpy()
     place = np.searchsorted(middles, times)
+    if np.array_equal(instants[place], times):
+        return kept
     reach = 0.75 * float(np.median(np.diff(instants)))
     near = np.abs(times - instants[place]) <= reach
     moved = kept.with_columns(pl.Series("time", instants[place])).filter(pl.Series(near))
