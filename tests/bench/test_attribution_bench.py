@@ -7,7 +7,7 @@ import pytest
 
 from ruleout._errors import RuleoutError
 from ruleout.bench import attribution as bench
-from ruleout.bench.attribution import _shares, _slices
+from ruleout.bench.attribution import _labels, _shares, _slices
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
 
@@ -118,3 +118,15 @@ def test_tables_find_their_place_in_a_page(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     with pytest.raises(RuleoutError, match="no place <!-- slices -->"):
         place(page, "slices", "")
+
+
+def test_an_audit_tells_a_changed_world_from_spoilt_labels(
+    monkeypatch: pytest.MonkeyPatch, pool: bench.Pool
+) -> None:
+    """The same rows are undecided without an audit; one that confirms them and one that turns them back each decide rightly."""
+    monkeypatch.setattr(_labels, "pools", lambda _: [pool])
+    told = _labels.by_truth(_labels.run(1, 3)).rows(named=True)
+    assert [row["truth"] for row in told] == ["concept drift", "spoilt labels"]
+    for row in told:
+        assert row["undecided without an audit"] == 1.0
+        assert row["the likelier one with an audit"] == 1.0

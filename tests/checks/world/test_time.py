@@ -230,3 +230,60 @@ def test_texts_are_sliced_by_groups_that_look_alike() -> None:
     found = findings(case, "worst_slices")["slices.worst"]
     assert "body = group" in found.statement
     assert "money" in found.statement or "refund" in found.statement
+
+
+def test_a_tie_of_factors_is_seen_in_ranks() -> None:
+    """What a loop multiplies grows without bound; a few huge values must not hide that all are in order."""
+    rng = np.random.default_rng(17)
+    said = rng.random(4000)
+    grown = np.linspace(0.0, 8.0, 4000)
+    fed = np.exp(rng.normal(size=4000) + grown * said)
+    found = tie(fed, said)
+    assert found is not None
+    assert found.last > 0.6
+    assert found.z > 6
+    assert found.gradual > 6
+
+
+def test_a_weekend_that_is_always_worse_does_not_hide_a_change() -> None:
+    """Hours and weekdays that both windows hold alike are no part of the metric's own variation."""
+    from ruleout.checks.symptom._season import spread_beside_season
+
+    rng = np.random.default_rng(18)
+
+    def window(start: float, days: int) -> pl.DataFrame:
+        frame = rows(6000, rng, start=start, days=days)
+        weekend = (frame["ts"].dt.weekday() >= 6).to_numpy()
+        return flipped(frame, np.where(weekend, 0.35, 0.02), rng)
+
+    reference, current = window(START, 28), window(START + 28 * 86_400, 7)
+    assert (
+        spread_beside_season(case_of(reference, flipped(current, np.full(6000, 0.05), rng))) < 0.7
+    )
+    monday = current.filter(pl.col("ts").dt.weekday() <= 2)
+    assert spread_beside_season(case_of(reference, monday)) == 1.0
+
+
+def test_arms_that_are_answered_otherwise_are_no_population() -> None:
+    """A mix that moved between groups which get other answers to the same inputs is an assignment gone wrong."""
+    rng = np.random.default_rng(19)
+    reference, current = (
+        frame.with_columns(arm=pl.Series(np.where(rng.random(4000) < share, "b", "a")))
+        for frame, share in zip(windows(rng), (0.1, 0.7), strict=True)
+    )
+
+    def served(frame: pl.DataFrame) -> pl.DataFrame:
+        odd = 1 / (1 + np.exp(-rng.normal(size=frame.height)))
+        score = np.where((frame["arm"] == "b").to_numpy(), odd, frame["score"].to_numpy())
+        return frame.with_columns(score=pl.Series(score), said=pl.Series((score > 0.5).astype(int)))
+
+    case = case_of(served(reference), served(current), segments=("region", "arm"))
+    found = findings(case, "benign_mix")
+    assert found["assignment.arms"].supports == ("experiment_misassignment",)
+    harder = [
+        flipped(frame, np.where((frame["arm"] == "b").to_numpy(), 0.4, 0.0), rng)
+        for frame in (reference, current)
+    ]
+    calm = findings(case_of(*harder, segments=("region", "arm")), "benign_mix")
+    assert "benign_mix.explains" in calm
+    assert "assignment.arms" not in calm

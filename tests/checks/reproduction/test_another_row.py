@@ -1,0 +1,93 @@
+"""Logged values that are no map of the recomputed ones: old, made otherwise, held, or ahead of their label."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from systems import System, healthy, new_score, run, supported
+
+from ruleout._records import Finding
+from ruleout.checks.reproduction._another_row import own_link
+
+
+def _signals(system: System, right: pl.DataFrame) -> set[str]:
+    case = system.serve(new_score(system.current.fill_null(0.0))).parity(right).case()
+    return {o.signal for o in run(case, "feature_parity") if isinstance(o, Finding)}
+
+
+def _shuffled(values: pl.Series, seed: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(values.to_numpy())
+
+
+def _leaked(frame: pl.DataFrame, seed: int) -> pl.Series:
+    noise = np.random.default_rng(seed).normal(size=frame.height)
+    return pl.Series("amount", 2.0 * frame["y"].cast(pl.Float64).to_numpy() + noise)
+
+
+def test_a_value_that_only_its_label_made_was_ahead_of_it() -> None:
+    """Recomputed values that follow from the label and from nothing else, and logs that do not know it, are a leak."""
+    system = healthy()
+    for place, which in enumerate(("reference", "current")):
+        frame = system.frames[which]
+        system.frames[which] = frame.with_columns(_leaked(frame, place))
+    right = system.current
+    system.frames["current"] = right.with_columns(amount=pl.Series(_shuffled(right["amount"])))
+    assert "parity.ahead" in _signals(system, right)
+
+
+def test_a_cause_of_the_label_is_no_leak() -> None:
+    """Values that make the label are tied to its other causes at an equal label: cut off, they are of another row."""
+    system = healthy()
+    right = system.current
+    system.frames["current"] = right.with_columns(amount=pl.Series(_shuffled(right["amount"])))
+    found = _signals(system, right)
+    assert "parity.ahead" not in found
+    assert "parity.unrelated" in found
+
+
+def test_own_links_part_causes_from_consequences() -> None:
+    """At an equal label a cause is tied to the other causes, a consequence is not."""
+    system = healthy()
+    assert (own_link(system.case(), "amount") or 0.0) > 0.12
+    for place, which in enumerate(("reference", "current")):
+        frame = system.frames[which]
+        system.frames[which] = frame.with_columns(_leaked(frame, place))
+    assert (own_link(system.case(), "amount") or 0.0) < 0.12
+
+
+def test_values_never_seen_before_were_made_otherwise() -> None:
+    """Logs of a finer grain than the input ever had come from other code, not from older rows."""
+    system = healthy()
+    for which in ("reference", "current"):
+        system.frames[which] = system.frames[which].with_columns(amount=pl.col("amount").round(1))
+    right = system.current
+    noise = np.random.default_rng(4).lognormal(0, 1.0, right.height)
+    system.frames["current"] = right.with_columns(amount=pl.col("amount") * pl.Series(noise))
+    assert "parity.otherwise" in _signals(system, right)
+
+
+@pytest.mark.parametrize(
+    ("value", "signal"),
+    [(0.731, "parity.held"), (0.0, "parity.constant"), (-99.0, "parity.constant")],
+)
+def test_one_valid_value_for_all_stood_still_and_a_usual_one_is_a_default(
+    value: float, signal: str
+) -> None:
+    """A constant like any other of an input's values is old before it is a default; zeros and sentinels are defaults."""
+    system = healthy()
+    right = system.current
+    half = pl.int_range(right.height) >= right.height // 2
+    system.frames["current"] = right.with_columns(
+        amount=pl.when(half).then(value).otherwise(pl.col("amount"))
+    )
+    case = system.serve(new_score(system.current)).parity(right).case()
+    outcomes = run(case, "feature_parity")
+    found = {o.signal: o for o in outcomes if isinstance(o, Finding)}
+    assert signal in found
+    assert ("stale_features" in supported(outcomes)) == (signal == "parity.held")
