@@ -1,7 +1,7 @@
-"""`python -m ruleout.bench.attribution [shares|slices|estimates] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
+"""`python -m ruleout.bench.attribution [shares|slices|estimates|labels] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
 
-Compares what is said with what is known: shares of a change, planted slices, metrics without labels. A peer is a command line
-that reads a folder a line and answers in JSON; see `benchmarks/peers`.
+Compares what is said with what is known: shares of a change, planted slices, metrics without labels, drift against spoilt
+labels. A peer is a command line that reads a folder a line and answers in JSON; see `benchmarks/peers`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ruleout.bench.attribution import _estimates, _shares, _slices
+from ruleout.bench.attribution import _estimates, _labels, _shares, _slices
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
 
@@ -21,6 +21,8 @@ def tables(what: str, many: int, seed: int, peers: Sequence[Peer]) -> str:
         return markdown(_slices.by_method(_slices.run(many, seed, peers)))
     if what == "estimates":
         return markdown(_estimates.by_method(_estimates.run(many, seed, peers)))
+    if what == "labels":
+        return markdown(_labels.by_truth(_labels.run(many, seed)))
     told = _shares.run(many, seed, peers)
     return f"{markdown(_shares.by_method(told))}\n\n{markdown(_shares.by_kind(told))}"
 
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="Compare what the attribution says with what is known.",
     )
     parser.add_argument(
-        "what", nargs="?", default="shares", choices=("shares", "slices", "estimates")
+        "what", nargs="?", default="shares", choices=("shares", "slices", "estimates", "labels")
     )
     parser.add_argument("--cases", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)

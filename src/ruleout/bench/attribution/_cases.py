@@ -298,6 +298,7 @@ def _drawn(
     drawn: pl.DataFrame = pool.frame[rows.tolist()]
     return drawn.with_columns(
         pl.Series("label_", label),
+        pl.Series("was_", pool.label[rows]),
         pl.Series("said_", pool.decision[rows]),
         pl.Series("score_", pool.score[rows]),
     )
