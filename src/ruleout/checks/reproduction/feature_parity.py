@@ -229,7 +229,24 @@ def _parts(case: Case, kind: str, members: list[_Differs]) -> list[list[_Differs
                 differs
             )
         return list(by_source.values())
+    if kind == "unrelated":
+        return _of_the_same_rows(case, members)
     return [[differs] for differs in members]
+
+
+def _of_the_same_rows(case: Case, members: list[_Differs]) -> list[list[_Differs]]:
+    """Features of one source that are another row's in the same rows came from that row together."""
+    groups: list[list[_Differs]] = []
+    for differs in sorted(members, key=lambda d: (-float(d.flag.sum()), d.name)):
+        for group in groups:
+            both = float((group[0].flag * differs.flag).sum())
+            alike = both > 0.95 * float(differs.flag.sum())
+            if alike and _source(case, group[0].name) == _source(case, differs.name):
+                group.append(differs)
+                break
+        else:
+            groups.append([differs])
+    return groups
 
 
 def _source(case: Case, name: str) -> str:
