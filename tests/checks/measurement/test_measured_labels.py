@@ -117,3 +117,16 @@ def test_drift_is_not_taken_for_a_fault_of_the_labels() -> None:
     outcomes = run(system.case(), "label_audit", "label_spelling")
     assert supported(outcomes) == set()
     assert "corrupted_labels" in cleared(outcomes)
+
+
+def test_ids_that_begin_anew_do_not_excuse_spoilt_labels() -> None:
+    """Audited current rows are not looked up among reference rows that happen to have the same ids."""
+    system = healthy()
+    for which in ("reference", "current"):
+        system.frames[which] = system.frames[which].with_columns(
+            id=pl.Series([str(i) for i in range(system.rows)])
+        )
+    right = system.current["y"].to_numpy()
+    wrong = np.where(np.random.default_rng(11).random(system.rows) < 0.3, 1 - right, right)
+    outcomes = run(system.change(y=wrong).audit(right).case(), "label_audit")
+    assert supported(outcomes) & {"label_noise", "corrupted_labels"}

@@ -89,6 +89,8 @@ def _joined(case: Case, which: Which) -> Audited | None:
     ).drop_nulls("key")
     again = again.unique("key", keep="last", maintain_order=True)
     here = pl.DataFrame({"key": text_series(table.frame, probe.key)}).with_row_index("row")
+    if which == "reference":
+        again = not_in_current(case, again, probe.key)
     both = here.join(again, on="key", how="inner").sort("row")
     rows = both["row"].to_numpy().astype(np.int64)
     said = both["said"].to_numpy().astype(float)
@@ -98,6 +100,14 @@ def _joined(case: Case, which: Which) -> Audited | None:
         known &= (said >= 0) & (recorded >= 0)
     rows, said, recorded = rows[known], said[known], recorded[known]
     return Audited(rows, recorded, said, _differ(case, recorded, said))
+
+
+def not_in_current(case: Case, probe: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Probe rows with a text column `key` that cannot be of a current row: ids may begin anew in each window."""
+    if not case.current.has(key):
+        return probe
+    now = pl.DataFrame({"key": text_series(case.current.frame, key)})
+    return probe.join(now, on="key", how="anti", maintain_order="left")
 
 
 def _label_numbers(case: Case, frame: pl.DataFrame, name: str) -> Floats:

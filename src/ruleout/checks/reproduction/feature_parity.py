@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import number_kind
+from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
 from ruleout.checks.reproduction._relations import Relation, code_relation, numeric_relation
@@ -161,6 +162,8 @@ def _join(case: Case, which: Which) -> _Joined | None:
     here = here.drop_nulls("key").unique("key", keep="first", maintain_order=True)
     there = pl.DataFrame({"key": text_series(frame, probe.key)}).with_row_index("at")
     there = there.drop_nulls("key").unique("key", keep="last", maintain_order=True)
+    if which == "reference":
+        there = not_in_current(case, there, probe.key)
     both = here.join(there, on="key", how="inner").sort("row")
     return _Joined(both["row"].to_numpy().astype(np.int64), frame[both["at"].to_numpy()])
 
