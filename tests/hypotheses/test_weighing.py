@@ -105,12 +105,13 @@ def test_probabilities_and_the_unknown_sum_to_one() -> None:
 
 
 def test_a_probability_is_the_softmax_of_its_rows() -> None:
-    """The weights listed for a hypothesis are all there is: their sum against the unknown's nought."""
+    """The weights listed for a hypothesis are all there is: their sum against the unknown's, on one temperature."""
     found, _ = weighed(seen("unit_change"))
     one = found["unit_change"]
     assert one.logit == pytest.approx(sum(one.weights.values()))
-    kept = 1 - load_calibration().lapse
-    assert one.probability == pytest.approx(kept / (1 + math.exp(-one.logit)))
+    how = load_calibration()
+    beyond = (one.logit - how.unknown) / how.temperature
+    assert one.probability == pytest.approx((1 - how.lapse) / (1 + math.exp(-beyond)))
 
 
 def test_no_candidates_leave_everything_unknown() -> None:

@@ -30,8 +30,8 @@ def fit_calibration(
         logits: log-odds (n,) of the hypotheses of each incident.
         right: which of them are right.
         before: what holds where there are no incidents.
-        parts: which of the three numbers may move. All three fit one corpus better; the lapse alone is what
-            carried over to incidents of another author (see the benchmark's page).
+        parts: which of the three numbers may move. The lapse alone needs few incidents; all three need hundreds, of
+            several authors (see the benchmark's page).
         strength: weight of `before`, in incidents.
 
     The loss is the log loss of "the first answer is right" over incidents; ties of the first answer count
