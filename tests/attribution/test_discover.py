@@ -17,7 +17,7 @@ def collider(n: int = 3_000) -> dict[str, np.ndarray]:
 
 def test_a_graph_is_proposed_with_its_caution() -> None:
     """Two causes of one effect and its consequence are found, their ways too, and the first sentence is the caution."""
-    pytest.importorskip("causallearn")
+    pytest.importorskip("causallearn", reason="causal-learn is not installed (ruleout[discovery])")
     told = propose_graph(collider(), rng=np.random.default_rng(0))
     found = {(e.cause, e.effect) for e in told.edges if e.directed}
     assert found == {("a", "c"), ("b", "c"), ("c", "d")}
@@ -28,7 +28,7 @@ def test_a_graph_is_proposed_with_its_caution() -> None:
 
 def test_independent_columns_get_no_edge() -> None:
     """Columns that have nothing to do with each other stay apart."""
-    pytest.importorskip("causallearn")
+    pytest.importorskip("causallearn", reason="causal-learn is not installed (ruleout[discovery])")
     x = np.random.default_rng(2).normal(size=(2_000, 4))
     told = propose_graph({f"x{k}": x[:, k] for k in range(4)}, rng=np.random.default_rng(0))
     assert told.edges == ()
@@ -36,7 +36,7 @@ def test_independent_columns_get_no_edge() -> None:
 
 def test_too_little_for_a_graph_is_refused() -> None:
     """One varying column, or too few complete rows, is an error that says what is needed."""
-    pytest.importorskip("causallearn")
+    pytest.importorskip("causallearn", reason="causal-learn is not installed (ruleout[discovery])")
     rng = np.random.default_rng(3)
     with pytest.raises(IncidentError, match="1 columns vary"):
         propose_graph({"x": rng.normal(size=500), "y": np.ones(500)}, rng=rng)
