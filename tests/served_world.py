@@ -69,7 +69,7 @@ def case_of(reference: pl.DataFrame, current: pl.DataFrame, **more: Any) -> Case
     """A case whose symptom counts as real unless `significant` says otherwise."""
     significant = more.pop("significant", True)
     columns = Columns(
-        timestamp="ts",
+        timestamp="ts" if more.pop("times", True) else None,
         target="label",
         prediction="said",
         score="score",

@@ -11,7 +11,7 @@ from ruleout import modes
 from ruleout._records import Subject
 from ruleout.hypotheses._calibration import load_calibration
 from ruleout.hypotheses._propose import Candidate, Numbered, touches
-from ruleout.hypotheses._weights import AGAINST, CLEAR, SUPPORT, load_weights, worth
+from ruleout.hypotheses._weights import AGAINST, CLEAR, LIKE, SUPPORT, load_weights, worth
 
 ENTRY = -5.0
 """Log-odds of any one (mode, subject) pair against "something else", before its prior and evidence."""
@@ -112,7 +112,8 @@ def heard(candidate: Candidate, rows: Sequence[Numbered]) -> Iterator[Term]:
         supports = mode in evidence.supports
         bears = _same if supports else touches
         if bears(evidence.subject, candidate.subject):
-            default = SUPPORT if supports else AGAINST if mode in evidence.against else 0.0
+            against = {mode, LIKE.get(mode, mode)} & set(evidence.against)
+            default = SUPPORT if supports else AGAINST if against else 0.0
             yield Term(evidence.id, evidence.signal, evidence.strength, default)
 
 

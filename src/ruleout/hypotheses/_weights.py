@@ -107,7 +107,13 @@ def weight(signal: str, mode: str, *, supports: bool, against: bool) -> float:
     return worth(signal, mode, SUPPORT if supports else AGAINST if against else 0.0)
 
 
+LIKE = MappingProxyType({"selection_bias": "covariate_shift"})
+"""Modes that what speaks against another speaks against as well: a log that is cut is a mix of rows that moved."""
+
+
 def worth(signal: str, mode: str, default: float) -> float:
-    """What the weights say of a signal and a mode, else `default`."""
-    row = load_weights().get(signal)
-    return row[mode] if row is not None and mode in row else default
+    """What the weights say of a signal and a mode, or against a mode like it, else `default`."""
+    row = load_weights().get(signal, {})
+    if mode in row or default > 0:
+        return row.get(mode, default)
+    return min(default, row.get(LIKE.get(mode, mode), 0.0))

@@ -2,9 +2,11 @@
 
 Rule: for every declared segment and every input of few categories, weight the reference to the current mix of its
 groups. Where that reproduces the change and no group changed within, nothing is broken: the metric moved because its
-population did (the two halves of a Kitagawa-Oaxaca decomposition). A declared segment is how the owner sees the
-population and counts in full; along a mere input the same is a shift of inputs as well, unless the calendar announces
-people (a campaign, a launch) where the metric moved.
+population did (the two halves of a Kitagawa-Oaxaca decomposition). Of several such columns the one that moved most is
+meant: what follows from a change of mix moves less than the mix. A declared segment is how the owner sees the
+population and counts in full. Along a mere input it counts where the weighted reference cannot be told from the current
+window any more: groups came in other numbers and nothing else moved. Where more moved than their numbers, inputs
+shifted, and the groups are a part of it.
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Sub
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.reproduction._view import replay
-from ruleout.checks.world._view import NO_HARM, View, view
+from ruleout.checks.world._view import NO_HARM, View, split, view
 from ruleout.checks.world.history import announcement
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
+from ruleout.stats._density import density_ratio
+from ruleout.stats._prior import balance_weights
 from ruleout.stats._twosample import rank_auc
 
 MODES = ("benign_mix",)
@@ -35,6 +39,9 @@ _APART = 0.1
 
 _LITTLE = 0.3
 """What may be left of the change within groups, even where chance alone does not leave it."""
+
+_LEFT = 0.25
+"""What may be left of telling the windows apart once the groups have the current shares."""
 
 
 class Mix(NamedTuple):
@@ -80,17 +87,53 @@ def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
 def _best(
     case: Case, seen: View, names: Sequence[str], rng: np.random.Generator
 ) -> Iterator[Outcome]:
-    """Judge the column whose mix comes nearest to the whole change; nothing where no column has groups."""
+    """Judge the column that moved most of those whose mix may explain the change; nothing where no column has groups."""
     told = [(name, mix_of(case, seen, name, rng, draws=0)) for name in names]
     known = [(mix.mixed / mix.change, name) for name, mix in told if mix and mix.change]
     if not known:
         return
-    share, name = min(known, key=lambda k: (abs(k[0] - 1.0), k[1]))
-    if share < 0.5:
+    able = [name for share, name in known if share >= 0.5]
+    if not able:
+        share, name = max(known)
         text = f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}, that of others less"
         yield Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
         return
-    yield from _judge(case, seen, name, rng)
+    yield from _judge(case, seen, min(able, key=lambda n: (-_distance(case, seen, n), n)), rng)
+
+
+def _distance(case: Case, seen: View, name: str) -> float:
+    """Total variation between the windows' shares of the groups of one column."""
+    before, now = (
+        np.bincount(codes, minlength=len(case.vocabulary(name)) + 1) / len(codes)
+        for codes in _groups(case, seen, name)
+    )
+    return 0.5 * float(np.abs(now - before).sum())
+
+
+def _groups(case: Case, seen: View, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Group of each looked-at row of both windows; 0 is for missing."""
+    ref, cur = seen.reference.rows, seen.current.rows
+    return (
+        case.codes("reference", name)[ref].astype(np.int64) + 1,
+        case.codes("current", name)[cur].astype(np.int64) + 1,
+    )
+
+
+def _alone(case: Case, seen: View, name: str) -> bool:
+    """Whether nothing but the shares of these groups moved: with them equal, the windows are (nearly) alike."""
+    parts = split(case)
+    if parts is None:
+        return False
+    before, now = _groups(case, seen, name)
+    left = density_ratio(
+        seen.reference.x,
+        seen.current.x,
+        rng=case.rng(f"world mix {name}"),
+        categorical=seen.categorical,
+        weight=balance_weights(before, now, len(case.vocabulary(name)) + 1),
+    )
+    whole = parts.parts.ratio.auc - 0.5
+    return left.auc - 0.5 < max(_LEFT * whole, 3.0 * left.se)
 
 
 def _grouping(case: Case) -> list[str]:
@@ -108,11 +151,13 @@ def _grouping(case: Case) -> list[str]:
 def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iterator[Outcome]:
     mix = mix_of(case, seen, name, rng, draws=_DRAWS)
     if mix is None:
-        yield Abstained(MODES, f"{name} has too many groups")
+        yield Abstained(MODES, f"the mix of {name} cannot be told from chance")
         return
     share = mix.mixed / mix.change
     rest = abs(mix.change - mix.mixed) / abs(mix.change)
-    flat = rest < _LITTLE or (mix.low <= 0 <= mix.high and rest < 0.35)
+    alone = _alone(case, seen, name)
+    by_chance = mix.low <= 0 <= mix.high
+    flat = rest < _LITTLE or (by_chance and rest < (1.0 if alone else 0.35))
     text = (
         f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}; within groups it moved by "
         f"{mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]"
@@ -120,16 +165,25 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Itera
     if not flat or mix.least < 0.4:
         yield Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
         return
+    case.cache["world mix"] = (
+        name,
+        share,
+    )  # for those who ask whether people came or rows were logged
     case.cache["world benign"] = name  # a campaign that brought this mix is not a cause of its own
     subject = Subject("segment", (name,))
+    if alone:
+        text = (
+            f"{text}; with its groups at their current shares nothing else tells the windows apart"
+        )
+    kind = "explains" if name in case.segments else "by_input" if alone else "among_inputs"
     found = Finding(
-        signal="benign_mix.explains" if name in case.segments else "benign_mix.by_input",
+        signal=f"benign_mix.{kind}",
         subject=subject,
         statement=text,
         statistic=mix.mixed,
         effect=share,
         p_value=None,
-        strength=float(np.clip(1.0 - rest, 0.0, 1.0)),
+        strength=float(np.clip(1.0 - (0.4 * rest if alone else rest), 0.0, 1.0)),
         supports=MODES,
         against=("covariate_shift", "concept_drift", "label_noise", "corrupted_labels"),
         repairs=(RepairPlan("reweight", subject, options={"to": "segment", "column": name}),),
@@ -208,9 +262,11 @@ def mix_of(
     drawn = np.array(
         [parts(_counts(len(before), rng), _counts(len(now), rng)) for _ in range(draws)]
     )
-    low, high = np.nanquantile(drawn[:, 0] - drawn[:, 1], [0.05, 0.95])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        least = float(np.nanquantile(drawn[:, 1] / drawn[:, 0], 0.05))
+    drawn = drawn[np.isfinite(drawn).all(axis=1) & (drawn[:, 0] != 0)]
+    if len(drawn) < draws / 2:  # the metric is not to be had from most draws
+        return None
+    low, high = np.quantile(drawn[:, 0] - drawn[:, 1], [0.05, 0.95])
+    least = float(np.quantile(drawn[:, 1] / drawn[:, 0], 0.05))
     return Mix(change, mixed, float(low), float(high), least)
 
 

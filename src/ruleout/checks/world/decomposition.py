@@ -21,7 +21,9 @@ from ruleout.stats._decompose import Share
 
 MODES = ("covariate_shift", "prior_shift")
 _FAR = 0.85
-_OVERLAP = 0.05  # fewer than one reference row in twenty speaks for the current window
+OVERLAP = 0.05
+"""Share of the reference that must speak for the current window: below, the change cannot be divided."""
+
 _PLAINLY = 0.6
 """AUC from which the windows are told apart whatever the reference does by itself."""
 
@@ -57,7 +59,7 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
                 "shift_decomposition.harmless",
             )
         ]
-    if parts.parts.overlap < _OVERLAP or parts.parts.supported < _OVERLAP:
+    if parts.parts.overlap < OVERLAP or parts.parts.supported < OVERLAP:
         too_far = f"too little overlap: the weighted reference is worth {parts.parts.overlap:.1%} of its rows"
         apart = list(_apart(case, seen, parts))
         return [*_prior(case, parts), *(apart or [Abstained(("covariate_shift",), too_far)])]

@@ -1,8 +1,11 @@
 """Did the log lose or gain a part of the traffic, instead of the traffic changing?
 
-Rule: rows per unit of time by slice of the columns that moved most. When people change, some slices grow as others
-shrink; when a logging rule drops rows, the untouched slices keep their absolute rate and the others fall (or, for
-bots and double logging, rise). Assumes timestamps and windows logged at the same usual rate.
+Rule: rows by slice of the columns that moved, beside an independent count of requests where the telemetry has one that
+went with the log in the reference, else per unit of time. When people change, some slices grow as others shrink; when a
+logging rule drops rows, the untouched slices keep their rate and the others fall (or, for bots and double logging,
+rise). A log that holds the usual share of what was counted lost nothing. Without a count, assumes timestamps and
+windows logged at the same usual rate; where neither is to be had, who came cannot be told from what was logged, and a
+mix that explains the change speaks for both.
 """
 
 from __future__ import annotations
@@ -14,27 +17,43 @@ import numpy as np
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._bins import Binned, binned
-from ruleout.checks.world._view import NO_HARM, split, view
-from ruleout.checks.world.decomposition import blamed, moved
+from ruleout.checks.world._census import Census, census
+from ruleout.checks.world._view import NO_HARM, Split, View, split, view
+from ruleout.checks.world.decomposition import OVERLAP, blamed, fraction, moved
 from ruleout.profile import Case
 
 MODES = ("selection_bias",)
-_NEEDS = "data.columns.timestamp"
+_COUNT = "telemetry.metrics"
 _SAMPLED = (0.3, 2.0)
 """Rates outside of this range of each other come from how the windows were drawn."""
 
+_CUT, _ADDED = 0.6, 1.6
+"""A slice below or above this, of its usual rate, was cut out or added to."""
+
+_ROOM = 0.15
+_FEW = 50
+"""Rows of the reference that a slice needs."""
+
 
 class Rates(NamedTuple):
-    """Rows per unit of time, current over reference."""
+    """Rows, current over reference, beside what they should be."""
 
+    name: str
     whole: float
     least: float
     """Smallest ratio among slices with enough rows."""
 
     most: float
-    usual: float
-    """Spread of the log rate between blocks of the reference."""
+
+    def lost(self, room: float) -> bool:
+        """Whether some slices are short of rows and none has more than usual."""
+        return self.whole < 1 - room and abs(self.most - 1) <= room and self.least < _CUT
+
+    def gained(self, room: float) -> bool:
+        """Whether some slices have more rows than usual and none fewer."""
+        return self.whole > 1 + room and abs(self.least - 1) <= room and self.most > _ADDED
 
 
 @check(
@@ -42,91 +61,153 @@ class Rates(NamedTuple):
     layer="data",
     rung="world",
     looks_for=MODES,
-    needs=("data.reference", "data.current", "data.columns.timestamp"),
+    needs=("data.reference", "data.current"),
 )
 def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
-    """Compare absolute rates of the slices of the columns that moved."""
+    """Compare rates of the slices of the columns that moved: beside a count of requests, else by time."""
     del rng
     if case.significant is False:
         return [Abstained(MODES, NO_HARM)]
-    if case.reference.time is None or case.current.time is None:
-        return [Abstained(MODES, "rates need a timestamp", _NEEDS)]
     seen, parts = view(case), split(case)
     if seen is None or parts is None:
         return [Abstained(MODES, "too few labelled rows or no inputs", "data.columns.target")]
-    names = blamed(seen, parts.parts.ratio.gain)
-    if not moved(case, seen, parts) or not names:
+    if not moved(case, seen, parts):
         return [
             Clear(MODES, Subject(), "the mix of the inputs did not move", 0.1, "selection.none")
         ]
-    table = binned(case, seen)
-    return list(_judge(case, table, names))
+    names = blamed(seen, parts.parts.ratio.gain)
+    counted = census(case)
+    if counted is not None:
+        return list(_counted(case, seen, names, counted))
+    return list(_timed(case, seen, parts, names))
 
 
-def _judge(case: Case, table: Binned, names: tuple[str, ...]) -> Iterator[Outcome]:
-    rates = slice_rates(case, table, names[0])
-    if rates is None:
-        yield Abstained(MODES, f"rates of {names[0]} cannot be compared", _NEEDS)
+def _counted(case: Case, seen: View, names: tuple[str, ...], counted: Census) -> Iterator[Outcome]:
+    """Judge by the share of counted requests that the log holds."""
+    room = max(0.03, 3.0 * counted.usual)
+    share = counted.share
+    told = (
+        f"the log holds {share:.0%} of what it used to hold of {counted.metric} at {counted.entity} "
+        f"({counted.before:.3g} rows a count before, {counted.now:.3g} now)"
+    )
+    if abs(share - 1) <= room:
+        yield Clear(MODES, Subject(), told, room, "selection.counted")
         return
-    room = max(0.15, 2.0 * rates.usual)
-    if not _SAMPLED[0] < rates.whole < _SAMPLED[1]:
-        text = f"{rates.whole:.2f} times the usual rate: the windows were not drawn at one rate"
-        yield Abstained(MODES, text, _NEEDS)
-        return
-    lost = rates.whole < 1 - room and abs(rates.most - 1) <= room and rates.least < 0.6
-    gained = rates.whole > 1 + room and abs(rates.least - 1) <= room and rates.most > 1.6
-    if not (lost or gained):
-        text = (
-            f"{rates.whole:.2f} times the usual rate, {rates.least:.2f} to {rates.most:.2f} by slice of {names[0]}: "
-            "not a part that was cut out or added"
+    rates = _slices(case, seen, share)
+    cut = [r for r in rates if (r.lost if share < 1 else r.gained)(_ROOM)]
+    best = min(cut, key=lambda r: (r.least if share < 1 else -r.most, r.name), default=None)
+    if best is not None:
+        names = (best.name,)
+        told = f"{told}: slices of {best.name} are at {best.least:.2f} to {best.most:.2f} of it"
+    yield _finding("selection.uncounted", names, told, share, 1.0 if counted.same or best else 0.5)
+
+
+def _timed(case: Case, seen: View, parts: Split, names: tuple[str, ...]) -> Iterator[Outcome]:
+    """Judge by rows per unit of time."""
+    whole = rate(case)
+    if whole is None or not _SAMPLED[0] < whole < _SAMPLED[1]:
+        why = (
+            "no timestamps and no count of requests"
+            if whole is None
+            else f"{whole:.2f} times the usual rate: the windows were not drawn at one rate"
         )
-        if abs(np.log(rates.whole)) < room:
+        yield from _open(case, parts, names, why)
+        return
+    room = max(_ROOM, 2.0 * _usual(case))
+    rates = _slices(case, seen, whole)
+    cut = [r for r in rates if r.lost(room) or r.gained(room)]
+    if not cut:
+        text = f"{whole:.2f} times the usual rate, and no part was cut out or added to"
+        if abs(np.log(whole)) < room:
             yield Clear(MODES, Subject(), text, room, "selection.steady_volume")
         else:
-            yield Abstained(MODES, text)
+            yield from _open(case, parts, names, text)
         return
-    subject = Subject("feature", names)
+    best = max(cut, key=lambda r: (r.most - r.least, r.name))
+    lost = best.whole < 1
+    kept, changed = (best.most, best.least) if lost else (best.least, best.most)
     verb = "lost" if lost else "gained"
-    yield Finding(
-        signal=f"selection.{verb}",
+    text = (
+        f"the log {verb} rows ({whole:.2f} times the usual rate): some slices of {best.name} keep their absolute "
+        f"rate ({kept:.2f}) while others are at {changed:.2f}"
+    )
+    about = names if best.name in names else (best.name,)
+    yield _finding(f"selection.{verb}", about, text, whole, 1.0)
+
+
+def _open(case: Case, parts: Split, names: tuple[str, ...], why: str) -> Iterator[Outcome]:
+    """Nothing tells who came from what was logged: where the mix explains the change, both stay."""
+    p = parts.parts
+    share, low, _ = fraction(p.covariates, p.change)
+    if p.overlap < OVERLAP or p.supported < OVERLAP:
+        share = 0.0
+    mixed = case.cache.get("world mix")  # what the groups of one column explain, by its check
+    if mixed is not None:
+        names, share, low = (mixed[0],), mixed[1], 0.1
+    if low <= 0 or share < 0.4 or not names:
+        yield Abstained(MODES, why, _COUNT)
+        return
+    text = f"the mix of rows explains {share:.0%} of the change, and nothing tells who came from what was logged: {why}"
+    yield _finding("selection.open", names, text, share, float(np.clip(share, 0.0, 1.0)))
+
+
+def _finding(
+    signal: str, names: tuple[str, ...], text: str, statistic: float, strength: float
+) -> Finding:
+    subject = Subject("feature", names)
+    sure = signal != "selection.open"
+    return Finding(
+        signal=signal,
         subject=subject,
-        statement=(
-            f"the log {verb} rows ({rates.whole:.2f} times the usual rate): some slices of {names[0]} keep their "
-            f"absolute rate ({(rates.most if lost else rates.least):.2f}) while others are at "
-            f"{(rates.least if lost else rates.most):.2f}"
-        ),
-        statistic=rates.whole,
-        effect=abs(rates.whole - 1),
+        statement=text,
+        statistic=statistic,
+        effect=abs(statistic - 1) if sure else statistic,
         p_value=None,
-        strength=1.0,
+        strength=strength,
         supports=MODES,
-        against=("covariate_shift", "benign_mix"),
+        against=("covariate_shift", "benign_mix") if sure else (),
         repairs=(RepairPlan("reweight", subject, options={"to": "inputs"}),),
     )
 
 
-def slice_rates(case: Case, table: Binned, name: str) -> Rates | None:
-    """Rates by bin of one column; None when the column is not binned or a window has no extent in time."""
-    if name not in table.names or case.reference.time is None or case.current.time is None:
-        return None
-    spans = [float(np.nanmax(t) - np.nanmin(t)) for t in (case.reference.time, case.current.time)]
-    if min(spans) <= 0:
+def _slices(case: Case, seen: View, whole: float) -> list[Rates]:
+    """Ratios of rows by bin of every column that moved, where the whole log is at `whole` of what it should be."""
+    table = binned(case, seen)
+    told = (
+        slice_rates(table, name, whole) for name, went in departures(case).items() if went.departed
+    )
+    return [r for r in told if r is not None]
+
+
+def slice_rates(table: Binned, name: str, whole: float) -> Rates | None:
+    """Ratios by bin of one column; None when the column is not binned or has no two bins with enough rows."""
+    if name not in table.names:
         return None
     column = table.names.index(name)
     size = int(max(table.reference[:, column].max(), table.current[:, column].max())) + 1
-    totals = case.reference.total_rows / spans[0], case.current.total_rows / spans[1]
     before, now = (
         np.bincount(bins[:, column], minlength=size) / len(bins)
         for bins in (table.reference, table.current)
     )
-    enough = before * len(table.reference) >= 50
+    enough = before * len(table.reference) >= _FEW
     if enough.sum() < 2:
         return None
-    ratio = now[enough] * totals[1] / (before[enough] * totals[0])
-    return Rates(totals[1] / totals[0], float(ratio.min()), float(ratio.max()), _usual(case))
+    ratio = now[enough] * whole / before[enough]
+    return Rates(name, whole, float(ratio.min()), float(ratio.max()))
+
+
+def rate(case: Case) -> float | None:
+    """Rows per unit of time, current over reference; None without timestamps or an extent in time."""
+    if case.reference.time is None or case.current.time is None:
+        return None
+    spans = [float(np.nanmax(t) - np.nanmin(t)) for t in (case.reference.time, case.current.time)]
+    if min(spans) <= 0:
+        return None
+    return (case.current.total_rows / spans[1]) / (case.reference.total_rows / spans[0])
 
 
 def _usual(case: Case) -> float:
+    """Spread of the log rate between blocks of the reference."""
     time = case.reference.time
     if time is None:
         return 0.0

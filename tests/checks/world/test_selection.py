@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ruleout._records import Subject
+from ruleout.checks.world._census import census
+from ruleout.hypotheses._weights import worth
+from ruleout.incident._model import TelemetrySpec
+from served_world import START, abstained, case_of, cleared, findings, rows
+
+HOUR = 3_600.0
+
+
+def harder(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Rows of kind `b` have labels that are often wrong, in any window."""
+    hit = (frame["kind"] == "b").to_numpy() & (rng.random(frame.height) < 0.35)
+    return frame.with_columns(
+        pl.Series("label", np.where(hit, 1 - frame["label"].to_numpy(), frame["label"].to_numpy()))
+    )
+
+
+def asked(rng: np.random.Generator, more: float = 1.0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """All that was asked in eight days and in the two days after them, with `more` of it."""
+    busy = int(1500 * more)
+    return harder(rows(6000, rng), rng), harder(
+        rows(busy, rng, start=START + 8 * 86_400, days=2), rng
+    )
+
+
+def counted(folder: Path, frames: list[pl.DataFrame]) -> TelemetrySpec:
+    """Telemetry with a gateway's hourly count of the rows of `frames`, and a gauge that follows its load."""
+    time = np.concatenate([f["ts"].dt.epoch("us").to_numpy() / 1e6 for f in frames])
+    hours = np.arange(START, START + 10 * 86_400, HOUR)
+    count = np.histogram(time, bins=np.append(hours, hours[-1] + HOUR))[0].astype(float)
+    told = pl.concat(
+        pl.DataFrame({"timestamp": hours, "entity": "gateway", "metric": name, "value": value})
+        for name, value in (("asked", count), ("cpu", 40 + 0.2 * count))
+    )
+    told.write_csv(folder / "metrics.csv")
+    return TelemetrySpec(metrics=(str(folder / "metrics.csv"),))
+
+
+def without_most_of_a(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """The log of a filter that drops nine of ten rows of kind `a`."""
+    return frame.filter((pl.col("kind") != "a") | pl.Series(rng.random(frame.height) < 0.1))
+
+
+def test_a_count_of_requests_tells_a_cut_log_where_the_rate_has_changed(tmp_path: Path) -> None:
+    """Traffic doubled and the log dropped a group: by time nothing is short, beside the gateway's count it is."""
+    rng = np.random.default_rng(1)
+    reference, all_now = asked(rng, more=2.0)
+    current = without_most_of_a(all_now, rng)
+    case = case_of(reference, current, telemetry=counted(tmp_path, [reference, all_now]))
+    told = census(case)
+    assert told is not None
+    assert told.metric == "asked"
+    assert told.same
+    assert told.share == pytest.approx(0.55, abs=0.04)
+    found = findings(case, "selection")["selection.uncounted"]
+    assert found.subject == Subject("feature", ("kind",))
+    assert "benign_mix" in found.against
+
+
+def test_a_log_that_holds_all_that_was_counted_lost_nothing(tmp_path: Path) -> None:
+    """When fewer of a group ask, the gateway counts fewer too, and a cut log is ruled out."""
+    rng = np.random.default_rng(2)
+    reference, everyone = asked(rng)
+    current = without_most_of_a(everyone, rng)
+    case = case_of(reference, current, telemetry=counted(tmp_path, [reference, current]))
+    assert cleared(case, "selection") == {"selection_bias"}
+    assert "benign_mix.by_input" in findings(case, "benign_mix")
+
+
+def test_a_gauge_that_follows_the_load_counts_nobody(tmp_path: Path) -> None:
+    """Utilisation rises with the rows but is not nothing without them: it is no count of requests."""
+    rng = np.random.default_rng(3)
+    reference, current = asked(rng)
+    spec = counted(tmp_path, [reference, current])
+    table = pl.read_csv(tmp_path / "metrics.csv").filter(pl.col("metric") == "cpu")
+    table.write_csv(tmp_path / "metrics.csv")
+    assert census(case_of(reference, current, telemetry=spec)) is None
+
+
+def test_without_times_or_counts_a_mix_speaks_for_the_log_as_well() -> None:
+    """Nothing parts who came from what was logged, so a mix that explains the change leaves both open."""
+    rng = np.random.default_rng(4)
+    reference, everyone = asked(rng, more=3.0)
+    current = without_most_of_a(everyone, rng)
+    case = case_of(reference.drop("ts"), current.drop("ts"), times=False)
+    found = findings(case, "selection")
+    assert found["selection.open"].supports == ("selection_bias",)
+    assert found["selection.open"].against == ()
+    assert "benign_mix.by_input" in findings(case, "benign_mix")
+
+
+def test_inputs_that_did_not_move_leave_no_cut_open() -> None:
+    """Harm at an unchanged mix is no matter of what was logged."""
+    rng = np.random.default_rng(5)
+    reference, current = asked(rng)
+    flip = rng.random(current.height) < 0.2
+    current = current.with_columns(
+        pl.Series("label", np.where(flip, 1 - current["label"], current["label"]))
+    )
+    case = case_of(reference, current)
+    assert cleared(case, "selection") == {"selection_bias"}
+    assert not abstained(case, "selection")
+
+
+def test_what_speaks_against_a_shift_of_inputs_speaks_against_a_cut_log() -> None:
+    """A default value that filled a column is no mix of rows, whoever they are."""
+    assert worth("defaults.value", "selection_bias", 0.0) == worth(
+        "defaults.value", "covariate_shift", 0.0
+    )
+    assert worth("selection.lost", "selection_bias", 3.0) > 0
+    assert worth("shift_decomposition.inputs", "selection_bias", 0.0) == 0.0
