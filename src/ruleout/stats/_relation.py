@@ -211,7 +211,11 @@ def clip(before: Floats, after: Floats) -> Clip | None:
         if_default = kept[0] * mass
         if if_default < 4 * noise or taken[0] <= 0.01:
             continue
-        if abs(gone) < 0.5 * if_default and abs(lost - mass) < max(4 * noise, 0.15 * mass):
+        # Where nothing at all is left beyond, only a bound took it: the world may have moved besides.
+        full = taken[1] == 0 and taken[0] > 4 * noise
+        slack = max(4 * noise, (0.3 if full else 0.15) * mass)
+        room = (0.8 if full else 0.5) * if_default
+        if abs(gone) < room and abs(lost - mass) < slack:
             found.append(Clip(bound, upper, at, taken[0], min(1.0, lost / taken[0])))
     return found[0] if len(found) == 1 else None
 

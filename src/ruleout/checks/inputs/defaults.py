@@ -113,14 +113,26 @@ def _where(case: Case, group: Sequence[Defaulted], found: Finding, listed: str) 
 
 
 def _kind(group: Sequence[Defaulted]) -> str:
-    """`frozen` where inputs stand still at some value of theirs, `value` for nulls and defaults."""
+    """`frozen` where inputs stand still at some value of theirs, `value` for nulls and defaults.
+
+    `still` where only a part of the rows does, at a value like any other that was seen before: an old
+    value that some replica keeps, or a default that happens to be one.
+    """
     values = {d.value for d in group}
-    still = any(d.kind == "frozen" and d.after > _ALL for d in group)
-    return "frozen" if still and (len(values) > 1 or len(group) == 1) else "value"
+    own = [d for d in group if d.kind == "frozen"]
+    if not own or (len(values) == 1 and len(group) > 1):
+        return "value"
+    if any(d.after > _ALL for d in own):
+        return "frozen"
+    return "still" if len(own) == len(group) and all(d.before > 0 for d in own) else "value"
 
 
 def _supported(case: Case, group: Sequence[Defaulted]) -> tuple[str, ...]:
-    modes = ("silent_nulls", "stale_features") if _kind(group) == "frozen" else _MODES
+    modes = {
+        "frozen": ("silent_nulls", "stale_features"),
+        "still": (*_MODES, "stale_features"),
+        "value": _MODES,
+    }[_kind(group)]
     many = len(group) >= max(3, 0.6 * len(case.features))
     return (*modes, "fallback_overload") if many else modes
 

@@ -49,7 +49,7 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
         if case.kind(name) == "categorical" or not found.departed:
             continue
         moved += 1
-        before, after = _clean(case, name, found)
+        before, after = known_values(case, name, found)
         told = best_map(before, after)
         if told is not None:
             yield _affine_finding(case, found, told, before, after)
@@ -65,7 +65,7 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
         )
 
 
-def _clean(case: Case, name: str, found: Departure) -> tuple[Floats, Floats]:
+def known_values(case: Case, name: str, found: Departure) -> tuple[Floats, Floats]:
     """Known values of both windows, the affected rows only, less any new default."""
     before, after = values(case, "reference", name), values(case, "current", name)
     rows = found.rows.copy()
@@ -311,7 +311,7 @@ def _loss_finding(
         size / max(noise_distance(1000, 1000), 1e-9),
         None,
         strength,
-        ("precision_loss",),
+        ("precision_loss", "train_serve_skew"),
         ("covariate_shift", "silent_nulls", "unit_change"),
         found.scope,
         found.onset,

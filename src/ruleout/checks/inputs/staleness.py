@@ -286,6 +286,8 @@ def _collisions(case: Case, name: str, before: Floats, after: Floats) -> Finding
     known = [x[np.isfinite(x)] for x in (before, after[moved.rows] if moved.departed else after)]
     if case.kind(name) != "numeric" or min(len(x) for x in known) < 200:
         return None
+    # One value alone is a default or a bound: old values that come again are many.
+    known[1] = _without_commonest(known[1])
     # The cheapest question first: most inputs end here.
     now = _collision_rate(known[1])
     if now < 3 / len(known[1]) or any(d.name == name for d in defaulted(case)):
@@ -306,6 +308,13 @@ def _collisions(case: Case, name: str, before: Floats, after: Floats) -> Finding
         moved.rows,
         now / was,
     )
+
+
+def _without_commonest(values: Floats) -> Floats:
+    """Values less the one that most rows hold, where it is more than one in fifty and the rest are many."""
+    points, counts = np.unique(values, return_counts=True)
+    rest = values[values != points[counts.argmax()]]
+    return rest if counts.max() > 0.02 * len(values) and len(rest) >= 200 else values
 
 
 def _expected_collisions(before: Floats, after: Floats) -> float:

@@ -18,9 +18,11 @@ from ruleout.checks.inputs.scales import best_map, like_rows
 from ruleout.checks.inputs.staleness import Regressions
 from ruleout.profile import Case
 from ruleout.stats._thinning import Thinning, thinning
+from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _LEAST_LEVELS = 6
+_LEAST_ROWS = 50
 _MENDED = 0.3
 """What may be left of the distance once the reference is thinned likewise, as a share of it."""
 
@@ -43,7 +45,7 @@ def thin_aggregates(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     same to the marginal, but shows in what goes with the input; events that are missing from a sum do not.
     """
     del rng
-    lost = {d.name for d in defaulted(case)}
+    lost = {d.name for d in defaulted(case) if d.value != "0"}
     low = [
         one
         for name, found in departures(case).items()
@@ -69,10 +71,21 @@ def _low(case: Case, found: Departure) -> Low | None:
     scaled = best_map(before, after)
     if scaled is not None and scaled.offset == 0:  # one factor for all: told by its own check
         return None
+    if (before == 0).mean() < (after == 0).mean() and not _rest_fell(before, after):
+        return None
     told = thinning(before, after)
     if told is None or told.distance_after > _MENDED * told.distance_before:
         return None
     return Low(found, told)
+
+
+def _rest_fell(before: Floats, after: Floats) -> bool:
+    """Whether values other than nought fell as well: where they did not, nought is a default."""
+    before, after = before[before != 0], after[after != 0]
+    if min(len(before), len(after)) < _LEAST_ROWS:
+        return False
+    gone = ks(before, after)
+    return gone.p_value < 1e-4 and float(after.mean()) < float(before.mean())
 
 
 def _apart(case: Case, found: Departure, group: Collection[str]) -> float | None:
@@ -132,7 +145,7 @@ def _finding(group: list[Low], *, cut_off: bool) -> Finding:
         None,
         1.0 - 0.5 * min(1.0, told.distance_after / (_MENDED * told.distance_before)),
         ("partial_batch",),
-        ("covariate_shift", "unit_change", "concept_drift") if cut_off else (),
+        ("covariate_shift", "unit_change", "concept_drift", "silent_nulls") if cut_off else (),
         first.found.scope,
         first.found.onset,
         (RepairPlan("thin_out", subject, first.found.scope, options),),

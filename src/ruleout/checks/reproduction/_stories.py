@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
+from ruleout._records import Scope
 from ruleout.checks.reproduction._gap import class_codes, gap, has_scores, known_answers
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._view import serves_now, usable_models
@@ -346,3 +347,23 @@ def _overlap(case: Case, a: str, b: str) -> float:
         set(case.vocabulary(a)) & set(case.vocabulary(b)) if case.kind(a) == "categorical" else ()
     )
     return float(len(shared) > 0)
+
+
+def coarser(before: Outputs, after: Outputs) -> bool:
+    """Whether the scores now take far fewer values."""
+    shares = []
+    for outputs in (before, after):
+        score = outputs.score if outputs.scores is None else outputs.scores[:, 0]
+        if outputs.decision.dtype.kind == "f":
+            score = outputs.decision.astype(np.float64)
+        score = score[np.isfinite(score)][:5_000] if score is not None else None
+        if score is None or len(score) < 200:
+            return False
+        shares.append(len(np.unique(np.round(score, 9))) / len(score))
+    return shares[1] < 0.1 and shares[1] < 0.25 * shares[0]
+
+
+def coarser_where(case: Case, scope: Scope) -> bool:
+    """Whether the scores of the rows in a scope take far fewer values than the reference's."""
+    inside = np.flatnonzero(case.scope_rows(scope))
+    return coarser(case.outputs("reference"), case.outputs("current").take(inside))

@@ -15,6 +15,8 @@ from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described, intended_answers
 from ruleout.checks.reproduction._stories import (
     best,
+    coarser,
+    coarser_where,
     is_answer,
     known_model,
     new_constant,
@@ -22,7 +24,7 @@ from ruleout.checks.reproduction._stories import (
 )
 from ruleout.checks.reproduction._view import SERVED, replay
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
-from ruleout.profile import Case, Outputs, spread_rows
+from ruleout.profile import Case, spread_rows
 
 Mask = NDArray[np.bool_]
 _ROWS = 20_000
@@ -56,12 +58,14 @@ def constant_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     if _asked_for(case, rows, flagged):
         return
-    if _coarser(case.outputs("reference"), after.take(np.flatnonzero(~flagged))):
+    if coarser(case.outputs("reference"), after.take(np.flatnonzero(~flagged))):
         told = "many rows share an answer because all answers now lie on a coarse grid"
         yield Clear(("fallback_overload",), Subject(), told, 0.1)
         return
     value, share, usual = new
     place = locate(case, rows, flagged.astype(float))
+    if place.contrast and coarser_where(case, place.scope):
+        return
     shown = ", ".join(f"{v:.4g}" for v in value[:4]) + (", ..." if len(value) > 4 else "")
     told = f"{share:.1%} of the current rows get the very same answer ({shown}), {usual:.1%} in the reference"
     yield _constant(
@@ -133,7 +137,7 @@ def scattered_differences(case: Case, rng: np.random.Generator) -> Iterator[Outc
     if not found.replay.exact and found.replay.wrong.mean() < _SEEN:
         return
     simple = best(case)
-    coarse = _coarser(case.outputs("reference"), case.outputs("current"))
+    coarse = coarser(case.outputs("reference"), case.outputs("current"))
     if simple is not None and simple.share > 0.6 and not coarse:
         return
     garbage, follows = disorder(found, rng), structure(case, found, rng)
@@ -169,20 +173,6 @@ def _both_ways(found: Hit) -> float:
     moved = moved[np.isfinite(moved) & (moved != 0)]
     up = float((moved > 0).mean()) if len(moved) else 0.5
     return float(1 - 2 * abs(up - 0.5))
-
-
-def _coarser(before: Outputs, after: Outputs) -> bool:
-    """Whether the scores now take far fewer values."""
-    shares = []
-    for outputs in (before, after):
-        score = outputs.score if outputs.scores is None else outputs.scores[:, 0]
-        if outputs.decision.dtype.kind == "f":
-            score = outputs.decision.astype(np.float64)
-        score = score[np.isfinite(score)][:5_000] if score is not None else None
-        if score is None or len(score) < 200:
-            return False
-        shares.append(len(np.unique(np.round(score, 9))) / len(score))
-    return shares[1] < 0.1 and shares[1] < 0.25 * shares[0]
 
 
 @check(

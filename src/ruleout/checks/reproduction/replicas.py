@@ -10,7 +10,8 @@ from ruleout._records import Clear, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, misassigned, obedience
 from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
-from ruleout.checks.reproduction._stories import best, known_model
+from ruleout.checks.reproduction._stories import best, coarser_where, known_model
+from ruleout.checks.reproduction._view import SERVED
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
 from ruleout.profile import Case
 
@@ -37,7 +38,20 @@ def replicas(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     # what happened; the replicas then only say where.
     if mapped or known_model(case) or misassigned(case, found) is not None:
         return
+    if coarser_where(case, found.place.scope):
+        yield _coarse(found)
+        return
     yield _on_replicas(case, found, disorder(found, rng), obedience(case, found, rng))
+
+
+def _coarse(found: Hit) -> Finding:
+    """The right model in too few digits, on a part of the fleet."""
+    told = f"answers sit on a coarse grid{described(found.place.scope)}: computed in low precision there"
+    return Finding(
+        "numerics.coarse", SERVED, told, found.share, found.place.contrast, None, 1.0,
+        ("runtime_numerics",), against=(*ELSEWHERE, "wrong_version", "bad_retrain"),
+        scope=found.place.scope, onset=found.place.onset, repairs=(intended_answers(found),),
+    )  # fmt: skip
 
 
 def _on_replicas(case: Case, found: Hit, garbage: float, follows: float) -> Finding:

@@ -51,7 +51,24 @@ def rescale(case: Case, plan: RepairPlan) -> Undone:
     return Undone(features=out)
 
 
-@repair("restore_resolution", undoes=("precision_loss",))
+@repair("unbend", undoes=("train_serve_skew",))
+def unbend(case: Case, plan: RepairPlan) -> Undone:
+    """Give each affected row the reference's value of its rank: what any map that keeps the order would undo."""
+    out = {}
+    rows = case.scope_rows(plan.scope)
+    for name in plan.subject.names:
+        known, values = case.reference.numeric(name), case.current.numeric(name)
+        known, here = np.sort(known[np.isfinite(known)]), rows & np.isfinite(values)
+        order = np.sort(values[here])
+        low, high = (np.searchsorted(order, values[here], side) for side in ("left", "right"))
+        place = 0.5 * (low + high) / max(len(order), 1) * len(known)
+        mended = values.copy()
+        mended[here] = known[np.minimum(place.astype(int), len(known) - 1)]
+        out[name] = replaced(case, name, mended, here)
+    return Undone(features=out)
+
+
+@repair("restore_resolution", undoes=("precision_loss", "train_serve_skew"))
 def restore_resolution(case: Case, plan: RepairPlan) -> Undone:
     """Clip or round the reference as the current rows were: what they lost cannot be brought back."""
     name = plan.subject.names[0]

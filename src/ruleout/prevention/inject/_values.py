@@ -223,6 +223,8 @@ def train_serve_skew(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> 
                 "train_serve_skew",
                 "feature",
                 (name,),
+                # Filled in for some rows, in serving alone: what a connector's default is, from launch.
+                also=("silent_nulls",) if dosage.variant == "fill" else (),
                 onset=first,
                 without_parity=("covariate_shift", "precision_loss", "unit_change", "silent_nulls"),
                 notes=str(dosage.variant),
