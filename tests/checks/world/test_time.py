@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from ruleout.checks.world.feedback import tie
-from ruleout.checks.world.history import calendar_cells, season_weight
+from ruleout.checks.world.history import season_weight
 from served_world import START, case_of, cleared, findings, rows, windows
 
 DAY = 86_400.0
@@ -55,11 +55,6 @@ def test_a_window_without_counterpart_is_not_judged() -> None:
     night = START + np.arange(0, 4 * 3600, 60.0)
     days = [night + k * DAY for k in range(10)]
     assert season_weight(np.concatenate(days), night + 12 * 3600) is None
-
-
-def test_calendar_cells_know_the_weekday() -> None:
-    """1 January 1970 was a Thursday: its first two hours are block 0 of day 3."""
-    assert calendar_cells(np.array([0.0, 2 * DAY]), weekday=True).tolist() == [36, 60]
 
 
 def test_a_ramp_through_the_reference_is_staleness() -> None:

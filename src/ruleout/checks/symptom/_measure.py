@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._records import Onset, Symptom
+from ruleout.checks.symptom._order import spread_beside_order, spread_beside_usual
 from ruleout.checks.symptom._season import spread_beside_season
 from ruleout.profile import Case, Metric, Outputs, Which, iso
 from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
@@ -51,7 +52,7 @@ class Change:
 
 
 def measure(case: Case, name: str = "symptom") -> Change:
-    """The symptom's change (cached in the case): block bootstrap by time in both windows."""
+    """The symptom's change (cached in the case): block bootstrap by time, or by the rows' order, in both windows."""
     if name not in case.cache:
         case.cache[name] = _measure(case)
     found: Change = case.cache[name]
@@ -63,9 +64,10 @@ def _measure(case: Case) -> Change:
     rng = case.rng("symptom")
     sums = {w: block_sums(case, metric, w) for w in ("reference", "current")}
     values = {w: float(metric.finish(s.sum(axis=0)[None])[0]) for w, s in sums.items()}
-    calm = spread_beside_season(case)
+    calm = dict.fromkeys(sums, spread_beside_season(case) * spread_beside_order(case))
+    calm["current"] *= spread_beside_usual(case)
     draws = {
-        w: values[w] + calm * (metric.finish(resampled(s, RESAMPLES, rng)) - values[w])
+        w: values[w] + calm[w] * (metric.finish(resampled(s, RESAMPLES, rng)) - values[w])
         for w, s in sums.items()
     }
     gaps = draws["current"] - draws["reference"]

@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from ruleout.profile import Case, Which
 from ruleout.stats._bootstrap import block_count, contiguous_blocks
+from ruleout.stats._calendar import DAY, calendar_indicators
 
 Floats = NDArray[np.float64]
-_DAY = 86_400
-_HOURS = 2
-_WEEKS = 21
-"""Days of the reference from which each weekday has a level of its own; from 8 days, weekends have one."""
-
 _SHARE = 0.25
 """The clock may bring at most this share of the change, or it is no mere noise but a candidate for the cause."""
 
@@ -42,8 +38,8 @@ def spread_beside_season(case: Case) -> float:
     if sides[0] is None or sides[1] is None:
         return 1.0
     before, now = sides[0], sides[1]
-    days = (float(before.time.max()) - float(before.time.min())) / _DAY
-    columns = [_calendar(side.time, days) for side in (before, now)]
+    days = (float(before.time.max()) - float(before.time.min())) / DAY
+    columns = [calendar_indicators(side.time, days) for side in (before, now)]
     width = columns[0].shape[1]
     blocks = [block_count(side.total) for side in (before, now)]
     if width == 0 or sum(blocks) <= 2 * width + 2:
@@ -73,20 +69,6 @@ def _side(case: Case, which: Which) -> _Side | None:
     if len(rows) < _LEAST:
         return None
     return _Side(time[rows], loss[rows], rows.astype(np.int64), len(loss))
-
-
-def _calendar(time: Floats, days: float) -> Floats:
-    """Indicators (n, k) of two-hour bins and weekdays, as many as so many days can tell apart."""
-    parts = []
-    weekday = ((time // _DAY).astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
-    if days >= 2:
-        bins = (time % _DAY // (3600 * _HOURS)).astype(np.int64)
-        parts.append((bins[:, None] == np.arange(1, 24 // _HOURS)).astype(float))
-    if days >= _WEEKS - 1:
-        parts.append((weekday[:, None] == np.arange(1, 7)).astype(float))
-    elif days >= 8:
-        parts.append((weekday[:, None] >= 5).astype(float))
-    return np.concatenate(parts, axis=1) if parts else np.empty((len(time), 0))
 
 
 def _between(side: _Side, values: Floats, blocks: int) -> float:

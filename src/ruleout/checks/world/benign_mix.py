@@ -156,8 +156,9 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Itera
     share = mix.mixed / mix.change
     rest = abs(mix.change - mix.mixed) / abs(mix.change)
     alone = _alone(case, seen, name)
-    by_chance = mix.low <= 0 <= mix.high
-    flat = rest < _LITTLE or (by_chance and rest < (1.0 if alone else 0.35))
+    # no group got worse: within them the metric held, or even went the other way
+    kept = mix.low <= 0 <= mix.high or (alone and share >= 1)
+    flat = rest < _LITTLE or (kept and rest < (1.0 if alone else 0.35))
     text = (
         f"the mix of {name} explains {share:.0%} of the change of {case.metric.name}; within groups it moved by "
         f"{mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]"

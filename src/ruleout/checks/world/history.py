@@ -22,6 +22,7 @@ from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
 from ruleout.profile import Case, Which
 from ruleout.profile._case import ChangeEvent
 from ruleout.stats._boosting import Floats
+from ruleout.stats._calendar import CELLS, DAY, calendar_cells, repeated
 from ruleout.stats._changepoint import pulse, step
 from ruleout.stats._density import density_ratio
 from ruleout.stats._prior import balance_weights
@@ -63,21 +64,14 @@ def timed(case: Case, which: Which) -> Timed | None:
     return Timed(time[rows], loss[rows], rows.astype(np.int64))
 
 
-def calendar_cells(time: Floats, *, weekday: bool) -> NDArray[np.int64]:
-    """Cell of each instant: block of two hours of the day, by weekday if asked."""
-    block = (time % 86_400 // 7_200).astype(np.int64)
-    day = ((time // 86_400).astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
-    return block + 12 * day if weekday else block
-
-
 def season_weight(before: Floats, now: Floats) -> Floats | None:
     """Weights (n,) that give the reference the current mix of hours and weekdays; None where it lacks them."""
     for weekday in (True, False):
         old, new = calendar_cells(before, weekday=weekday), calendar_cells(now, weekday=weekday)
-        count, wanted = np.bincount(old, minlength=84), np.bincount(new, minlength=84)
-        days = len(np.unique(before // 86_400))
-        if (count[wanted > 0.002 * len(now)] >= 15).all() and days >= (8 if weekday else 2):
-            return balance_weights(old, new, 84)
+        count, wanted = np.bincount(old, minlength=CELLS), np.bincount(new, minlength=CELLS)
+        days = len(np.unique(before // DAY))
+        if (count[wanted > 0.002 * len(now)] >= 15).all() and repeated(days, weekday=weekday):
+            return balance_weights(old, new, CELLS)
     return None
 
 

@@ -21,6 +21,7 @@ from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._residual import Residual, effect_blame, residual
 from ruleout.checks.world._view import NO_HARM, View, split, view
+from ruleout.checks.world.decomposition import fraction
 from ruleout.profile import Case
 from ruleout.stats._flips import Flips
 from ruleout.stats._slices import Slice, find_slices
@@ -129,6 +130,15 @@ def _foreign(case: Case) -> bool:
     return parts is not None and parts.parts.overlap < _OVERLAP and parts.usual_auc < _APART
 
 
+def _unreached(case: Case) -> bool:
+    """Whether most current rows are unlike any of the reference, and the change is not seen among the others."""
+    parts = split(case)
+    if parts is None or parts.parts.supported > 0.5:
+        return False
+    p = parts.parts
+    return fraction(p.conditional, p.change)[1] <= 0 < fraction(p.unseen, p.change)[1]
+
+
 def _out_of_reach(told: Finding) -> Finding:
     return replace(
         told,
@@ -198,6 +208,9 @@ def _region(
     )
     against = ("covariate_shift", "prior_shift", "label_noise")
     trust = _DISTORTED if any(_distorted(case, name) for name in names) else 1.0
+    if _unreached(case):
+        text = f"{text}; but most rows lie where the reference has none, and where it has some nothing changed"
+        trust *= _FOREIGN
     for kind, subject, modes in (
         ("region", Subject("feature", names) if names else label, ("concept_drift",)),
         ("region_labels", label, ("corrupted_labels",)),
