@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
 from ruleout.attribution.services._asked import asked
+from ruleout.attribution.services._beneath import beneath
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import kind_of
@@ -67,6 +68,10 @@ def detect(seen: Observed) -> Detection:
         seconds = time.perf_counter() - started
         checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
     signals = excused(signals, seen.edges)
+    if seen.tree is None:
+        # Traces tell both sides of each call, which metrics only let guess.
+        kind = kind_of(seen.incident.symptom.metric or "")
+        signals = beneath(signals, seen.departed, seen.edges, kind)
     checked.append(Checked("resources", "infrastructure", "path", tuple(_cleared(seen))))
     return Detection(signals, checked)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast
+
+from ruleout.attribution.services._clues import Clue, clue_in
 
 Kind = Literal[
     "latency",
@@ -217,6 +219,8 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
                 "rps",
                 "qps",
                 "throughput",
+                "tps",
+                "invocations",
                 "ops",
                 "workload",
                 "load",
@@ -262,32 +266,8 @@ _TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
         frozenset(["disk", "fs", "filesystem", "storage", "volume", "inodes"]),
         frozenset(["available", "avail", "free"]),
     ),
-    (
-        "disk",
-        frozenset(["disk", "ebs", "volume", "io"]),
-        frozenset(["queue", "depth", "wait", "latency", "time", "await", "saturation"]),
-    ),
-    (
-        "cpu",
-        frozenset(["cpu", "cfs"]),
-        frozenset(["throttled", "throttles", "throttling", "pressure", "saturation", "wait"]),
-    ),
+    ("cpu", frozenset(["cpu", "cfs"]), frozenset(["saturation", "wait"])),
     ("cpu", frozenset(["load"]), frozenset(["avg", "average", "1m", "5m", "15m"])),
-    (
-        "saturation",
-        frozenset(["lock", "locks", "deadlock", "deadlocks"]),
-        frozenset(["wait", "waits", "waiting", "time", "ms", "seconds", "held", "contention"]),
-    ),
-    (
-        "saturation",
-        frozenset(["limited", "throttled", "429", "quota", "quotas", "ratelimit"]),
-        frozenset(["rate", "requests", "calls", "api", "exceeded", "used", "count", "total"]),
-    ),
-    (
-        "network",
-        frozenset(["packet", "packets", "tcp", "network", "net", "interface", "nic"]),
-        frozenset(["dropped", "drops", "drop", "errs", "discards", "loss", "retransmits"]),
-    ),
 )
 """Kinds that two words tell together and either alone would not, or tell wrongly."""
 
@@ -302,6 +282,8 @@ OFFERED = frozenset(
         "reqs",
         "rps",
         "qps",
+        "tps",
+        "invocations",
         "traffic",
         "users",
         "sessions",
@@ -343,6 +325,12 @@ def words(name: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=_NAMES)
+def clue_of(metric: str) -> Clue | None:
+    """The mechanism that a metric's name tells outright; None for most."""
+    return clue_in(words(metric))
+
+
+@lru_cache(maxsize=_NAMES)
 def kind_of(metric: str) -> Kind:
     """The kind of a metric by its name's generic words; `other` when none is known."""
     parts = words(metric)
@@ -351,8 +339,11 @@ def kind_of(metric: str) -> Kind:
     found = set(parts)
     if found & _COUNTED:
         return "other"
-    for kind, clue, beside in _TOGETHER:
-        if found & clue and found & beside:
+    clue = clue_of(metric)
+    if clue is not None and clue.kind is not None:
+        return cast("Kind", clue.kind)
+    for kind, some, beside in _TOGETHER:
+        if found & some and found & beside:
             return kind
     for kind, known in _WORDS:
         if found & known:
@@ -377,6 +368,9 @@ def bad_direction(kind: Kind) -> int:
 @lru_cache(maxsize=_NAMES)
 def worse(metric: str) -> int:
     """As `bad_direction` of the metric's kind, the other way round where it measures what is left."""
+    clue = clue_of(metric)
+    if clue is not None and clue.sign is not None:
+        return clue.sign
     kind = kind_of(metric)
     sign = bad_direction(kind)
     return -sign if kind in _CONSUMED and set(words(metric)) & _LEFT else sign

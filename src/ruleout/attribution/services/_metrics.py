@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import ASKED, kind_of, on_host, words, worse
+from ruleout.attribution.services._kinds import ASKED, clue_of, kind_of, on_host, words, worse
 from ruleout.attribution.services._windows import Windows
 
 _RELATIVE_FLOOR = 0.02
@@ -46,7 +46,7 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     the median, spread and upper blocks of the reference.
 
     Returns:
-        `entity, metric, kind, host, level, now, middle_now, up, down, score, sign, alone, idle`:
+        `entity, metric, kind, clue, host, level, now, middle_now, up, down, score, sign, alone, idle`:
         `now` is the worst tenth of the incident's blocks, `middle_now` their median, `up` and `down` in units
         of the series' own spread, `score` is the departure beyond the reference's upper blocks on a
         log scale, in the bad direction of its kind (the larger of both where either may be bad),
@@ -78,6 +78,7 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
         summary.select("entity", "metric", "level", "high", "low", "middle_now")
         .with_columns(
             pl.Series("kind", kinds),
+            pl.Series("clue", [_clue(name) for name in names], dtype=pl.String),
             pl.Series("host", [on_host(name) for name in names]),
             pl.Series(
                 "now", np.where(sign > 0, summary["high"].to_numpy(), summary["low"].to_numpy())
@@ -90,6 +91,11 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
         .with_columns(_alone().alias("alone"), pl.col("entity").is_in(_idle(blocks)).alias("idle"))
         .select(list(_SCHEMA))
     )
+
+
+def _clue(metric: str) -> str | None:
+    found = clue_of(metric)
+    return None if found is None else found.name
 
 
 def _idle(blocks: pl.DataFrame) -> list[str]:
@@ -106,6 +112,7 @@ _SCHEMA = {
     "entity": pl.String,
     "metric": pl.String,
     "kind": pl.String,
+    "clue": pl.String,
     "host": pl.Boolean,
     "level": pl.Float64,
     "now": pl.Float64,
@@ -121,7 +128,7 @@ _SCHEMA = {
 
 def _alone() -> pl.Expr:
     """A departure over the largest of its kind; failures and lost time also by how many and how much."""
-    group = ("kind", "host")
+    group = ("kind", "clue", "host")
     score = pl.col("score") / pl.col("score").max().over(group).clip(lower_bound=1e-9)
     moved = (pl.col("now") - pl.col("level")).abs()
     share = moved / moved.max().over("metric").clip(lower_bound=1e-12)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
+from ruleout.attribution.services._kinds import clue_of
 from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._signals import matters, modes_of, saturated
 
 _MEASURED = {
     "cpu": "cpu_saturation",
@@ -28,6 +30,25 @@ _CLEARED = 0.15
 
 _TOLD = 8.0
 """Nats of a mode that all of an entity's error lines name."""
+
+_NAMED = 7.0
+"""Most that a metric named after a mechanism can weigh for its modes, in nats."""
+
+_PLAIN = 0.6
+_HALF = 1.0
+"""Departure, on its log scale, that rare counts show by chance, and beyond it, at which it has half of that."""
+
+_CONSEQUENCE = 0.3
+"""What is left of a mechanism that a primary one at the same entity would bring about."""
+
+_MAYBE = 0.7
+"""What is left of it where memory merely creeps: a few samples tell a creep from a step badly."""
+
+_DEMAND = 1.3
+"""By what factor an entity's own use of the processor must grow for throttling to be its own doing."""
+
+_CREEPING = 0.75
+"""Part of its rise that memory has made by the middle of the incident, below which it creeps."""
 
 _FOLLOWING = {"metric.error", "metric.availability", "metric.latency", "symptom_flow"}
 _REPEATED = 0.4
@@ -86,8 +107,14 @@ def mode_shares(
         errors: log lines of the incident that warn or fail.
     """
     mine = [one for one in signals if one.entity == entity]
-    weight = _weights(mine)
-    measured = set(departed.filter((pl.col("entity") == entity) & ~pl.col("host"))["kind"])
+    own = departed.filter((pl.col("entity") == entity) & ~pl.col("host"))
+    named = _named(own)
+    weight = _weights(mine, sum(named.values()))
+    for mode, nats in named.items():
+        weight[mode] += nats
+    _tell_apart(weight, own)
+    _on_the_machine(weight, entity, departed)
+    measured = set(own.filter(pl.col("clue").is_null())["kind"])
     moved = {one.name: one.weight for one in mine}
     for kind, mode in _MEASURED.items():
         if kind in measured and moved.get(f"metric.{kind}", 0.0) < _STILL and mode in weight:
@@ -103,12 +130,82 @@ def mode_shares(
     return {mode: value / total for mode, value in ranked}
 
 
-def _weights(mine: Sequence[Signal]) -> dict[str, float]:
+def _named(own: pl.DataFrame) -> dict[str, float]:
+    """Nats for modes by the entity's departed series whose names tell a mechanism."""
+    strongest: dict[str, tuple[float, bool, Mapping[str, float]]] = {}
+    for row in own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN)).iter_rows(
+        named=True
+    ):
+        clue = clue_of(row["metric"])
+        if clue is None or (clue.sign == 0 and row["sign"] < 0):
+            continue
+        nats = saturated(row["score"] - _PLAIN, _HALF, _NAMED) * matters(row) * row["alone"]
+        if nats > strongest.get(clue.name, (0.0,))[0]:
+            strongest[clue.name] = (nats, clue.primary, modes_of(row["kind"], row["metric"], 1))
+    lead = max((nats for nats, primary, _ in strongest.values() if primary), default=0.0)
+    weight: dict[str, float] = defaultdict(float)
+    for nats, primary, modes in strongest.values():
+        left = nats if primary or lead < nats / 2 else _CONSEQUENCE * nats
+        for mode, share in modes.items():
+            weight[mode] += left * share
+    return weight
+
+
+def _tell_apart(weight: dict[str, float], own: pl.DataFrame) -> None:
+    """Move weight between modes that take the same resource, by what else the entity shows.
+
+    A collector of garbage takes processor for memory's sake; who is throttled without asking for more
+    has a neighbour or a limit to thank for it.
+    """
+    moved = dict(own.group_by(pl.coalesce("clue", "kind")).agg(pl.col("score").max()).iter_rows())
+    kept = _CONSEQUENCE if moved.get("gc", 0.0) > 1.0 else _MAYBE if _creeps(own) else 1.0
+    if moved.get("memory", 0.0) > 1.0 and kept < 1:
+        weight["memory_leak"] += (1 - kept) * weight.get("cpu_saturation", 0.0)
+        weight["cpu_saturation"] = kept * weight.get("cpu_saturation", 0.0)
+    if moved.get("throttled", 0.0) > 1.0:
+        usage = own.filter(
+            (pl.col("kind") == "cpu") & pl.col("clue").is_null() & (pl.col("level") > 0)
+        )
+        grown = (usage["now"] / usage["level"]).max() if usage.height else None
+        if grown is not None:
+            loser, winner = "noisy_neighbour", "cpu_saturation"
+            if float(grown) < _DEMAND:  # type: ignore[arg-type]
+                loser, winner = winner, loser
+            weight[winner] += 0.6 * weight.get(loser, 0.0)
+            weight[loser] = 0.4 * weight.get(loser, 0.0)
+
+
+def _creeps(own: pl.DataFrame) -> bool:
+    """Whether memory that grew much is still on its way: half the incident saw far less than its end."""
+    rows = own.filter((pl.col("kind") == "memory") & (pl.col("sign") > 0) & (pl.col("score") > 1.0))
+    grown = pl.col("now") > _DEMAND * pl.col("level")
+    way = (pl.col("middle_now") - pl.col("level")) / (pl.col("now") - pl.col("level"))
+    return rows.filter(grown & (way < _CREEPING)).height > 0
+
+
+def _on_the_machine(weight: dict[str, float], entity: str, departed: pl.DataFrame) -> None:
+    """Where a machine gives its processor to others, who is slow without asking more may be on it."""
+    taken = departed.filter(
+        (pl.col("clue") == "steal") & (pl.col("entity") != entity) & (pl.col("score") > 1.0)
+    )
+    asks = departed.filter(
+        (pl.col("entity") == entity)
+        & (pl.col("kind") == "cpu")
+        & (pl.col("score") > 0.5)
+        & (pl.col("now") > _DEMAND * pl.col("level"))
+    )
+    if taken.height and asks.is_empty():
+        weight["noisy_neighbour"] += (1 - _CONSEQUENCE) * weight.get("slow_dependency", 0.0)
+        weight["slow_dependency"] = _CONSEQUENCE * weight.get("slow_dependency", 0.0)
+
+
+def _weights(mine: Sequence[Signal], named: float) -> dict[str, float]:
     weight: dict[str, float] = defaultdict(float)
     # Code that behaves otherwise takes time and processor too; a slow machine reaches the same code.
     code = max((one.weight for one in mine if one.name == "behaviour"), default=0.0)
     # A resource that ran out slows everything down that is measured beside it.
     resource = max((one.weight for one in mine if _names_resource(one)), default=0.0)
+    resource = max(resource, named)
     again = any(one.name == "asked_again" for one in mine)
     for one in mine:
         damped = 1.0
@@ -116,6 +213,9 @@ def _weights(mine: Sequence[Signal]) -> dict[str, float]:
             damped = float(np.exp(-(0.15 if _names_resource(one) else 0.6) * code))
         if one.name in {"added_time", "symptom_flow", "metric.latency", "behaviour"}:
             damped *= float(np.exp(-0.5 * resource))
+        elif one.name in _FOLLOWING:
+            # That it fails says less of why than what it names itself.
+            damped *= float(np.exp(-0.5 * named))
         if again and one.name in _FOLLOWING:
             damped *= _REPEATED
         if one.name == "asked_again":

@@ -11,7 +11,7 @@ import polars as pl
 from ruleout.attribution.services._behaviour import Change
 from ruleout.attribution.services._failures import Refusal
 from ruleout.attribution.services._flow import Flow
-from ruleout.attribution.services._kinds import words
+from ruleout.attribution.services._kinds import clue_of
 from ruleout.attribution.services._latency import Lag, Lags
 from ruleout.attribution.services._records import Signal
 
@@ -42,60 +42,7 @@ _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "s
 """Kinds that point at the entity that shows them; time and traffic also depart in its neighbours."""
 
 _SHARES = {"error", "availability", "cache", "other"}
-_QUEUES = frozenset({"queue", "queued", "backlog", "lag", "age", "oldest", "pending", "depth"})
-_POOLS = frozenset({"pool", "connections", "connection", "conn", "conns", "threads", "slots"})
-_LOSSES = frozenset(
-    ["retransmit", "retransmits", "retrans", "loss", "lost", "drop", "drops", "dropped", "discards"]
-)
-_LOST = 0.7
-"""Weight of packets that were lost: they are few, and their number is chance."""
-
 _CEASED = {"network_fault": 0.3, "hardware_fault": 0.3, "slow_dependency": 0.2}
-_CLUES: tuple[tuple[frozenset[str], frozenset[str], Mapping[str, float]], ...] = (
-    (
-        frozenset({"error", "saturation"}),
-        frozenset({"429", "throttled", "throttles", "limited", "quota", "quotas", "ratelimit"}),
-        {"rate_limited": 1.0},
-    ),
-    (
-        frozenset({"error", "network", "other"}),
-        frozenset({"dns", "nxdomain", "resolve", "tls", "ssl", "certificate", "cert", "handshake"})
-        | _LOSSES,
-        {"network_fault": 1.5},
-    ),
-    (
-        frozenset({"error", "accelerator"}),
-        frozenset({"ecc", "xid", "thermal", "temp", "temperature", "clock", "clocks", "power"}),
-        {"hardware_fault": 0.7, "accelerator_memory": 0.25},
-    ),
-    (frozenset({"error"}), frozenset({"timeout", "timeouts"}), {"slow_dependency": 0.8}),
-    (frozenset({"error", "memory"}), frozenset({"oom", "gc"}), {"memory_leak": 0.9}),
-    (
-        frozenset({"error"}),
-        frozenset({"restart", "restarts", "crash", "crashes"}),
-        {"memory_leak": 0.3, "hardware_fault": 0.3, "change_regression": 0.3},
-    ),
-    (frozenset({"cpu"}), frozenset({"steal", "stolen"}), {"noisy_neighbour": 0.95}),
-    (
-        frozenset({"cpu"}),
-        frozenset({"throttled", "throttles", "throttling", "throttle"}),
-        {"noisy_neighbour": 0.5, "cpu_saturation": 0.5},
-    ),
-    (
-        frozenset({"saturation"}),
-        frozenset({"lock", "locks", "deadlock", "deadlocks"}),
-        {"slow_dependency": 0.7, "pool_exhaustion": 0.2},
-    ),
-    # A queue weighs little for who is at fault; at whom it grows, it tells much of what is wrong.
-    (frozenset({"saturation"}), _QUEUES, {"queue_backlog": 1.6}),
-    (frozenset({"saturation"}), _POOLS, {"pool_exhaustion": 0.9}),
-    (frozenset({"other", "traffic"}), frozenset({"retry", "retries"}), {"retry_storm": 0.9}),
-)
-"""Words that tell which of a kind's modes it is: kinds, any of the words, modes."""
-
-_WAITING = 0.4
-"""Weight of work that waits: it waits where it is put, for somebody else's fault."""
-
 _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
 
@@ -195,25 +142,21 @@ def from_departures(
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
             continue
-        points = kind in _RESOURCE or bool(
-            kind == "network" and set(words(row["metric"])) & _LOSSES
-        )
+        clue = clue_of(row["metric"])
+        share = clue.points if clue is not None else None
+        points = share is not None or kind in _RESOURCE
         top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
-        top *= (
-            (_LOST if points and kind == "network" else _ELSEWHERE.get(kind, 1.0))
-            * (0.3 if row["host"] else 1.0)
-            * row["alone"] ** 2
-        )
-        top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * _matters(row)
+        top *= _ELSEWHERE.get(kind, 1.0) if share is None else share
+        top *= (0.3 if row["host"] else 1.0) * row["alone"] ** 2
+        top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * matters(row)
         top *= _UNASKED if row["idle"] and row["entity"] not in traced else 1.0
-        top *= _WAITING if set(words(row["metric"])) & _QUEUES else 1.0
         size = row["up"] if row["sign"] > 0 else row["down"]
         signals.append(
             Signal(
                 row["entity"],
                 f"metric.{kind}",
                 saturated(float(row["score"]), 2.0, top),
-                _modes_of(kind, row["metric"], row["sign"]),
+                modes_of(kind, row["metric"], row["sign"]),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
                 float(row["score"]),
@@ -222,18 +165,15 @@ def from_departures(
     return signals
 
 
-def _modes_of(kind: str, metric: str, sign: int) -> Mapping[str, float]:
+def modes_of(kind: str, metric: str, sign: int) -> Mapping[str, float]:
     """Modes that a departure of a metric speaks for."""
-    named = set(words(metric))
     if kind == "traffic" and sign < 0:
         return _CEASED
-    for kinds, clue, modes in _CLUES:
-        if kind in kinds and named & clue:
-            return modes
-    return _KIND_MODES.get(kind, {})
+    clue = clue_of(metric)
+    return _KIND_MODES.get(kind, {}) if clue is None else clue.modes
 
 
-def _matters(row: Mapping[str, Any]) -> float:
+def matters(row: Mapping[str, Any]) -> float:
     """From 0 to 1: whether a change is large beside the usual level, and not only beside its noise.
 
     Shares (errors, availability, hit rates) are left to their own scale: a point of them matters.

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-_HINTS = r"(?i)(^|[^a-z])(total|count|counter|sum|bucket|cumulative|seconds)$"
-"""How names of counters end in the usual conventions."""
+_HINTS = (
+    r"(?i)(^|[^a-z])(total|count|counter|sum|bucket|cumulative|seconds|requests|calls|errors|failures?|fail"
+    r"|failed|timeouts|retries|restarts|drops|dropped|rejected|rejections|overflow|hits|misses|evictions"
+    r"|preemptions|packets|reads|writes|operations|events|messages)$"
+)
+"""How names of counters end in the usual conventions: with what they count, where with nothing else."""
 
 _LEAST = 8
 """Samples that a series must have to be told for a counter."""

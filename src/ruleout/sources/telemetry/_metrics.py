@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import log
 from pathlib import Path
 
@@ -19,6 +19,8 @@ _ABSURD = 1e150
 """No measurement is as large; its square would not be a number."""
 
 _SEPARATORS = "_.:/|"
+_ROUNDS = 4
+"""Times that the columns' cuts are gone over in the light of the others'."""
 
 
 def read_metrics(path: Path, entities: Collection[str] = ()) -> pl.DataFrame:
@@ -90,22 +92,44 @@ def split_names(names: list[str], entities: Collection[str] = ()) -> dict[str, t
     other columns, so that `user_service_cpu` and `carts_latency_p99` both part in the right place.
     """
     known = sorted(entities, key=len, reverse=True)
-    cuts = {name: _cuts(name) for name in names}
-    left = Counter(cut[0] for options in cuts.values() for cut in options)
-    right = Counter(cut[1] for options in cuts.values() for cut in options)
-    result = {}
+    chosen = {name: (name, "value") for name in names}
+    open_to = {}
     for name in names:
         fixed = next(
             (e for e in known if name.startswith(e) and name[len(e) : len(e) + 1] in _SEPARATORS),
             None,
         )
         if fixed is not None and len(name) > len(fixed) + 1:
-            result[name] = (fixed, name[len(fixed) + 1 :])
-        elif cuts[name]:
-            result[name] = max(cuts[name], key=lambda cut: log(left[cut[0]]) + log(right[cut[1]]))
-        else:
-            result[name] = (name, "value")
-    return result
+            chosen[name] = (fixed, name[len(fixed) + 1 :])
+        elif cuts := _cuts(name):
+            open_to[name] = cuts
+    options = [cut for cuts in open_to.values() for cut in cuts]
+    for own in (0, *[1] * _ROUNDS):
+        settled = [] if own else [cut for name, cut in chosen.items() if name not in open_to]
+        left = Counter(cut[0] for cut in (*options, *settled))
+        right = Counter(cut[1] for cut in (*options, *settled))
+        for name, cuts in open_to.items():
+            mine = chosen[name] if own else None
+            chosen[name] = max(cuts, key=lambda cut: _recurs(cut, mine, left, right))
+        # A rare metric has few halves to recur: what the other columns have agreed on decides.
+        options = list(chosen.values())
+    return chosen
+
+
+def _recurs(
+    cut: tuple[str, str],
+    mine: tuple[str, str] | None,
+    left: Mapping[str, int],
+    right: Mapping[str, int],
+) -> float:
+    """How often both halves of a cut recur; what the name itself has added does not count.
+
+    The rarer half counts most: a prefix that all entities share recurs the more, and leaves a metric that
+    nobody else has.
+    """
+    first = left[cut[0]] - (mine is not None and mine[0] == cut[0])
+    second = right[cut[1]] - (mine is not None and mine[1] == cut[1])
+    return 2 * log(min(first, second) + 0.5) + 0.5 * (log(first + 0.5) + log(second + 0.5))
 
 
 def _cuts(name: str) -> list[tuple[str, str]]:
