@@ -351,3 +351,29 @@ def test_what_is_no_second_cause_does_not_join(why: str) -> None:
     candidates = [lead]
     join_second(lead, candidates, [], [other], more)
     assert candidates == [lead]
+
+
+def test_what_an_audit_shows_bears_on_a_change_of_the_world() -> None:
+    """Labels that people turned back speak against concept drift, whichever input that drift names."""
+    drift = seen("concept_drift", signal="label_residual.region")
+    spoilt = seen(
+        "label_noise",
+        subject=Subject("label", ("y",)),
+        signal="audit.diffuse",
+        against=("concept_drift",),
+    )
+
+    def logit(check: str) -> float:
+        numbered = number([Checked(check, "data", "measurement", (drift, spoilt))])
+        candidates = propose(numbered)
+        weigh(candidates, numbered)
+        return next(c.logit for c in candidates if c.mode == "concept_drift")
+
+    assert logit("label_audit") < logit("another") - 4
+
+
+def test_an_audit_that_agrees_clears_the_labels() -> None:
+    """The clear of an audit weighs what its table says, and more than a clear of no name."""
+    told = load_weights()["clear.audit.agrees"]
+    assert told["corrupted_labels"] < -4
+    assert told["label_noise"] < -4

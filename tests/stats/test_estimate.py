@@ -106,3 +106,37 @@ def test_what_a_learned_loss_misses_counts_where_the_current_rows_are() -> None:
     true = float(np.where(now_hidden, 3.0, 1.0).mean()) + 0.2
     assert told.value == pytest.approx(true, abs=0.1)
     assert told.low < true < told.high
+
+
+def test_two_estimators_share_the_point_and_their_gap_widens_the_interval() -> None:
+    """What is foretold from inputs counts as much as the calibration, and disagreement is doubt."""
+    rng = np.random.default_rng(9)
+    score, y = scored(2000, rng)
+    now, _ = scored(1500, rng, shift=-0.7)
+    weight = np.ones(len(score))
+
+    def told(foretold: np.ndarray | None) -> tuple[float, float]:
+        e = estimate_classification(
+            "accuracy", (score, y), now, now >= 0.5, rng=np.random.default_rng(1), weight=weight,
+            foretold=foretold, draws=20,
+        )  # fmt: skip
+        return e.value, e.high - e.low
+
+    alone, width = told(None)
+    agreed, narrow = told(now)
+    apart, wide = told(np.where(now >= 0.5, now - 0.2, now + 0.2))
+    assert agreed == pytest.approx(alone, abs=0.01)
+    assert narrow == pytest.approx(width, rel=0.1)
+    assert apart == pytest.approx(alone - 0.1, abs=0.01)
+    assert wide > width + 0.1
+
+
+def test_a_metric_that_no_draw_has_comes_without_an_interval() -> None:
+    """Where nobody is positive, recall is unknown, and so is its interval; nothing warns."""
+    rng = np.random.default_rng(10)
+    score = np.full(300, 0.01)
+    told = estimate_classification(
+        "precision", (score, np.zeros(300)), score, score > 0.5, rng=rng, draws=5
+    )
+    assert np.isnan(told.low)
+    assert np.isnan(told.high)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ruleout.checks.world._view import WIDEST
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
+from ruleout.stats._crossfit import cross_fit
 from ruleout.stats._density import density_ratio
 from ruleout.stats._estimate import (
     Estimated,
@@ -89,6 +90,7 @@ def _binary(case: Case) -> PerformanceEstimate | None:
         new.decision[now_rows] == 1,
         rng=rng,
         weight=weight,
+        foretold=None if weight is None else _foretold(case, learned, rows, now_rows, rng),
     )
     known = given & (now >= 0)
     return PerformanceEstimate(
@@ -124,6 +126,42 @@ def _weights(
         return None
     ratio = density_ratio(sides[0], sides[1], rng=rng, categorical=np.append(kinds, False))
     return ratio.reference if ratio.ess >= LEAST_OVERLAP else None
+
+
+def _foretold(
+    case: Case,
+    learned: tuple[Floats, Floats],
+    rows: NDArray[np.int64],
+    now_rows: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> Floats:
+    """P(positive) of the looked-at current rows (m,), learned from the inputs and the score of the reference's."""
+    said = learned[0], case.outputs("current").score
+    assert said[1] is not None  # noqa: S101 - the caller has looked
+    x, kinds = case.encode(case.reference.frame)
+    now, _ = case.encode(case.current.frame)
+    sides = [
+        np.concatenate([a, _log_odds(score)[:, None]], axis=1)
+        for a, score in ((x[rows], said[0]), (now[now_rows], said[1][now_rows]))
+    ]
+    _, foretold = cross_fit(
+        sides[0],
+        learned[1],
+        sides[1],
+        rng=rng,
+        categorical=np.append(kinds, False),
+        loss="logistic",
+        trees=60,
+    )
+    return foretold
+
+
+def _log_odds(score: Floats) -> Floats:
+    """Scores (n,) stretched where they are near certain, if they are probabilities; else as they are."""
+    if score.min() < 0 or score.max() > 1:
+        return score
+    inside = np.clip(score, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def _disagreement(

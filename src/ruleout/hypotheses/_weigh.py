@@ -44,6 +44,9 @@ _LOOKS_ALIKE = frozenset(
 )  # fmt: skip
 """What broken inputs or answers look like to checks that compare labels with inputs as they were logged."""
 
+_AUDIT, _OF_LABELS = "label_audit", ("concept_drift",)
+"""What is found by looking at labels again bears on any change of what labels follow from, whichever input it names."""
+
 _REPLAYED = ("repair_replay", "surrogate_replay", "version_swap")
 _FITTED = ("category_recode",)
 """Repairs that may have been fitted to the labels and prove nothing about them."""
@@ -111,7 +114,8 @@ def heard(candidate: Candidate, rows: Sequence[Numbered]) -> Iterator[Term]:
             continue
         supports = mode in evidence.supports
         bears = _same if supports else touches
-        if bears(evidence.subject, candidate.subject):
+        looked_at = evidence.check == _AUDIT and mode in _OF_LABELS
+        if looked_at or bears(evidence.subject, candidate.subject):
             against = {mode, LIKE.get(mode, mode)} & set(evidence.against)
             default = SUPPORT if supports else AGAINST if against else 0.0
             yield Term(evidence.id, evidence.signal, evidence.strength, default)
@@ -137,8 +141,9 @@ def undo_term(candidate: Candidate) -> tuple[str, str, float] | None:
     told = candidate.explained
     if told is None:
         return None
-    table = f"undo.{told.method}"
-    table = table if table in load_weights() else "undo"
+    # The most particular table there is: of the method and mode, of the method, of any undoing.
+    tables = (f"undo.{told.method}.{candidate.mode}", f"undo.{told.method}")
+    table = next((t for t in tables if t in load_weights()), "undo")
     sure = max(0.0, min(1.0, (told.low + 0.1) / 0.5)) if told.fraction > 0.1 else 0.0
     if told.fraction >= 0.1:
         return table, "restores", min(1.0, told.fraction / 0.8) * (0.4 + 0.6 * sure)

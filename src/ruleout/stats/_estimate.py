@@ -123,6 +123,7 @@ def estimate_classification(
     *,
     rng: np.random.Generator,
     weight: Floats | None = None,
+    foretold: Floats | None = None,
     draws: int = 60,
 ) -> Estimated:
     """Expected value of a binary metric on rows without labels.
@@ -136,6 +137,9 @@ def estimate_classification(
             and the outcomes are drawn, so that it covers the realised metric, not only its mean.
         weight: density ratio (n,) of the current to the reference inputs, to calibrate for the current ones. Half of
             what it does to the estimate counts as the standard error of how a calibration carries over.
+        foretold: P(positive | inputs, score) (m,) of the unlabelled rows, learned on the reference. The estimate is then
+            the mean of the two, each of which is right where the other need not be: weights where they overlap, a
+            learned outcome where it is smooth. Half of what they differ by counts as a standard error besides.
         draws: bootstrap draws.
     """
     score, outcome = reference
@@ -149,7 +153,11 @@ def estimate_classification(
         )
         for w in (None, weight)
     )
-    doubt = 0.0 if weight is None else _NORMAL * abs(point - plain) / 2
+    apart = 0.0
+    if foretold is not None:
+        other = _expected(metric, foretold, score_now, decided_now, np.ones(len(score_now)))
+        apart, point = abs(point - other), (point + other) / 2
+    doubt = _NORMAL / 2 * float(np.hypot(point - plain, apart)) if weight is not None else 0.0
     n, m = len(score), len(score_now)
     values = np.zeros(draws)
     for k in range(draws):
@@ -160,7 +168,10 @@ def estimate_classification(
         )
         realised = (rng.random(m) < probability).astype(float)
         values[k] = _expected(metric, realised, score_now[now], decided_now[now], np.ones(m))
-    low, high = np.nanquantile(values, [0.05, 0.95]) - np.nanmedian(values)
+    known = values[np.isfinite(values)]  # a draw without a positive has no recall
+    if not len(known):
+        return Estimated(point, np.nan, np.nan)
+    low, high = np.quantile(known, [0.05, 0.95]) - np.median(known)
     return Estimated(
         point, float(point - np.hypot(low, doubt)), float(point + np.hypot(high, doubt))
     )

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._bins import Binned, binned
@@ -211,9 +211,10 @@ def _region(
     if _unreached(case):
         text = f"{text}; but most rows lie where the reference has none, and where it has some nothing changed"
         trust *= _FOREIGN
-    for kind, subject, modes in (
-        ("region", Subject("feature", names) if names else label, ("concept_drift",)),
-        ("region_labels", label, ("corrupted_labels",)),
+    again = (RepairPlan("audited_labels", label),) if case.audit is not None else ()
+    for kind, subject, modes, repairs in (
+        ("region", Subject("feature", names) if names else label, ("concept_drift",), ()),
+        ("region_labels", label, ("corrupted_labels",), again),
     ):
         yield Finding(
             signal=f"label_residual.{kind}",
@@ -225,6 +226,7 @@ def _region(
             strength=float(np.clip(found.depends / 0.25, 0.2, 1.0)) * trust,
             supports=modes,
             against=against,
+            repairs=repairs,
         )
 
 
