@@ -42,7 +42,7 @@ _CONSEQUENCE = 0.3
 """What is left of a mechanism that a primary one at the same entity would bring about."""
 
 _MAYBE = 0.7
-"""What is left of it where memory merely creeps: a few samples tell a creep from a step badly."""
+"""What is left of it where memory merely creeps, and shows as much: few samples tell a creep from a step badly."""
 
 _DEMAND = 1.3
 """By what factor an entity's own use of the processor must grow for throttling to be its own doing."""
@@ -158,7 +158,8 @@ def _tell_apart(weight: dict[str, float], own: pl.DataFrame) -> None:
     has a neighbour or a limit to thank for it.
     """
     moved = dict(own.group_by(pl.coalesce("clue", "kind")).agg(pl.col("score").max()).iter_rows())
-    kept = _CONSEQUENCE if moved.get("gc", 0.0) > 1.0 else _MAYBE if _creeps(own) else 1.0
+    alike = weight.get("memory_leak", 0.0) > _MAYBE * weight.get("cpu_saturation", 0.0)
+    kept = _CONSEQUENCE if moved.get("gc", 0.0) > 1.0 else _MAYBE if alike and _creeps(own) else 1.0
     if moved.get("memory", 0.0) > 1.0 and kept < 1:
         weight["memory_leak"] += (1 - kept) * weight.get("cpu_saturation", 0.0)
         weight["cpu_saturation"] = kept * weight.get("cpu_saturation", 0.0)

@@ -62,7 +62,7 @@ def _gather(
             frames.extend(read(path) for path in resolve(item, folder))
         except (SourceError, pl.exceptions.PolarsError) as error:
             problems.append(str(error)[:300])
-    table = pl.concat(frames) if frames else nothing
+    table = nothing if not frames else frames[0] if len(frames) == 1 else pl.concat(frames)
     if problems:
         reason = "; ".join(problems)
         return table, [SourceStatus(name, "failed", table.height or None, reason)]
