@@ -84,6 +84,7 @@ def run(
             trust_model=trust_model,
             seed=seed,
             progress=progress,
+            changes=services.seen.changes if services is not None and services.seen else (),
         )
     except SourceError as error:
         if services is None:

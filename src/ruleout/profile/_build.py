@@ -11,7 +11,7 @@ import polars as pl
 from ruleout._errors import RuleoutError, Unreachable
 from ruleout._records import SourceStatus
 from ruleout.incident import Incident, check_columns
-from ruleout.profile._case import Case, Kind
+from ruleout.profile._case import Case, ChangeEvent, Kind
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._read import Profile, read_window
@@ -40,8 +40,16 @@ def build_case(
     trust_model: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
+    changes: tuple[ChangeEvent, ...] = (),
 ) -> Case:
     """Read the tables, models, probes and changes of an incident.
+
+    Args:
+        incident: validated.
+        trust_model: allow models whose loading executes code.
+        seed: fixes every random choice.
+        progress: told what is going on.
+        changes: the incident's, where somebody has read them already; they are read otherwise.
 
     Raises:
         IncidentError: when a declared column is in neither table.
@@ -75,7 +83,7 @@ def build_case(
         sources=statuses,
         seed=seed,
     )
-    _attach(case, trust_model=trust_model, say=say)
+    _attach(case, changes, trust_model=trust_model, say=say)
     return case
 
 
@@ -106,7 +114,9 @@ def _tables(
     return tables, profiles
 
 
-def _attach(case: Case, *, trust_model: bool, say: Progress) -> None:
+def _attach(
+    case: Case, changes: tuple[ChangeEvent, ...], *, trust_model: bool, say: Progress
+) -> None:
     incident = case.incident
     say("loading models and probes")
     models: dict[str, Any] = {}
@@ -131,7 +141,8 @@ def _attach(case: Case, *, trust_model: bool, say: Progress) -> None:
         if getattr(incident, name) is not None:
             setattr(case, name, _tried(case, f"probes.{name}", partial(load, incident)))
     if incident.changes is not None:
-        case.changes = _tried(case, "changes", partial(load_changes, incident)) or ()
+        read = partial(tuple, changes) if changes else partial(load_changes, incident)
+        case.changes = _tried(case, "changes", read) or ()
     case.representations = _representations(case)
     say("fitting what replays the model")
     case.predictor = choose_predictor(case)
