@@ -166,10 +166,7 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Itera
     if not flat or mix.least < 0.4:
         yield Clear(MODES, Subject(), text, 0.25, "benign_mix.rates_moved")
         return
-    case.cache["world mix"] = (
-        name,
-        share,
-    )  # for those who ask whether people came or rows were logged
+    case.cache["world mix"] = name, share  # who asks whether rows were cut from the log needs it
     case.cache["world benign"] = name  # a campaign that brought this mix is not a cause of its own
     subject = Subject("segment", (name,))
     if alone:
@@ -190,9 +187,14 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Itera
         repairs=(RepairPlan("reweight", subject, options={"to": "segment", "column": name}),),
     )
     yield found
+    yield from _told_apart(case, name, found)
+
+
+def _told_apart(case: Case, name: str, found: Finding) -> Iterator[Finding]:
+    """What says that a mix which explains the change was made by an experiment, or was expected."""
     arms = _arms(case, name)
     if arms is not None:
-        told = f"{text}; {arms}: an arm whose share was changed, not a population"
+        told = f"{found.statement}; {arms}: an arm whose share was changed, not a population"
         yield replace(
             found,
             signal="assignment.arms",
@@ -200,7 +202,7 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Itera
             supports=("experiment_misassignment",),
             against=MODES,
             strength=1.0,
-            repairs=(replace(found.repairs[0], subject=subject),),
+            repairs=found.repairs,
         )
         return
     event = announcement(case)
