@@ -113,12 +113,17 @@ def heard(candidate: Candidate, rows: Sequence[Numbered]) -> Iterator[Term]:
                 yield Term(evidence.id, f"clear.{evidence.signal}", evidence.strength, CLEAR)
             continue
         supports = mode in evidence.supports
-        bears = _same if supports else touches
+        bears = _same if supports else _speaks_of
         looked_at = evidence.check == _AUDIT and mode in _OF_LABELS
         if looked_at or bears(evidence.subject, candidate.subject):
             against = {mode, LIKE.get(mode, mode)} & set(evidence.against)
             default = SUPPORT if supports else AGAINST if against else 0.0
             yield Term(evidence.id, evidence.signal, evidence.strength, default)
+
+
+def _speaks_of(about: Subject, subject: Subject) -> bool:
+    """Broken inputs part labels from what inputs say of them: that bears on the labels, whichever input it is."""
+    return subject.kind == "label" or touches(about, subject)
 
 
 def _same(a: Subject, b: Subject) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
 from ruleout.profile import Case, text_series
 from ruleout.stats._relation import clip, grid
-from ruleout.stats._twosample import proportions
+from ruleout.stats._thinning import thinning
+from ruleout.stats._twosample import ks, proportions
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -46,6 +48,10 @@ WORDS = frozenset(
 )
 """Texts that stand for "no value" in data of any trade."""
 
+_TOP = 8
+_LEVELS = 12
+_LEAST_ROWS = 50
+
 NUMBERS = (0.0, -1.0, 1.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0, -99.0, -999.0, -9999.0, -99999.0)
 
 
@@ -66,7 +72,8 @@ class Defaulted:
 
     p_value: float
     kind: str
-    """`null`, `sentinel` (a usual default), `typical` (the reference's mean, median or mode), `frozen` (any other)."""
+    """`null`, `sentinel` (a usual default), `typical` (the reference's mean, median or mode), `level` (one of the
+    two values that the input always had), `frozen` (any other)."""
 
 
 def defaulted(case: Case) -> list[Defaulted]:
@@ -91,29 +98,70 @@ def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
     found = _risen(case, name, "null", lost_before, lost, scope, "null")
     if found is not None:
         return found
-    known = after[scope & ~lost]
-    if len(known) < 30:
+    whole, known = before[~lost_before], after[scope & ~lost]
+    value = _one_value(whole, known) if len(known) >= 30 else None
+    if value is None:
         return None
-    points, counts = np.unique(known, return_counts=True)
-    base = np.array([float((before == v).mean()) for v in points[np.argsort(-counts)[:8]]])
-    rise = counts[np.argsort(-counts)[:8]] / len(known) - base
-    # A default is one value: where several rise together, something else moved.
+    found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")
+    if found is None or _otherwise_made(whole, known, value):
+        return None
+    return replace(found, kind=number_kind(value, whole))
+
+
+def _one_value(before: Floats, after: Floats) -> float | None:
+    """The value whose share rose most, if it did alone: a default is one value."""
+    points, counts = np.unique(after, return_counts=True)
+    top = np.argsort(-counts)[:_TOP]
+    rise = counts[top] / len(after) - np.array([float((before == v).mean()) for v in points[top]])
+    # Where several rise together, something else moved.
     if len(rise) > 1 and np.sort(rise)[-2] > 0.25 * rise.max():
         return None
-    value = float(points[np.argsort(-counts)[:8]][rise.argmax()])
-    found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")
-    whole = before[~lost_before]
-    if found is None or clip(whole, known) is not None or grid(whole, known) is not None:
-        return None
-    return Defaulted(
-        found.name,
-        found.value,
-        found.rows,
-        found.before,
-        found.after,
-        found.p_value,
-        number_kind(value, before[~lost_before]),
+    return float(points[top][rise.argmax()])
+
+
+def _otherwise_made(before: Floats, after: Floats, value: float) -> bool:
+    """Whether something else put so many rows on one value: a mix, a map, a bound, a grid, or missing events."""
+    return (
+        _levels_moved(before, after, value)
+        or _atom_moved(before, after, value)
+        or clip(before, after) is not None
+        or grid(before, after) is not None
+        or (value == 0 and rest_fell(before, after) and _thinned(before, after))
     )
+
+
+def _levels_moved(before: Floats, after: Floats, value: float) -> bool:
+    """Whether other values became more frequent as well: a default takes from them all."""
+    points, counts = np.unique(after[after != value], return_counts=True)
+    top = np.argsort(-counts)[:_LEVELS]
+    for point, count in zip(points[top], counts[top], strict=True):
+        was, now = float((before == point).mean()), float(count / len(after))
+        error = math.sqrt(max(was, 1 / len(before)) * (1 / len(before) + 1 / len(after)))
+        if was > 0.002 and now > 1.2 * was and now - was > 5 * error:
+            return True
+    return False
+
+
+def _atom_moved(before: Floats, after: Floats, value: float) -> bool:
+    """Whether an old frequent value is gone and the new one as frequent: a map moved it, no default came."""
+    points, counts = np.unique(before, return_counts=True)
+    old, share = float(points[counts.argmax()]), float(counts.max() / len(before))
+    gone = float((after == old).mean()) < 0.1 * share
+    return share > 0.05 and old != value and gone and float((after == value).mean()) < 1.3 * share
+
+
+def rest_fell(before: Floats, after: Floats) -> bool:
+    """Whether values other than nought fell as well (Kolmogorov-Smirnov): where they did not, nought is a default."""
+    before, after = before[before != 0], after[after != 0]
+    if min(len(before), len(after)) < _LEAST_ROWS:
+        return False
+    return ks(before, after).p_value < 1e-4 and float(after.mean()) < float(before.mean())
+
+
+def _thinned(before: Floats, after: Floats) -> bool:
+    """Whether counts over a part of their events look like this: more noughts, and less of everything."""
+    told = thinning(before, after)
+    return told is not None and told.distance_after < 0.3 * told.distance_before
 
 
 def number_kind(value: float, before: Floats) -> str:
@@ -121,6 +169,8 @@ def number_kind(value: float, before: Floats) -> str:
     if not len(before):
         return "sentinel"
     outside = value < before.min() or value > before.max()
+    if not outside and np.isin(before, (before.min(), before.max())).all():
+        return "level"
     if value in NUMBERS or outside:
         return "sentinel"
     near_mean = abs(value - float(before.mean())) <= 0.03 * (float(before.std()) or 1.0)

@@ -116,9 +116,15 @@ def _kind(group: Sequence[Defaulted]) -> str:
     """`frozen` where inputs stand still at some value of theirs, `value` for nulls and defaults.
 
     `still` where only a part of the rows does, at a value like any other that was seen before: an old
-    value that some replica keeps, or a default that happens to be one.
+    value that some replica keeps, or a default that happens to be one. `level` where inputs only ever
+    had two values: a world in which one is commoner looks the same. `gone` where no row has a value any
+    more, as when a source renames its field.
     """
     values = {d.value for d in group}
+    if all(d.kind == "level" for d in group):
+        return "level"
+    if all(d.kind == "null" and d.after > _ALL for d in group):
+        return "gone"
     own = [d for d in group if d.kind == "frozen"]
     if not own or (len(values) == 1 and len(group) > 1):
         return "value"
@@ -132,6 +138,8 @@ def _supported(case: Case, group: Sequence[Defaulted]) -> tuple[str, ...]:
         "frozen": ("silent_nulls", "stale_features"),
         "still": (*_MODES, "stale_features"),
         "value": _MODES,
+        "level": _MODES,
+        "gone": (*_MODES, "schema_change"),
     }[_kind(group)]
     many = len(group) >= max(3, 0.6 * len(case.features))
     return (*modes, "fallback_overload") if many else modes

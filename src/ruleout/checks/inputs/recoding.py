@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
+from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.checks.inputs._renamed import new_names, renamed
+from ruleout.checks.symptom import onset_of
 from ruleout.profile import Case
 from ruleout.stats._matching import assign
 
@@ -23,6 +26,9 @@ Mask = NDArray[np.bool_]
 _MOST_CODES = 60
 _LEAST_ROWS = 15
 _GLANCE = 1_000
+_PER_CODE = 4.0
+"""Nats a code that a free matching gains over the true one by chance."""
+
 _PERIODS = (7, 12, 24, 31, 52, 60)
 
 
@@ -104,14 +110,17 @@ def _one(case: Case, ctx: Context, name: str) -> Finding | None:
         return None
     before, after, words = codes
     moved = departures(case)[name]
-    respelt = _respelt(before, after, words)
+    lost = {i for d in defaulted(case) if d.name == name for i in np.unique(after[d.rows]).tolist()}
+    respelt = _respelt(before, np.where(np.isin(after, list(lost)), -1, after), words)
     if respelt is not None:
         return _spelling_finding(case, name, respelt, words, after)
     anew = _renamed(ctx, name, before, after)
     if anew is not None:
         return _spelling_finding(case, name, anew, words, after)
     everywhere = (Scope(), np.ones(len(after), dtype=bool))
-    places = [everywhere, (moved.scope, moved.rows)] if moved.scope != Scope() else [everywhere]
+    places = [everywhere, *_since_onset(case)]
+    if moved.scope != Scope():
+        places.append((moved.scope, moved.rows))
     profiled = [(at, _profiled(ctx, before, after, rows)) for at, rows in places]
     told: tuple[str, Matching] | None = None
     scope = Scope()
@@ -126,6 +135,16 @@ def _one(case: Case, ctx: Context, name: str) -> Finding | None:
     if told is None or (case.kind(name) == "numeric" and _in_order(told[1], words, after)):
         return None
     return _finding(case, name, told[0], told[1], words, scope)
+
+
+def _since_onset(case: Case) -> list[tuple[Scope, Mask]]:
+    """The rows since the metric changed, where that lies inside the window: renamed codes may not move the marginal."""
+    onset, time = onset_of(case, case.loss("reference"), case.loss("current")), case.current.time
+    if onset is None or time is None:
+        return []
+    since = datetime.fromisoformat(onset.at).timestamp()
+    rows = time >= since
+    return [(Scope(since), rows)] if 0.1 < rows.mean() < 0.9 else []
 
 
 def _in_order(told: Matching, words: tuple[str, ...], after: NDArray[np.int64]) -> bool:
@@ -240,7 +259,9 @@ def _match(
     if gain < 12 + 3 * len(use_b) or moved < 0.02:
         return None
     turn = _turn(cost, use_a, use_b, words)
-    if turn is not None and turn[1] < kept.sum() and turn[1] - matched.sum() < 0.4 * gain:
+    # A free matching always fits a little better than a turn; a turn that is the truth, not much worse.
+    slack = 0.03 * gain + _PER_CODE * len(use_b)
+    if turn is not None and turn[1] < kept.sum() and turn[1] - matched.sum() < slack:
         partner, left = turn[2], float(turn[1] / max(kept.sum(), 1e-9))
         return (
             Matching(partner, float(kept.sum() - turn[1]), left, 1.0, turn[0])

@@ -16,6 +16,7 @@ from ruleout.profile import Case
 from ruleout.stats._twosample import proportions
 
 Mask = NDArray[np.bool_]
+_WHOLLY = 0.97
 
 
 @check("schema", layer="integration", rung="inputs", looks_for=("schema_change",))
@@ -32,7 +33,9 @@ def schema(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     retyped = [n for n in case.features if n in before & after and _unreadable(case, n) > 0.02]
     for name in sorted({*gone, *retyped, *(empty if new else ())}):
         yield _finding(case, name, new, gone=name in gone, empty=name in empty)
-    if not gone and not retyped and not (new and empty):
+    # A column without a value left may have been renamed at its source: no clear.
+    emptied = any(d.after > _WHOLLY for d in empty.values())
+    if not gone and not retyped and not (new and empty) and not emptied:
         yield Clear(
             ("schema_change",),
             Subject(),

@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import context
-from ruleout.checks.inputs._defaults import defaulted
+from ruleout.checks.inputs._defaults import defaulted, rest_fell
 from ruleout.checks.inputs._departure import Departure, departures, scope_words
 from ruleout.checks.inputs.scales import best_map, like_rows
 from ruleout.checks.inputs.staleness import Regressions
 from ruleout.profile import Case
 from ruleout.stats._thinning import Thinning, thinning
-from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _LEAST_LEVELS = 6
-_LEAST_ROWS = 50
 _MENDED = 0.3
 """What may be left of the distance once the reference is thinned likewise, as a share of it."""
 
@@ -71,21 +69,12 @@ def _low(case: Case, found: Departure) -> Low | None:
     scaled = best_map(before, after)
     if scaled is not None and scaled.offset == 0:  # one factor for all: told by its own check
         return None
-    if (before == 0).mean() < (after == 0).mean() and not _rest_fell(before, after):
+    if (before == 0).mean() < (after == 0).mean() and not rest_fell(before, after):
         return None
     told = thinning(before, after)
     if told is None or told.distance_after > _MENDED * told.distance_before:
         return None
     return Low(found, told)
-
-
-def _rest_fell(before: Floats, after: Floats) -> bool:
-    """Whether values other than nought fell as well: where they did not, nought is a default."""
-    before, after = before[before != 0], after[after != 0]
-    if min(len(before), len(after)) < _LEAST_ROWS:
-        return False
-    gone = ks(before, after)
-    return gone.p_value < 1e-4 and float(after.mean()) < float(before.mean())
 
 
 def _apart(case: Case, found: Departure, group: Collection[str]) -> float | None:

@@ -98,7 +98,10 @@ def _ahead(case: Case, rows: Rows, right: Floats, name: str, differ: Mask) -> Re
     A cause of the label is tied to the other inputs at an equal label (they share an effect, if
     nothing else); a consequence of the label alone is not.
     """
-    if differ.mean() <= 0.9 or not _knows_label(case, rows, right):
+    logged = case.current.numeric(name)[rows]
+    if differ.mean() <= 0.9 * (1 - _by_chance(logged, right)) or not _knows_label(
+        case, rows, right
+    ):
         return None
     own = own_link(case, name)
     if own is None or own >= _OWN:
@@ -106,6 +109,14 @@ def _ahead(case: Case, rows: Rows, right: Floats, name: str, differ: Mask) -> Re
     return Relation(
         "ahead", "lacks what the recomputed value knows of the label and of nothing else"
     )
+
+
+def _by_chance(logged: Floats, right: Floats) -> float:
+    """Share of rows in which two unrelated columns of these values would agree: much, where they count."""
+    both = np.concatenate([logged, right])
+    index = np.unique(both, return_inverse=True)[1]
+    shares = [np.bincount(i, minlength=index.max() + 1) / len(i) for i in np.split(index, 2)]
+    return float(shares[0] @ shares[1])
 
 
 def _knows_label(case: Case, rows: Rows, right: Floats) -> bool:

@@ -38,8 +38,18 @@ def numeric_relation(online: Floats, offline: Floats, *, clock: bool) -> Relatio
     a, b = online[known], offline[known]
     if len(a) < 5:
         return Relation("unrelated", "is something else")
-    steady = _constant(a, b) or _affine(a, b, clock=clock)
+    steady = _rounded(a, b) or _constant(a, b) or _affine(a, b, clock=clock)
     return steady or _loose(a, b)
+
+
+def _rounded(a: Floats, b: Floats) -> Relation | None:
+    grid = np.unique(a)
+    if not 2 < len(grid) < 0.4 * len(np.unique(b)):
+        return None
+    step = float(np.quantile(np.diff(grid), 0.25))
+    if float((np.abs(a - b) <= 1.01 * step).mean()) <= 0.97:
+        return None
+    return Relation("rounded", f"is rounded to steps of {step:.4g}", step)
 
 
 def _constant(a: Floats, b: Floats) -> Relation | None:
@@ -106,11 +116,6 @@ def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
 
 def _loose(a: Floats, b: Floats) -> Relation:
     alike = _rank_correlation(a, b)
-    grid = np.unique(a)
-    if len(grid) > 1 and len(grid) < 0.4 * len(np.unique(b)):
-        step = float(np.quantile(np.diff(grid), 0.25))
-        if float((np.abs(a - b) <= 1.01 * step).mean()) > 0.97:
-            return Relation("rounded", f"is rounded to steps of {step:.4g}", step)
     if alike > 0.985:
         return Relation(
             "curved", f"is a bent copy of what it should be (rank correlation {alike:.3f})", alike

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.reproduction._gap import class_codes
+from ruleout.checks.reproduction._gap import class_codes, has_scores
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described
 from ruleout.checks.reproduction._stories import best
@@ -121,7 +121,7 @@ def _compare(case: Case, before: _Pair, after: _Pair) -> Iterator[Outcome]:
         why = f"{off.mean():.1%} of decisions leave the old threshold {old:.3g}, but no new one gives them"
         yield Abstained(("threshold_change",), why)
         return
-    yield _moved(place, (old, new), share, off)
+    yield _moved(case, place, (old, new), share, off)
 
 
 def _band(after: _Pair, off: Mask, old: float) -> tuple[float, float]:
@@ -152,23 +152,28 @@ def _band(after: _Pair, off: Mask, old: float) -> tuple[float, float]:
     return new, 0.85 * float(np.clip(even / 0.6, 0.0, 1.0))
 
 
-def _moved(place: Place, cuts: tuple[float, float], share: float, flagged: Mask) -> Finding:
+def _moved(
+    case: Case, place: Place, cuts: tuple[float, float], share: float, flagged: Mask
+) -> Finding:
     old, new = cuts
     off, n = float(flagged.mean()), len(flagged)
     told = (
         f"decisions are taken at {new:.3g} instead of {old:.3g}{described(place.scope)}: "
         f"{off:.1%} of the scores are decided otherwise than before"
     )
+    # Scores that were pushed up and decided at the old line give the same decisions.
+    logged = has_scores(case.outputs("current"))
+    blind: tuple[str, ...] = () if logged else ("calibration_change",)
     return Finding(
-        "threshold.moved",
+        "threshold.moved" if logged else "threshold.blind",
         SERVED,
-        told,
+        told if logged else f"{told}; or the scores, which were not logged, were moved",
         new,
         off * np.sqrt(n) / np.sqrt(max(off * (1 - off), 1e-4)),
         None,
         share,
-        ("threshold_change",),
-        against=_AGAINST,
+        ("threshold_change", *blind),
+        against=tuple(m for m in _AGAINST if m not in blind),
         scope=place.scope,
         onset=place.onset,
         repairs=(RepairPlan("old_threshold", SERVED, place.scope, {"threshold": old}),),

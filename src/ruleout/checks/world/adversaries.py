@@ -14,6 +14,7 @@ import polars as pl
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._defaults import WORDS
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
 from ruleout.stats._concentration import Concentration, bunching, concentration
@@ -108,6 +109,8 @@ def _column(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iter
         return
     worst = _culprits(now[new].astype(np.int64), seen.current.loss[new] - base, found)
     actors = tuple(case.vocabulary(name)[k] for k in worst)
+    if all(a.strip().lower() in WORDS for a in actors):
+        return  # "no value" is nobody
     odds, z = _bunched(case, seen)
     text = (
         f"{len(actors)} values of {name} ({', '.join(actors[:3])}{' ...' if len(actors) > 3 else ''}) carry "

@@ -62,7 +62,7 @@ def intended_answers(case: Case, plan: RepairPlan) -> Undone:
     return Undone(outputs=_put(served, chosen, answers), method=method)
 
 
-@repair("old_threshold", undoes=("threshold_change",))
+@repair("old_threshold", undoes=("threshold_change", "calibration_change"))
 def old_threshold(case: Case, plan: RepairPlan) -> Undone:
     """Decide the rows in scope by the threshold of the reference.
 
