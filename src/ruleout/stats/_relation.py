@@ -63,6 +63,9 @@ def affine(before: Floats, after: Floats) -> list[Affine]:
     same = (np.sign(q0) == np.sign(q1)) & (q0 != 0) & (q1 != 0)
     if same.sum() >= 5:
         pairs.add((float(np.exp(np.median(np.log(q1[same] / q0[same])))), 0.0))
+    tops = _atom(before), _atom(after)
+    if tops[0] and tops[1]:
+        pairs.add((tops[1] / tops[0], 0.0))
     pairs |= {(unit, 0.0) for a, b in list(pairs) if b == 0 and (unit := nearest_round(a, 0.12))}
     flipped = np.quantile(-after, _PROBS)
     pairs.add((-float((q0 * flipped).sum() / (q0 * q0).sum()), 0.0))
@@ -76,7 +79,7 @@ def affine(before: Floats, after: Floats) -> list[Affine]:
     noise = noise_distance(len(before), len(after))
     whole = bool(np.array_equal(before, np.round(before)))
     return [
-        Affine(a, b, r, raw, ks(before, _undone(after, a, b, whole=whole)).effect, noise)
+        Affine(a, b, r, raw, ks(before, _undone(after, a, b, tops[0], whole=whole)).effect, noise)
         for a, b in ordered
         if a != 0
     ]
@@ -86,9 +89,22 @@ _TEMPERATURES = ((1.8, 32.0), (1 / 1.8, -32 / 1.8))
 """Fahrenheit from Celsius, and back."""
 
 
-def _undone(after: Floats, slope: float, offset: float, *, whole: bool) -> Floats:
-    """The map undone; what comes near whole numbers is put on them where `whole`, for ties tell apart by a hair."""
+def _atom(values: Floats) -> float | None:
+    """The value that more than one row in twenty holds and most rows of any; None if there is none."""
+    points, counts = np.unique(values, return_counts=True)
+    return float(points[counts.argmax()]) if counts.max() > 0.05 * len(values) else None
+
+
+def _undone(
+    after: Floats, slope: float, offset: float, atom: float | None, *, whole: bool
+) -> Floats:
+    """The map undone; ties tell samples apart by a hair, so what comes near them is put on them.
+
+    On the value that many hold, and on whole numbers where all are `whole`.
+    """
     back = (after - offset) / slope
+    if atom is not None:
+        back = np.where(np.abs(back - atom) < 1e-6 * abs(atom), atom, back)
     if not whole:
         return back
     near = np.round(back)

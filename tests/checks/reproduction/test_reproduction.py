@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ruleout._records import Finding
 from ruleout.stats._maps import logit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from systems import cleared, healthy, new_score, old_score, run, supported, undone
+from systems import DAY, START, cleared, healthy, new_score, old_score, run, supported, undone
 
 ALL = (
     "model_reproduction",
@@ -142,7 +143,7 @@ def test_a_moved_threshold_shows_in_the_decisions(with_scores: bool) -> None:
     case = system.case() if with_scores else system.case(score=None)
     outcomes = run(case, *ALL)
     assert "threshold_change" in supported(outcomes)
-    found = next(o for o in outcomes if isinstance(o, Finding) and o.signal == "threshold.moved")
+    found = next(o for o in outcomes if isinstance(o, Finding) and "threshold_change" in o.supports)
     assert found.statistic == pytest.approx(0.8, abs=0.02)
     assert undone(case, outcomes, "threshold_change") > 0.7
 
@@ -225,3 +226,31 @@ def test_nothing_to_replay_is_an_abstention() -> None:
     case = healthy(models={}).case(features=())
     outcomes = run(case, "model_reproduction")
     assert "no input columns" in outcomes[0].reason  # type: ignore[union-attr]
+
+
+def test_a_replica_of_few_digits_is_numerics() -> None:
+    """Answers on a coarse grid from one host alone are low precision there, not a broken device."""
+    system = healthy()
+    coarse = np.round(new_score(system.current) * 8) / 8
+    outcomes = run(system.serve(coarse, (system.current["host"] == "c").to_numpy()).case(), *ALL)
+    assert supported(outcomes) == {"runtime_numerics"}
+
+
+def test_a_threshold_seen_in_decisions_alone_may_be_a_moved_score() -> None:
+    """Without logged scores, a lower line and higher scores give the same decisions."""
+    system = healthy()
+    system.serve(new_score(system.current), threshold=0.3)
+    outcomes = run(system.case(score=None), "decision_policy")
+    assert supported(outcomes) == {"threshold_change", "calibration_change"}
+
+
+@pytest.mark.parametrize(("day", "first"), [(5.0, True), (2.0, False)])
+def test_errors_from_the_first_rows_of_a_model_are_noticed(day: float, first: bool) -> None:
+    """A model that went to work with the window and was as wrong from its first row was never right."""
+    system = healthy()
+    system.serve(old_score(system.current))
+    case = system.case()
+    spec = replace(case.incident.models["current"], deployed_at=START + day * DAY)
+    case = replace(case, incident=replace(case.incident, models={"current": spec}))
+    signals = {o.signal for o in run(case, "from_launch") if isinstance(o, Finding)}
+    assert signals == ({"launch.first_rows"} if first else set())

@@ -13,7 +13,7 @@ from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import Departure, departures, scope_words
-from ruleout.checks.inputs.scales import best_map, known_values, quantile_chart
+from ruleout.checks.inputs.scales import best_map, is_temperature, known_values, quantile_chart
 from ruleout.checks.inputs.staleness import adjusted
 from ruleout.profile import Case
 from ruleout.stats._relation import Affine, clip, grid
@@ -77,9 +77,12 @@ def monotone_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
 
 def _has_own_check(case: Case, found: Departure) -> bool:
     before, after = known_values(case, found.name, found)
+    told = best_map(before, after)
+    # A line with a scale and a zero of its own is no unit: it is a bent copy that a line comes near to.
+    plain = told is not None and (told.slope == 1 or told.offset == 0 or is_temperature(told))
     return (
         len(after) < _LEAST_ROWS
-        or best_map(before, after) is not None
+        or plain
         or clip(before, after) is not None
         or grid(before, after) is not None
     )

@@ -139,7 +139,7 @@ def _affine_finding(
     name = found.name
     in_time = case.kind(name) == "datetime"
     pure = told.offset == 0.0 and nearest_round(told.slope) is not None
-    unit = not in_time and (pure or told.slope == 1.0 or _temperature(told))
+    unit = not in_time and (pure or told.slope == 1.0 or is_temperature(told))
     kind = _kind(told, in_time=in_time, unit=unit, before=before)
     shape = f"{told.slope:.6g} times its reference" if told.slope != 1 else "its reference"
     if told.offset:
@@ -209,7 +209,7 @@ def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
     return "plain" if strong or abs(told.offset) > 0.7 * float(before.std()) else "weak"
 
 
-def _temperature(told: Affine) -> bool:
+def is_temperature(told: Affine) -> bool:
     """Fahrenheit for Celsius, Kelvin for Celsius, or back."""
     return any(
         abs(told.slope - a) < 0.05 * a and abs(told.offset - b) < 0.1 * abs(b) + 0.5

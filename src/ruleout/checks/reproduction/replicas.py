@@ -32,14 +32,14 @@ def replicas(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         told = "answers that do not follow are spread over all values of the segments"
         yield Clear(("hardware_fault", "mixed_versions"), Subject(), told, 0.25, "replicas.even")
         return
+    if coarser_where(case, found.place.scope) and not known_model(case):
+        yield _coarse(found)
+        return
     simple = best(case)
     mapped = simple is not None and simple.share > 0.75 and simple.name != "constant"
     # A simple map of the intended answers, another model at hand, or a group wrongly assigned says
     # what happened; the replicas then only say where.
     if mapped or known_model(case) or misassigned(case, found) is not None:
-        return
-    if coarser_where(case, found.place.scope):
-        yield _coarse(found)
         return
     yield _on_replicas(case, found, disorder(found, rng), obedience(case, found, rng))
 

@@ -108,7 +108,10 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         f"at the hours and weekdays of the current window {case.metric.name} was {seasonal:.3g} in the reference "
         f"({start:.3g} over all of it, {end:.3g} now): {share:.0%} of the change is the season"
     )
-    if share < 0.6 or rest < 0.005:
+    beyond = rest < 0.005
+    if share < (0.75 if beyond else 0.6):
+        if share > 0.4:
+            return [Abstained(modes, f"{text}, and something else may have added to it")]
         return [Clear(modes, Subject(), text, 0.4, "season.none")]
     return [
         Finding(
@@ -118,7 +121,8 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             statistic=seasonal,
             effect=share,
             p_value=None,
-            strength=float(np.clip(share, 0.0, 1.0)),
+            # What the season leaves is small, yet more than chance: less sure that it was all.
+            strength=float(np.clip(share, 0.0, 1.0)) * (0.7 if beyond else 1.0),
             supports=modes,
             against=("concept_drift", "covariate_shift", "label_noise", "corrupted_labels"),
             repairs=(
