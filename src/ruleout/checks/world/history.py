@@ -110,9 +110,7 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     )
     beyond = rest < 0.005
     if share < (0.75 if beyond else 0.6):
-        if share > 0.4:
-            return [Abstained(modes, f"{text}, and something else may have added to it")]
-        return [Clear(modes, Subject(), text, 0.4, "season.none")]
+        return [_other_than_season(modes, share, text)]
     return [
         Finding(
             signal="season.explains",
@@ -132,6 +130,13 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             ),
         )
     ]
+
+
+def _other_than_season(modes: tuple[str, ...], share: float, text: str) -> Outcome:
+    """A season that brings little is ruled out; one that brings half is a part of something."""
+    if share > 0.4:
+        return Abstained(modes, f"{text}, and something else may have added to it")
+    return Clear(modes, Subject(), text, 0.4, "season.none")
 
 
 def _day_blocks(before: Timed, now: Timed, weight: Floats, rng: np.random.Generator) -> float:
