@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ruleout.attribution.services._flow import follow
-from ruleout.attribution.services._kinds import bad_direction, kind_of, on_host, worse
+from ruleout.attribution.services._kinds import bad_direction, clue_of, kind_of, on_host, worse
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._onset import onset
 from ruleout.attribution.services._records import Signal
@@ -290,3 +290,39 @@ def test_words_of_a_metric_tell_the_mode(metric: str, mode: str) -> None:
     values[105:] = 60.0
     (found,) = _departed(_series(values, "a", metric))
     assert max(found.modes, key=lambda name: found.modes[name]) == mode
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "sign", "mode"),
+    [
+        ("db.client.connection.pending_requests", "saturation", 1, "pool_exhaustion"),
+        ("gen_ai.server.kv_cache.usage", "accelerator", 1, "accelerator_memory"),
+        ("DCGM_FI_DEV_XID_ERRORS", "accelerator", 1, "hardware_fault"),
+        ("redis_keyspace_misses_total", "cache", 1, "cache_storm"),
+        ("ThrottledRequests", "saturation", 1, "rate_limited"),
+        ("schema_validation_failures_total", "error", 1, "schema_change"),
+        ("resilience4j.circuitbreaker.not_permitted.calls", "error", 1, "resilience_mistrip"),
+        ("system.network.io", "network", 1, "network_fault"),
+        ("WriteLatency", "disk", 1, "storage_fault"),
+        ("jvm.gc.duration", "memory", 1, "memory_leak"),
+        ("kube_deployment_status_replicas_available", "other", 0, "cold_start"),
+        ("container_sockets", "saturation", 1, "pool_exhaustion"),
+    ],
+)
+def test_mechanisms_are_read_from_names_of_any_convention(
+    metric: str, kind: str, sign: int, mode: str
+) -> None:
+    """A metric that counts a mechanism by itself tells its kind, its bad direction and its mode."""
+    assert (kind_of(metric), worse(metric)) == (kind, sign)
+    clue = clue_of(metric)
+    assert clue is not None
+    assert max(clue.modes, key=lambda name: clue.modes[name]) == mode
+
+
+def test_how_often_a_cache_hits_is_told_from_how_many_hits_it_counts() -> None:
+    """A share of hits is worse when it falls; a count of hits follows the requests and says nothing."""
+    assert (kind_of("cache_hit_ratio"), worse("cache_hit_ratio")) == ("cache", -1)
+    assert (kind_of("redis_keyspace_hits_total"), worse("redis_keyspace_hits_total")) == (
+        "other",
+        0,
+    )

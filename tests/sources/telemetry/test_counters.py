@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 
+from ruleout.sources.telemetry import _counters
 from ruleout.sources.telemetry._counters import as_rates
 
 
@@ -56,3 +58,20 @@ def test_a_mean_without_its_count_is_left_out() -> None:
     means = found.filter(pl.col("metric") == "rpc_seconds_sum").sort("time")
     assert set(means["time"]) == {60.0 * place for place in range(10)} - {240.0, 420.0, 480.0}
     np.testing.assert_allclose(means["value"], 0.25)
+
+
+def test_counters_are_told_apart_in_however_many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entities' share that is read at a time changes nothing."""
+    table = pl.concat(
+        [
+            long(
+                requests_total=[float(i * k) for i in range(1, 30)], mem=[5.0, 4.0] * 14 + [1.0]
+            ).with_columns(pl.lit(f"shop{k}").alias("entity"))
+            for k in range(1, 6)
+        ]
+    )
+    whole = as_rates(table)
+    monkeypatch.setattr(_counters, "_ROWS", 40)
+    assert as_rates(table).equals(whole)
+    third = whole.filter(pl.col("entity") == "shop3")
+    assert values(third, "requests_total") == pytest.approx([3.0 / 60] * 29)

@@ -157,3 +157,12 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, spec: dict[str, object], w
     status = _read(tmp_path, **spec).sources[0]
     assert status.status == "failed"
     assert words in (status.reason or "")
+
+
+def test_a_prefix_that_all_share_is_part_of_the_entity() -> None:
+    """Neither a common prefix of all entities nor a metric that one alone has misleads the cut."""
+    metrics = ["cpu_usage", "memory_usage", "requests_total", "latency_p99"]
+    names = [f"prod.{name}-api_{one}" for name in ("cart", "user", "ship") for one in metrics]
+    split = split_names([*names, "prod.cart-api_gpu.clock"])
+    assert {split[name][0] for name in names} == {f"prod.{x}-api" for x in ("cart", "user", "ship")}
+    assert split["prod.cart-api_gpu.clock"] == ("prod.cart-api", "gpu.clock")

@@ -17,7 +17,7 @@ import polars as pl
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind, clue_of
 from ruleout.attribution.services._metrics import SHARES
-from ruleout.attribution.services._rank import TEMPERATURE
+from ruleout.attribution.services._rank import TEMPERATURE, entity_scores
 from ruleout.attribution.services._records import Signal
 
 _LOSES = 2.0
@@ -39,18 +39,55 @@ _SHARED = 2.2
 _OPEN = 0.92
 """What is left of a caller's loss that may as well have come about beneath it."""
 
+_UNTOLD = 4.5
+"""Most nats of a loss by oneself where nobody told who calls whom, and nothing of one's own has moved."""
+
+_GUESSED = 0.7
+"""Weight of a trouble at somebody who is only guessed to be called."""
+
 _UNSEEN = {"losses", "restarts", "oom", "names"}
 """Mechanisms at a callee that its own measure of the symptom does not show."""
 
 _GONE = {"silence": 1.0, "unreached": 1.0, "asked_again": 2.5}
 """Signals of the same, and how many times their weight counts."""
 
+_LOST = {"symptom_flow", "metric.error", "metric.availability", "metric.latency"}
 _WIRE = {"network_fault": 0.6, "slow_dependency": 0.4}
 
 
 class _Trouble(NamedTuple):
     nats: float
     unseen: bool
+
+
+class _Scene(NamedTuple):
+    loss: Mapping[str, Signal]
+    """Who loses the symptom's quantity by its own doing."""
+
+    trouble: Mapping[str, _Trouble]
+    measured: Collection[str]
+    """Who measures the symptom's quantity itself."""
+
+    shown: Mapping[str, float]
+    """Nats that each entity has already."""
+
+    slow: bool
+    """Whether the symptom is lost time, and not failures."""
+
+    edges: frozenset[Edge]
+
+    def nats(self, name: str) -> float:
+        return self.trouble[name].nats if name in self.trouble else 0.0
+
+    def hides(self, name: str) -> bool:
+        """Whether an entity's trouble would not show in its own measure of the symptom."""
+        return self.trouble[name].unseen or name not in self.measured
+
+    def open_to(self, name: str) -> bool:
+        """Whether an entity may cost its callers what it does not show: it measures nothing, or all of them lose."""
+        callers = [caller for caller, callee in self.edges if callee == name]
+        lose = all(one in self.loss and self.loss[one].weight > 1.0 for one in callers)
+        return name not in self.measured or (self.slow and lose)
 
 
 def beneath(
@@ -64,56 +101,60 @@ def beneath(
     Args:
         signals: of all detectors.
         departed: series that departed, as `departures` returns them.
-        edges: (caller, callee) pairs; without them everything stays as it is.
+        edges: (caller, callee) pairs; without them anybody may be called.
         kind: of the symptom's metric.
     """
-    loss = {one.entity: one for one in signals if one.name == "symptom_flow"}
-    trouble = _troubles(signals, departed, kind)
-    measured = set(departed.filter(pl.col("kind") == kind)["entity"])
-    callers: dict[str, set[str]] = {}
-    callees: dict[str, set[str]] = {}
-    for caller, callee in edges:
-        if caller != callee:
-            callers.setdefault(callee, set()).add(caller)
-            callees.setdefault(caller, set()).add(callee)
+    scene = _Scene(
+        {one.entity: one for one in signals if one.name == "symptom_flow"},
+        _troubles(signals, departed, kind),
+        set(departed.filter(pl.col("kind") == kind)["entity"]),
+        entity_scores(signals),
+        kind == "latency",
+        frozenset(edge for edge in edges if edge[0] != edge[1]),
+    )
     kept: dict[str, float] = {}
     given: list[Signal] = []
-    for name, lost in loss.items():
-        own = trouble.get(name, _Trouble(0.0, unseen=False)).nats
-        if lost.weight < _LOSES or own >= _SURE:
-            continue
-        able = {
-            one: trouble[one].nats
-            for one in callees.get(name, set())
-            if one in trouble and (trouble[one].unseen or one not in measured)
-        }
-        worst = max(sorted(able), key=lambda one: able[one], default=None)
-        if worst is not None and able[worst] > max(_TROUBLE, own):
-            excuse = min(able[worst] / _SURE, 1.0)
-            kept[name] = 1 - _EXCUSED * excuse
-            given.append(_granted(worst, name, _GRANTED * excuse * lost.weight, {}))
-        elif own < _TROUBLE:
-            open_to = [
-                one
-                for one in sorted(callees.get(name, set()))
-                if one not in measured or (kind == "latency" and _all_lose(callers[one], loss))
-            ]
-            if open_to:
-                kept[name] = _OPEN
-                behind = _SHARED + TEMPERATURE * float(np.log(len(open_to)))
-                weight = max(_OPEN * lost.weight - behind, 0.0)
-                given += [_granted(one, name, weight, _WIRE) for one in open_to]
+    for name in scene.loss:
+        left, granted = _asked_beneath(name, scene)
+        kept[name] = left
+        given += granted
     told = [
-        one._replace(weight=one.weight * kept.get(one.entity, 1.0))
-        if one.name in {"symptom_flow", "metric.error", "metric.availability", "metric.latency"}
-        else one
+        one._replace(weight=one.weight * kept.get(one.entity, 1.0)) if one.name in _LOST else one
         for one in signals
     ]
     return told + given
 
 
-def _all_lose(callers: Collection[str], loss: Mapping[str, Signal]) -> bool:
-    return all(one in loss and loss[one].weight > 1.0 for one in callers)
+def _asked_beneath(name: str, scene: _Scene) -> tuple[float, list[Signal]]:
+    """What is left of one entity's loss, and what is granted to others for it."""
+    lost = scene.loss[name].weight
+    own = scene.nats(name)
+    if lost < _LOSES or own >= _SURE:
+        return 1.0, []
+    under = sorted({callee for caller, callee in scene.edges if caller == name})
+    able = {
+        one: scene.nats(one) * (1.0 if scene.edges else _GUESSED)
+        for one in (under if scene.edges else sorted(scene.trouble))
+        if one != name and one in scene.trouble and scene.hides(one)
+    }
+    worst = max(able, key=lambda one: able[one], default=None)
+    if worst is not None and able[worst] > max(_TROUBLE, own):
+        excuse = min(able[worst] / _SURE, 1.0)
+        return 1 - _EXCUSED * excuse, [_granted(worst, name, _GRANTED * excuse * lost, {})]
+    if own >= _TROUBLE:
+        return 1.0, []
+    if not scene.edges:
+        return min(1.0, _UNTOLD / lost), []
+    open_to = [one for one in under if scene.open_to(one)]
+    if not open_to:
+        return 1.0, []
+    most = _OPEN * lost - _SHARED - TEMPERATURE * float(np.log(len(open_to)))
+    granted = [
+        _granted(one, name, most - scene.shown.get(one, 0.0), _WIRE)
+        for one in open_to
+        if most > scene.shown.get(one, 0.0)
+    ]
+    return _OPEN, granted
 
 
 def _granted(name: str, caller: str, weight: float, modes: Mapping[str, float]) -> Signal:

@@ -133,9 +133,8 @@ def mode_shares(
 def _named(own: pl.DataFrame) -> dict[str, float]:
     """Nats for modes by the entity's departed series whose names tell a mechanism."""
     strongest: dict[str, tuple[float, bool, Mapping[str, float]]] = {}
-    for row in own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN)).iter_rows(
-        named=True
-    ):
+    telling = own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN))
+    for row in telling.iter_rows(named=True):
         clue = clue_of(row["metric"])
         if clue is None or (clue.sign == 0 and row["sign"] < 0):
             continue
@@ -177,11 +176,19 @@ def _tell_apart(weight: dict[str, float], own: pl.DataFrame) -> None:
 
 
 def _creeps(own: pl.DataFrame) -> bool:
-    """Whether memory that grew much is still on its way: half the incident saw far less than its end."""
-    rows = own.filter((pl.col("kind") == "memory") & (pl.col("sign") > 0) & (pl.col("score") > 1.0))
-    grown = pl.col("now") > _DEMAND * pl.col("level")
+    """Whether memory that grew much is still on its way, and the processor did not grow by far more.
+
+    Half of a leak's incident sees far less than its end; what collects it never dwarfs what it collects.
+    """
+    rows = own.filter((pl.col("sign") > 0) & (pl.col("score") > 1.0) & (pl.col("level") > 0))
+    grown = pl.col("now") / pl.col("level")
     way = (pl.col("middle_now") - pl.col("level")) / (pl.col("now") - pl.col("level"))
-    return rows.filter(grown & (way < _CREEPING)).height > 0
+    memory = rows.filter((pl.col("kind") == "memory") & (grown > _DEMAND) & (way < _CREEPING))
+    if memory.is_empty():
+        return False
+    most = float(memory.select(grown.max()).item())
+    busy = rows.filter((pl.col("kind") == "cpu") & (grown > most**2))
+    return busy.is_empty()
 
 
 def _on_the_machine(weight: dict[str, float], entity: str, departed: pl.DataFrame) -> None:
