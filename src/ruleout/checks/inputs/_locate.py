@@ -66,9 +66,8 @@ def locate(case: Case, rows: NDArray[np.int64], member: Floats) -> Located:
     """
     known = np.isfinite(member)
     values = np.where(known, member, 0.0)
-    everything = Located(
-        Scope(), np.ones(len(rows), bool), float(values[known].mean()), 0.0, _start(case)
-    )
+    mean = float(values[known].mean()) if known.any() else 0.0
+    everything = Located(Scope(), np.ones(len(rows), bool), mean, 0.0, _start(case))
     if known.sum() < 2 * _LEAST_ROWS:
         return everything
     noise = _noise(values[known])

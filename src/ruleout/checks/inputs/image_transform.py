@@ -171,6 +171,8 @@ def membership(pair: Pair, plain: Floats, view: Floats) -> Floats:
     rng = np.random.default_rng(pair.seed)
     two = fit_recogniser({AS_IS: plain, "damaged": view}, rng, pair.weight)
     low, high = two.means[0, 1], two.means[1, 1]
+    if high == low:  # damage that no feature shows
+        return np.full(len(pair.now.rows), np.nan)
     return np.asarray((two.answers(own_features(pair.now))[:, 1] - low) / (high - low))
 
 

@@ -113,7 +113,7 @@ def _unreadable(case: Case, name: str) -> float:
 def repeated_rows(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Do keys (or whole rows) repeat more often than before?"""
     del rng
-    repeats = {w: _repeats(case, w) for w in ("reference", "current")}
+    repeats = {w: repeated(case, w) for w in ("reference", "current")}
     shares = {w: float(m.mean()) if len(m) else 0.0 for w, m in repeats.items()}
     hits = tuple(float(m.sum()) for m in repeats.values())
     test = proportions((hits[0], hits[1]), (len(repeats["reference"]), len(repeats["current"])))
@@ -140,7 +140,7 @@ def repeated_rows(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     )
 
 
-def _repeats(case: Case, which: str) -> Mask:
+def repeated(case: Case, which: str) -> Mask:
     """Rows (n,) whose key, or all of whose values, already came earlier in the window."""
     table = case.table(which)  # type: ignore[arg-type]
     key = case.incident.data.columns.id

@@ -8,16 +8,16 @@ import polars as pl
 from ruleout._errors import ModelError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
-from ruleout.checks.inputs.structure import _repeats
+from ruleout.checks.inputs.structure import repeated
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
 
 
-@repair("drop_repeats", undoes=("join_fanout",))
-def drop_repeats(case: Case, plan: RepairPlan) -> Undone:
+@repair("droprepeated", undoes=("join_fanout",))
+def droprepeated(case: Case, plan: RepairPlan) -> Undone:
     """Keep the first row of every key."""
     del plan
-    return Undone(keep=~_repeats(case, "current"))
+    return Undone(keep=~repeated(case, "current"))
 
 
 @repair("rename_column", undoes=("schema_change",))
