@@ -13,8 +13,8 @@ from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
 
 
-@repair("droprepeated", undoes=("join_fanout",))
-def droprepeated(case: Case, plan: RepairPlan) -> Undone:
+@repair("drop_repeats", undoes=("join_fanout",))
+def drop_repeats(case: Case, plan: RepairPlan) -> Undone:
     """Keep the first row of every key."""
     del plan
     return Undone(keep=~repeated(case, "current"))
