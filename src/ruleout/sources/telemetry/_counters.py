@@ -73,7 +73,7 @@ def _parts(metrics: pl.DataFrame, names: list[str]) -> Iterator[pl.DataFrame]:
         rows = (hinted & (part == one)).arg_true()
         if len(rows):
             told = metrics[rows].with_columns(rows.alias("row"), series.alias("series"))
-            yield told.sort("series", "time")
+            yield told.sort("series", "time", maintain_order=True)
 
 
 def _counters(suspects: pl.DataFrame) -> pl.DataFrame:
