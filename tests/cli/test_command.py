@@ -400,3 +400,12 @@ def test_the_number_of_threads_does_not_matter(tables: Path) -> None:
         texts.append(done.stdout.partition('\n  "run":')[0])
     assert texts[0] == texts[1]
     assert texts[0].startswith('{\n  "version": 1')
+
+
+def test_the_package_runs_as_a_module() -> None:
+    """`python -m ruleout` is the same command, for where the script is not on the path."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ruleout", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.split()[-1] == ruleout.__version__
