@@ -40,16 +40,17 @@ def test_every_repair_undoes_modes_that_exist(name: str) -> None:
     assert set(REPAIRS[name].undoes) <= set(modes.load())
 
 
-def _named_by_services() -> set[str]:
-    """Modes that the attribution to services can name: it works on telemetry, apart from the checks."""
-    files = (ROOT / "src/ruleout/attribution/services").glob("*.py")
+def _named_from_telemetry() -> set[str]:
+    """Modes that the ranking of services and the ladder of latency can name, apart from the checks."""
+    rooms = ("services", "latency")
+    files = (f for room in rooms for f in (ROOT / "src/ruleout/attribution" / room).glob("*.py"))
     nodes = (n for f in files for n in ast.walk(ast.parse(f.read_text(encoding="utf-8"))))
     return {str(n.value) for n in nodes if isinstance(n, ast.Constant)} & set(modes.load())
 
 
 def test_every_mode_is_looked_for_or_says_why_not() -> None:
     """A mode that no check looks for gives the reason; one that a check looks for gives none."""
-    seen = {name for spec in SPECS for name in spec.looks_for} | _named_by_services()
+    seen = {name for spec in SPECS for name in spec.looks_for} | _named_from_telemetry()
     for m in modes.load().values():
         if m.observable:
             assert m.id in seen, f"no check looks for {m.id!r}: add one, or `observable = false`"

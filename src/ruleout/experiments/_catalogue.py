@@ -74,15 +74,21 @@ def _repair(spec: RepairSpec) -> str:
 
 def _unseen() -> Iterator[str]:
     seen = {name for spec in ladder() for name in spec.looks_for}
-    rows = [m for m in modes.load().values() if m.id not in seen]
-    if rows:
-        yield "## Modes that no check looks for\n"
-        yield "They appear under `not_checked` in every diagnosis.\n"
-        yield from (f"- {_links([m.id])}: {m.unobservable_because}." for m in rows)
+    rest = [m for m in modes.load().values() if m.id not in seen]
+    yield f"## Rung 6: {_RUNG_TITLES['path']}\n"
+    yield "Metrics, traces, logs and changes are ranked together rather than check by check: see"
+    yield "[services](services.md). These failure modes are named from telemetry alone:"
+    yield f"{_links(m.id for m in rest if m.observable)}.\n"
+    yield "## Modes that nothing looks for\n"
+    yield "They appear under `not_checked` in every diagnosis.\n"
+    yield from (f"- {_links([m.id])}: {m.unobservable_because}." for m in rest if not m.observable)
 
 
 def _links(names: Iterable[str]) -> str:
-    return ", ".join(f"[`{name}`](modes.md#{name})" for name in names) or "nothing by name"
+    return (
+        ", ".join(f"[`{name}`](modes.md#{name})" for name in dict.fromkeys(names))
+        or "nothing by name"
+    )
 
 
 def _summary(run: Callable[..., Any]) -> str:
