@@ -183,7 +183,9 @@ def test_a_renamed_column_is_carried_over() -> None:
     case = made((reference, current.with_columns(text).drop("income")))
     told = undone(
         case,
-        RepairPlan("rename_column", Subject("feature", ("income",)), options={"from": "income_v2"}),
+        RepairPlan(
+            "rename_column", Subject("feature", ("income",)), options={"from": ("income_v2",)}
+        ),
     )
     assert told.features["income"].to_numpy() == pytest.approx(
         current["income"].to_numpy(), abs=1e-3
@@ -195,7 +197,7 @@ def test_a_column_that_cannot_stand_in_is_refused() -> None:
     reference, current = quiet()
     case = made((reference, current.with_columns(pl.lit("none").alias("note")).drop("income")))
     bench = Bench(case)
-    told = RepairPlan("rename_column", Subject("feature", ("income",)), options={"from": "note"})
+    told = RepairPlan("rename_column", Subject("feature", ("income",)), options={"from": ("note",)})
     assert bench.undone(told) is None
     assert "note cannot stand for income" in bench.refused["rename_column"]
 

@@ -220,7 +220,22 @@ def test_a_vanished_column_is_matched_with_the_new_one() -> None:
     found = told["schema.changed"]
     assert found.subject.names == ("income",)
     assert found.repairs[0].repair == "rename_column"
-    assert found.repairs[0].options["from"] == "income_v2"
+    assert found.repairs[0].options["from"] == ("income_v2",)
+
+
+def test_columns_that_were_always_empty_and_are_filled_now_took_others_place() -> None:
+    """A log that lists the new names before they are filled still shows one change of the contract."""
+    reference, current = quiet()
+    names = {"income": "income_v2", "age": "person_age"}
+    empty = [pl.lit(None, dtype=pl.Float64).alias(new) for new in names.values()]
+    later = pl.int_range(pl.len()) >= 700
+    moved = current.with_columns(
+        pl.when(later).then(pl.col(old)).alias(new) for old, new in names.items()
+    ).with_columns(pl.when(~later).then(pl.col(old)).alias(old) for old in names)
+    told = findings(made((reference.with_columns(empty), moved)), "schema")["schema.changed"]
+    assert set(told.repairs[0].subject.names) == set(names)
+    pairs = zip(told.repairs[0].subject.names, told.repairs[0].options["from"], strict=True)
+    assert dict(pairs) == names
 
 
 def test_numbers_that_no_longer_read_are_a_changed_type() -> None:

@@ -99,7 +99,7 @@ def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
     if found is not None:
         return found
     whole, known = before[~lost_before], after[scope & ~lost]
-    value = _one_value(whole, known) if len(known) >= 30 else None
+    value = _one_value(whole, known) if len(known) >= 30 and len(whole) else None
     if value is None:
         return None
     found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")

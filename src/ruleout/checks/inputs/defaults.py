@@ -10,6 +10,7 @@ import numpy as np
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._alternation import turns
 from ruleout.checks.inputs._defaults import Defaulted, KeyLoss, defaulted, key_loss, together
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.profile import Case
@@ -21,7 +22,10 @@ _MODES = ("silent_nulls", "join_loss")
 
 
 @check(
-    "missing_and_defaults", layer="data", rung="inputs", looks_for=(*_MODES, "fallback_overload")
+    "missing_and_defaults",
+    layer="data",
+    rung="inputs",
+    looks_for=(*_MODES, "fallback_overload", "malformed_artifact"),
 )
 def missing_and_defaults(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Do inputs hold more nulls, or more of one default value, than their reference?
@@ -78,6 +82,35 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
     )
     yield found
     yield _where(case, group, found, listed)
+    yield from _in_turns(case, group, found, listed)
+
+
+def _in_turns(
+    case: Case, group: Sequence[Defaulted], found: Finding, listed: str
+) -> Iterator[Finding]:
+    """Whether the values are lost in turns, as when one of two generators of a file writes it badly."""
+    column = found.scope.column
+    if column is None and _many(case, group):
+        return  # A service that answers by defaults whenever it is overloaded looks like this too.
+    hit = group[0].rows if column is None else case.scope_rows(found.scope)
+    seen = turns(hit, case.current.time)
+    if seen is None:
+        return
+    told = f"{listed}: good and bad in turns, {seen.bad} bad stretches with good ones between"
+    if column is not None:
+        told += f", and what is bad came by {column} = {', '.join(found.scope.values)}"
+    yield replace(
+        found,
+        signal="defaults.turns",
+        statement=told,
+        statistic=float(seen.bad),
+        effect=float(seen.bad),
+        p_value=None,
+        strength=0.8 if column is None else 1.0,
+        supports=("malformed_artifact",),
+        against=_MODES,
+        chart={},
+    )
 
 
 def _where(case: Case, group: Sequence[Defaulted], found: Finding, listed: str) -> Outcome:
@@ -141,8 +174,11 @@ def _supported(case: Case, group: Sequence[Defaulted]) -> tuple[str, ...]:
         "level": _MODES,
         "gone": (*_MODES, "schema_change"),
     }[_kind(group)]
-    many = len(group) >= max(3, 0.6 * len(case.features))
-    return (*modes, "fallback_overload") if many else modes
+    return (*modes, "fallback_overload") if _many(case, group) else modes
+
+
+def _many(case: Case, group: Sequence[Defaulted]) -> bool:
+    return len(group) >= max(3, 0.6 * len(case.features))
 
 
 def _chart(group: Sequence[Defaulted]) -> dict[str, object]:

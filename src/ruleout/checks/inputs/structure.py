@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted
+from ruleout.checks.inputs.defaults import subject_of
 from ruleout.profile import Case
 from ruleout.stats._twosample import proportions
 
@@ -23,16 +24,20 @@ _WHOLLY = 0.97
 def schema(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Did columns vanish, appear, or change their type between the windows?
 
-    A vanished or emptied input beside a new column is a changed contract, not a silent null.
+    A column that the reference has but never filled has appeared too. A vanished or emptied input beside a new column is a changed contract, not a silent null.
     """
     del rng
     before, after = set(case.reference.columns), set(case.current.columns)
     gone = sorted((before - after) & set(case.features))
-    new = sorted(after - before)
+    new = sorted(n for n in after if n not in before or _was_empty(case, n))
     empty = {d.name: d for d in defaulted(case) if d.value == "null"}
     retyped = [n for n in case.features if n in before & after and _unreadable(case, n) > 0.02]
-    for name in sorted({*gone, *retyped, *(empty if new else ())}):
-        yield _finding(case, name, new, gone=name in gone, empty=name in empty)
+    lost = sorted({*gone, *(empty if new else ())})
+    partners = _partners(case, lost, new)
+    if partners:
+        yield _renamed(case, partners, gone)
+    for name in sorted({*lost, *retyped} - set(partners)):
+        yield _finding(name, gone=name in gone, empty=name in empty)
     # A column without a value left may have been renamed at its source: no clear.
     emptied = any(d.after > _WHOLLY for d in empty.values())
     if not gone and not retyped and not (new and empty) and not emptied:
@@ -45,9 +50,29 @@ def schema(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         )
 
 
-def _finding(case: Case, name: str, new: list[str], *, gone: bool, empty: bool) -> Finding:
+def _was_empty(case: Case, name: str) -> bool:
+    """Whether a column that the reference never filled is filled now: its table was written later."""
+    was, now = (t.frame.get_column(name) for t in (case.reference, case.current))
+    return was.null_count() == len(was) and now.null_count() < len(now)
+
+
+def _renamed(case: Case, partners: Mapping[str, str], gone: Sequence[str]) -> Finding:
+    """Inputs whose values have moved to new columns: one change of one contract."""
+    names = tuple(partners)
+    each = (
+        f"{name} {'is gone' if name in gone else 'is empty'}, and {partner} has appeared"
+        for name, partner in partners.items()
+    )
+    inputs = Subject("feature", names)
+    plans = [RepairPlan("rename_column", inputs, Scope(), {"from": tuple(partners.values())})]
+    if not gone:
+        plans.append(_restored(inputs))
+    return _changed(subject_of(case, names), "; ".join(each), 1.0, tuple(plans))
+
+
+def _finding(name: str, *, gone: bool, empty: bool) -> Finding:
+    """An input that is gone, empty or unreadable, with no new column to take its values from."""
     subject = Subject("feature", (name,))
-    partner = _nearest(case, name, new)
     words = (
         "is gone"
         if gone
@@ -55,12 +80,19 @@ def _finding(case: Case, name: str, new: list[str], *, gone: bool, empty: bool) 
         if empty
         else "holds values that do not read as numbers any more"
     )
-    told = f"{name} {words}" + (f", and {partner} has appeared" if partner else "")
-    strength = 1.0 if partner or not empty else 0.5
-    options = {"values": ("null",)}
-    plans = (RepairPlan("rename_column", subject, Scope(), {"from": partner}),) if partner else ()
-    if not gone:
-        plans = (*plans, RepairPlan("restore_defaults", subject, Scope(), options))
+    plans = () if gone else (_restored(subject),)
+    return _changed(subject, f"{name} {words}", 0.5 if empty and not gone else 1.0, plans)
+
+
+def _restored(subject: Subject) -> RepairPlan:
+    return RepairPlan(
+        "restore_defaults", subject, Scope(), {"values": ("null",) * len(subject.names)}
+    )
+
+
+def _changed(
+    subject: Subject, told: str, strength: float, plans: tuple[RepairPlan, ...]
+) -> Finding:
     return Finding(
         "schema.changed",
         subject,
@@ -77,10 +109,19 @@ def _finding(case: Case, name: str, new: list[str], *, gone: bool, empty: bool) 
     )
 
 
-def _nearest(case: Case, name: str, new: list[str]) -> str | None:
+def _partners(case: Case, lost: Sequence[str], new: Sequence[str]) -> Mapping[str, str]:
+    """The new column that most likely carries what each lost input did, each of them taken once."""
+    left, found = list(new), dict[str, str]()
+    for name in lost:
+        partner = _nearest(case, name, left)
+        if partner is not None:
+            left.remove(partner)
+            found[name] = partner
+    return found
+
+
+def _nearest(case: Case, name: str, new: Sequence[str]) -> str | None:
     """The new column that most likely carries what `name` did: filled in where it is empty."""
-    if not new:
-        return None
     frame = case.current.frame
     lost = (
         frame.get_column(name).is_null()
@@ -88,9 +129,8 @@ def _nearest(case: Case, name: str, new: list[str]) -> str | None:
         else pl.Series([True] * frame.height)
     )
     overlap = {n: float((frame.get_column(n).is_not_null() & lost).mean() or 0.0) for n in new}  # type: ignore[arg-type]
-    likeness = {n: overlap[n] + 0.5 * _alike(name, n) for n in new}
-    best = max(sorted(new), key=lambda n: likeness[n])
-    return best if overlap[best] > 0.02 else None
+    likeness = {n: overlap[n] + 0.5 * _alike(name, n) for n in new if overlap[n] > 0.02}
+    return max(sorted(likeness), key=lambda n: likeness[n]) if likeness else None
 
 
 def _alike(a: str, b: str) -> float:

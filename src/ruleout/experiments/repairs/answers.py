@@ -62,13 +62,15 @@ def intended_answers(case: Case, plan: RepairPlan) -> Undone:
     return Undone(outputs=_put(served, chosen, answers), method=method)
 
 
-@repair("old_threshold", undoes=("threshold_change", "calibration_change"))
+@repair("old_threshold", undoes=("threshold_change", "calibration_change", "change_regression"))
 def old_threshold(case: Case, plan: RepairPlan) -> Undone:
-    """Decide the rows in scope by the threshold of the reference.
+    """Decide the rows in scope by the threshold of the reference, or by the largest score of many.
 
     Raises:
         RuleoutError: when there are no scores to decide by.
     """
+    if case.task == "multiclass":
+        return _by_largest_score(case, plan)
     served = case.outputs("current")
     score = served.score
     if score is None:
@@ -77,6 +79,18 @@ def old_threshold(case: Case, plan: RepairPlan) -> Undone:
         raise RuleoutError("there are no scores to decide by")
     decided = (score >= float(plan.options["threshold"])).astype(np.int32)
     rows = case.scope_rows(plan.scope) & np.isfinite(score)
+    return Undone(outputs=replace(served, decision=np.where(rows, decided, served.decision)))
+
+
+def _by_largest_score(case: Case, plan: RepairPlan) -> Undone:
+    served = case.outputs("current")
+    scores = served.scores
+    if scores is None:
+        scores = _view(case).predict(case.current.frame).scores
+    if scores is None:
+        raise RuleoutError("there are no scores to decide by")
+    rows = case.scope_rows(plan.scope) & np.isfinite(scores).all(axis=1)
+    decided = np.nan_to_num(scores).argmax(axis=1).astype(served.decision.dtype)
     return Undone(outputs=replace(served, decision=np.where(rows, decided, served.decision)))
 
 

@@ -24,7 +24,14 @@ _USUAL = 0.2
 
 @repair(
     "restore_defaults",
-    undoes=("silent_nulls", "join_loss", "fallback_overload", "stale_features", "schema_change"),
+    undoes=(
+        "silent_nulls",
+        "join_loss",
+        "fallback_overload",
+        "stale_features",
+        "schema_change",
+        "malformed_artifact",
+    ),
 )
 def restore_defaults(case: Case, plan: RepairPlan) -> Undone:
     """Keep the rows that were spared, where there are enough; else do the same to the reference.

@@ -22,12 +22,21 @@ def drop_repeats(case: Case, plan: RepairPlan) -> Undone:
 
 @repair("rename_column", undoes=("schema_change",))
 def rename_column(case: Case, plan: RepairPlan) -> Undone:
-    """Fill an emptied column from the one that has taken its place, in the old type.
+    """Fill emptied columns from those that have taken their place, in the old types.
+
+    `options["from"]` names the successor of each of the subject's columns, in their order.
 
     Raises:
-        ModelError: when the new column's values cannot be read in the old type.
+        ModelError: when a new column's values cannot be read in the old type.
     """
-    name, source = plan.subject.names[0], str(plan.options["from"])
+    pairs = zip(plan.subject.names, plan.options["from"], strict=True)
+    filled = {name: _filled(case, name, str(source)) for name, source in pairs}
+    known = [series.is_not_null().to_numpy() for series in filled.values()]
+    return Undone(features=filled, keep=np.all(known, axis=0))
+
+
+def _filled(case: Case, name: str, source: str) -> pl.Series:
+    """One column's current values, and its successor's where it has none."""
     frame = case.current.frame
     dtype = case.reference.frame.schema[name]
     carried = frame.get_column(source)
@@ -44,4 +53,4 @@ def rename_column(case: Case, plan: RepairPlan) -> Undone:
         raise ModelError(
             f"{source} cannot stand for {name}: most of its values do not read as {dtype}"
         )
-    return Undone(features={name: filled}, keep=np.asarray(filled.is_not_null().to_numpy()))
+    return filled

@@ -1,0 +1,94 @@
+"""A rule behind the model, told from a moved threshold, a constant answer and another model."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ruleout._records import Finding
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from systems import System, healthy, new_score, run, supported, undone
+
+
+@dataclass
+class Change:
+    """A change as the sources deliver it."""
+
+    id: str
+    at: float
+    entity: str
+    kind: str = "deploy"
+    description: str = ""
+    ref: str | None = None
+
+
+def _ruled(condition: str, rows: slice = slice(None), seed: int = 0) -> System:
+    """A system whose release answers 1 where a condition holds, in some of the rows."""
+    system = healthy(seed)
+    frame = system.current
+    met = {
+        "amount": frame["amount"].to_numpy() <= -0.4,
+        "device": (frame["device"] == "tv").to_numpy(),
+    }[condition]
+    late = np.zeros(len(frame), dtype=bool)
+    late[rows] = True
+    said = np.where(met & late, 1, frame["said"].to_numpy())
+    return system.change(said=said)
+
+
+@pytest.mark.parametrize("condition", ["amount", "device"])
+def test_a_rule_is_found_with_its_condition(condition: str) -> None:
+    """One input on one side of a line, or at one value: named, and undone by deciding from the scores."""
+    case = _ruled(condition, slice(900, None)).case()
+    outcomes = run(case, "overruled")
+    found = next(o for o in outcomes if isinstance(o, Finding))
+    assert found.supports == ("change_regression",)
+    assert condition in found.statement
+    assert undone(case, outcomes, "change_regression") == pytest.approx(
+        float(((new_score(case.current.frame) >= 0.5) == (case.truth("current") == 1)).mean()),
+        abs=0.01,
+    )
+
+
+def test_a_rule_that_is_rolled_out_is_found() -> None:
+    """Where the rule acts on some of the rows only, those it acts on still all meet its condition."""
+    system = _ruled("amount")
+    kept = np.random.default_rng(5).random(system.rows) < 0.5
+    before = (new_score(system.current) >= 0.5).astype(int)
+    system.change(said=np.where(kept, before, system.current["said"].to_numpy()))
+    assert supported(run(system.case(), "overruled")) == {"change_regression"}
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.8])
+def test_a_moved_threshold_is_no_rule(threshold: float) -> None:
+    """Scores far from the old line keep their decision, so no condition on an input explains it."""
+    system = healthy()
+    system.serve(new_score(system.current), threshold=threshold)
+    assert not supported(run(system.case(), "overruled"))
+
+
+def test_one_answer_for_everybody_is_no_rule() -> None:
+    """A constant answer of some hosts has no condition on an input."""
+    system = healthy()
+    hit = (system.current["host"] == "a").to_numpy()
+    system.change(said=np.where(hit, 1, system.current["said"].to_numpy()))
+    assert not supported(run(system.case(), "overruled"))
+
+
+def test_the_one_change_at_the_first_overruled_row_is_named() -> None:
+    """The subject is what was changed then, and nothing where two things were."""
+    case = _ruled("amount", slice(900, None)).case()
+    time = case.current.time
+    at = float(time[895])
+    near = Change("C1", at, "rules-service")
+    case.changes = (near,)
+    found = next(o for o in run(case, "overruled") if isinstance(o, Finding))
+    assert found.subject.names == ("rules-service",)
+    case.changes = (near, Change("C2", at - 60, "gateway"))
+    found = next(o for o in run(case, "overruled") if isinstance(o, Finding))
+    assert found.subject.names == ("current",)
