@@ -15,6 +15,7 @@ from ruleout.experiments.repairs.images import image_inverse
 from ruleout.profile import Case
 from ruleout.profile._image import image_sample
 from ruleout.stats._degrade import blur
+from ruleout.stats._mosaic import mosaic
 
 
 def _findings(check: object, case: Case) -> list[Finding]:
@@ -115,3 +116,13 @@ def test_the_repair_brings_pixels_back() -> None:
     back = image_sample(undone.features["photo"]).thumbnails
     want = image_sample(sound.current.frame["photo"]).thumbnails
     assert np.abs(back - want).max() < 2.0
+
+
+def test_a_size_that_lost_its_pixels_is_named() -> None:
+    """Pictures shrunk and enlarged again by repeating pixels are told by their cells, and where."""
+    case = photos(7, change=lambda x: mosaic(x, 10), where=lambda f: (f["app"] == "ios").to_numpy())
+    found = {f.signal: f for f in _findings(image_texture, case)}
+    told = found["image.mosaic"]
+    assert told.supports == ("image_preprocessing",)
+    assert (told.scope.column, told.scope.values) == ("app", ("ios",))
+    assert told.repairs

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from ruleout.checks.world.feedback import tie
-from ruleout.checks.world.history import season_weight
+from ruleout.checks.world.season import season_weight
 from served_world import START, case_of, cleared, findings, rows, windows
 
 DAY = 86_400.0

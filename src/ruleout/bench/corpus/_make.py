@@ -294,7 +294,14 @@ def _dimensions(recipe: Recipe, scene: Scene, rng: np.random.Generator) -> tuple
     """Columns that the incident names as segments."""
     base = scene.base
     actors = recipe.mode in {"adversarial_shift", "join_loss"} or rng.random() < 0.4
-    listed = (*base.segments, *([base.key] if actors else []), "market", "arm", "exploration")
+    listed = (
+        *base.segments,
+        *([base.key] if actors else []),
+        "market",
+        "arm",
+        "exploration",
+        "lookup_file",
+    )
     return tuple(c for c in listed if c in scene.seen.columns)
 
 

@@ -2,7 +2,8 @@
 
 Rule: first a two-sample test of sharpness, noise, flatness and block edges, balanced by class. Only
 if it fires, reference images are degraded in known ways, and the degradation whose statistics the
-current images have is named. Blur cannot be undone, so harm is measured by doing the same to the
+current images have is named. Images enlarged by repeating pixels are made of cells, which are looked
+for as such. Blur cannot be undone, so harm is measured by doing the same to the
 reference.
 """
 
@@ -23,6 +24,7 @@ from ruleout.profile import Case
 from ruleout.profile._image import ImageSample, image_sample
 from ruleout.profile._pixels import decode, encode_like
 from ruleout.stats._degrade import LOSSES
+from ruleout.stats._mosaic import find_mosaic
 from ruleout.stats._views import AS_IS, Recogniser, Separation, fit_recogniser, restored, separation
 
 Floats = NDArray[np.float64]
@@ -32,6 +34,10 @@ TEXTURES = ("sharpness", "noise", "flat", "blockiness", "edge_orientation")
 _DEGRADED = 90
 """Reference images that are degraded; each costs a decoding and a dozen measurements."""
 
+_LOOKED = 300
+"""Current images in which cells are looked for."""
+
+_LEAST_LOOKED = 30
 _LEAST_SEPARATION = 0.08
 
 
@@ -70,6 +76,10 @@ def _column(case: Case, name: str, rng: np.random.Generator) -> Iterator[Outcome
     subject = Subject("feature", (name,))
     least = max(4.0 * apart.error, _LEAST_SEPARATION)
     if apart.auc - 0.5 >= least:
+        cells = _cells(case, name, before, now)
+        if cells is not None:
+            yield cells
+            return
         # The same scenes in another grain were processed; other scenes may just come in another.
         same = float(np.clip(1.6 - (looked.apart.auc - 0.5) / 0.15, 0.3, 1.0))
         yield from _named(case, name, (before, now), apart, same)
@@ -148,6 +158,58 @@ def _named(
         repairs=(RepairPlan("image_damage", subject, where.scope, {"loss": top}),),
         chart=images_chart(case, name, inside.rows),
     )
+
+
+def _cells(case: Case, name: str, before: ImageSample, now: ImageSample) -> Finding | None:
+    """Images enlarged from fewer pixels: whatever scenes they show, they are made of cells."""
+    was, _ = _grey(case.reference.frame, name, before.rows, _DEGRADED)
+    pictures, rows = _grey(case.current.frame, name, now.rows, _LOOKED)
+    if was.shape[1:] != pictures.shape[1:] or min(len(was), len(pictures)) < _LEAST_LOOKED:
+        return None
+    found = find_mosaic(was, pictures)
+    if found is None:
+        return None
+    where = locate(case, rows, found.made)
+    subject = Subject("feature", (name,))
+    share = float(np.nanmean(found.made))
+    text = (
+        f"images in {name} are made of {found.cells} cells across {where.words}, {pictures.shape[2]} pixels wide as "
+        f"they are ({share:.0%} of those looked at, none in the reference): they were shrunk and enlarged again"
+    )
+    return Finding(
+        signal="image.mosaic",
+        subject=subject,
+        statement=text,
+        statistic=float(found.cells),
+        effect=share,
+        p_value=None,
+        strength=float(np.clip(0.4 + where.inside, 0.0, 1.0)),
+        supports=MODES,
+        against=("concept_drift", "covariate_shift"),
+        scope=where.scope,
+        onset=where.onset,
+        repairs=(
+            RepairPlan(
+                "image_damage", subject, where.scope, {"loss": "mosaic", "cells": found.cells}
+            ),
+        ),
+        chart=images_chart(case, name, now.only(np.isin(now.rows, rows)).rows),
+    )
+
+
+def _grey(
+    frame: pl.DataFrame, name: str, rows: NDArray[np.int64], most: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Grey pictures (k, h, w) of the commonest size among at most so many of the rows, and their rows (k,)."""
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))]
+    encoded = frame.get_column(name).gather(rows).to_list()
+    grey = [None if p is None else p.pixels.mean(axis=2) for p in map(decode, encoded)]
+    sizes = [p.shape for p in grey if p is not None]
+    if not sizes:
+        return np.zeros((0, 1, 1)), rows[:0]
+    size = max(sorted(set(sizes)), key=sizes.count)
+    kept = [i for i, p in enumerate(grey) if p is not None and p.shape == size]
+    return np.stack([np.asarray(grey[i], dtype=float) for i in kept]), rows[kept]
 
 
 def _member(recogniser: Recogniser, x: Floats) -> Floats:

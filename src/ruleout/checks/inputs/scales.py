@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,12 @@ from ruleout.stats._relation import (
     on_grid,
     part_in_unit,
 )
+from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
 _LIKE_ROWS = 100
+_PROBS = np.linspace(0.02, 0.98, 49)
 _THIN = 0.8
 """Below this factor, and none of a unit, a sum more likely lacks events than changed its currency."""
 
@@ -41,7 +44,8 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
 
     Quantiles of the affected rows are mapped back by the simplest map (scale, offset, both) that
     makes the two samples agree to within chance (Wilk and Gnanadesikan, 1968, for the plot). A
-    shift of the world bends the line or leaves a rest; a unit does neither.
+    shift of the world bends the line or leaves a rest; a unit does neither. Whole numbers that now are all
+    multiples of one, and once divided by it lie where they did, are in another unit whoever they belong to.
     """
     del rng
     moved = 0
@@ -50,7 +54,7 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
             continue
         moved += 1
         before, after = known_values(case, name, found)
-        told = best_map(before, after)
+        told = whole_map(before, after) or best_map(before, after)
         if told is not None:
             yield _affine_finding(case, found, told, before, after)
         elif case.kind(name) == "numeric" and (part := part_in_unit(before, after)) is not None:
@@ -110,6 +114,27 @@ def best_map(before: Floats, after: Floats) -> Affine | None:
     return chosen if factor is None else chosen._replace(slope=factor)
 
 
+def whole_map(before: Floats, after: Floats) -> Affine | None:
+    """The whole unit ratio that all values (m,) of a count are multiples of now, beyond the range they had.
+
+    Rounding leaves multiples too, but where the values lay; a population that moved leaves none.
+    """
+    if min(len(before), len(after)) < 50 or (before % 1 != 0).any() or (after % 1 != 0).any():
+        return None
+    factor = float(np.gcd.reduce(np.abs(after).astype(np.int64)))
+    if factor < 2 or nearest_round(factor, 1e-9) is None or on_grid(before, factor) > 0.5:
+        return None
+    back = after / factor
+    low, high = before.min(), before.max()
+    fits, fitted = (float(((x >= low) & (x <= high)).mean()) for x in (back, after))
+    one, two = ks(before, after).effect, ks(before, back).effect
+    if fits < 0.99 or fitted > 0.7 or two > 0.5 * one or len(np.unique(back)) < 3:
+        return None
+    q0, q1 = np.quantile(before, _PROBS), np.quantile(after, _PROBS)
+    r = float(np.corrcoef(q0, q1)[0, 1]) if np.ptp(q0) > 0 and np.ptp(q1) > 0 else 0.0
+    return Affine(factor, 0.0, r, one, two, noise_distance(len(before), len(after)))
+
+
 def _slack(before: Floats, after: Floats) -> float:
     """How far (relative) a fitted scale may lie from the true one by the samples' size alone, 1% to 6%."""
     spread = float(np.std(np.log(np.abs(before[before != 0])))) if (before != 0).any() else 0.0
@@ -139,7 +164,7 @@ def _affine_finding(
     name = found.name
     in_time = case.kind(name) == "datetime"
     pure = told.offset == 0.0 and nearest_round(told.slope) is not None
-    unit = not in_time and (pure or told.slope == 1.0 or is_temperature(told))
+    unit = not in_time and (pure or is_temperature(told))
     kind = _kind(told, in_time=in_time, unit=unit, before=before)
     shape = f"{told.slope:.6g} times its reference" if told.slope != 1 else "its reference"
     if told.offset:
@@ -157,6 +182,8 @@ def _affine_finding(
         kind, supports = "low", ("partial_batch", "unit_change")
     options: Mapping[str, Any] = {"slope": told.slope, "offset": told.offset}
     strength = 1.0 - 0.5 * min(1.0, told.distance_after / max(0.12 * told.distance_before, 1e-9))
+    if whole_map(before, after) is not None:
+        strength = 1.0
     return Finding(
         f"quantile_relation.{kind}",
         Subject("feature", (name,)),
@@ -245,7 +272,8 @@ def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             continue
         before = case.reference.numeric(name)[like_rows(case, found)]
         after = case.current.numeric(name)[found.rows]
-        told = _coarser(found, before[np.isfinite(before)], after[np.isfinite(after)])
+        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+        told = _cast(case, found, before) or _coarser(found, before, after)
         if told is not None:
             seen = True
             yield told
@@ -277,7 +305,7 @@ def _coarser(found: Departure, before: Floats, after: Floats) -> Finding | None:
             min(1.0, 0.4 + cut.share_at / 0.1),
             options,
         )
-    told_grid = grid(before, after)
+    told_grid = None if whole_map(before, after) is not None else grid(before, after)
     if told_grid is None:
         return None
     step, share = told_grid
@@ -292,6 +320,25 @@ def _coarser(found: Departure, before: Floats, after: Floats) -> Finding | None:
         0.5 + 0.5 * harm,
         {"kind": "grid", "step": step, "part": min(1.0, (share - was) / max(1 - was, 1e-9))},
     )
+
+
+def _cast(case: Case, found: Departure, before: Floats) -> Finding | None:
+    """Noughts in place of fractions: a default of nought, or what a cast to whole numbers leaves of them."""
+    lost = defaulted(case)
+    nought = [d for d in lost if d.name == found.name and d.value in ("0", "-0")]
+    # A cast spares the numbers from one up, and noughts all over are a default of their source.
+    if not nought or len(lost) > 1 or not len(before) or np.abs(before).max() >= 1:
+        return None
+    if np.unique(before).size < 10:
+        return None
+    share = nought[0].after
+    told = (
+        f"{found.name} is 0 in {share:.0%} of rows{scope_words(found)}; all its values lay under 1, "
+        "of which a cast to whole numbers leaves 0"
+    )
+    options = {"kind": "grid", "step": 1.0, "part": share}
+    finding = _loss_finding(found, "resolution.cast", told, share, 1.0, options)
+    return replace(finding, supports=("precision_loss",), against=("silent_nulls", "join_loss"))
 
 
 def _loss_finding(

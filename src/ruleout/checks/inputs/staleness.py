@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._collisions import collisions
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import departures, locate
+from ruleout.checks.inputs._entities import Still, interleaved, standing_still
 from ruleout.profile import Case
 from ruleout.stats._lag import Lag, best_lag, longest_runs
 from ruleout.stats._leave_out import LeaveOut
-from ruleout.stats._relation import grid
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -57,7 +59,8 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
 
     A regression of each input on the rest of its row is learned on the reference. Where the link is
     gone now though the values as such are usual, the lag at which it returns is searched by
-    cross-correlation; runs of repeated values are compared with the reference's.
+    cross-correlation; runs of repeated values are compared with the reference's, and so is how often
+    an entity (a key among the segments) has the value of its visit before.
     """
     del rng
     ctx = context(case)
@@ -69,7 +72,11 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if ctx.after[:, ctx.label].any():
         beside = Regressions(ctx, label=True)
         with_label = {n: beside.link(n) for n in links}
-    seen = False
+    still = standing_still(case)
+    if still is not None:
+        yield _still_finding(still)
+    yield from interleaved(case)
+    seen = still is not None
     for name in links:
         for finding in _of_one(case, ctx, name, links, with_label, moved):
             seen = True
@@ -218,6 +225,21 @@ def _culprit(ctx: Context, name: str, links: dict[str, Link | None], moved: set[
     return before > _LEAST_LINK and after < 0.7 * before and before - after > 0.06
 
 
+def _still_finding(still: Still) -> Finding:
+    names, entity = still.names, still.entity
+    told = (
+        f"{', '.join(names)}: in {still.now:.1%} of visits what the same {entity} had on its visit before "
+        f"({names[0]}; {still.was:.1%} before)"
+    )
+    strength = min(1.0, 0.7 + still.now - still.was)
+    rise = still.now - still.was
+    found = _stale(
+        names[0], "freshness.entities", told, still.z, strength, still.scope, still.rows, rise
+    )
+    subject = Subject("feature", names)
+    return replace(found, subject=subject, repairs=(RepairPlan("relink", subject, still.scope),))
+
+
 def _runs(case: Case, name: str) -> Finding | None:
     """Values that repeat more than in the reference: in neighbouring rows, or of one host or region."""
     if case.kind(name) not in ("numeric", "categorical"):
@@ -282,58 +304,15 @@ def _repeats(values: Floats, order: NDArray[np.int64]) -> Floats:
 
 def _collisions(case: Case, name: str, before: Floats, after: Floats) -> Finding | None:
     """A continuous input that uses its old values, but far fewer of them, each many times."""
+    found = collisions(case, name, before, after)
+    if found is None:
+        return None
     moved = departures(case)[name]
-    known = [x[np.isfinite(x)] for x in (before, after[moved.rows] if moved.departed else after)]
-    if case.kind(name) != "numeric" or min(len(x) for x in known) < 200:
-        return None
-    # One value alone is a default or a bound: old values that come again are many.
-    known[1] = _without_commonest(known[1])
-    # The cheapest question first: most inputs end here.
-    now = _collision_rate(known[1])
-    if now < 3 / len(known[1]) or any(d.name == name for d in defaulted(case)):
-        return None
-    was = _expected_collisions(known[0], known[1])
-    if now < 2 * was or np.isin(known[1], known[0]).mean() < 0.8:
-        return None
-    if np.unique(known[0]).size < 50 or grid(known[0], known[1]) is not None:
-        return None
-    told = f"{name} draws on few of its old values again and again: two rows agree {now / was:.1f} times as often as before"
+    told = f"{name} draws on few of its old values again and again: two rows agree {found:.1f} times as often as before"
+    strength = min(1.0, found / 4)
     return _stale(
-        name,
-        "freshness.collisions",
-        told,
-        now / was,
-        min(1.0, now / was / 4),
-        moved.scope,
-        moved.rows,
-        now / was,
+        name, "freshness.collisions", told, found, strength, moved.scope, moved.rows, found
     )
-
-
-def _without_commonest(values: Floats) -> Floats:
-    """Values less the one that most rows hold, where it is more than one in fifty and the rest are many."""
-    points, counts = np.unique(values, return_counts=True)
-    rest = values[values != points[counts.argmax()]]
-    return rest if counts.max() > 0.02 * len(values) and len(rest) >= 200 else values
-
-
-def _expected_collisions(before: Floats, after: Floats) -> float:
-    """Chance that two rows would agree if values were as fine as before, wherever they now lie."""
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, 21)[1:-1]))
-    home, place = np.searchsorted(edges, before, "right"), np.searchsorted(edges, after, "right")
-    share = np.bincount(place, minlength=len(edges) + 1) / len(after)
-    rates = [
-        _collision_rate(before[home == b]) if (home == b).sum() > 1 else 1.0
-        for b in range(len(edges) + 1)
-    ]
-    return float((share**2 * np.array(rates)).sum()) + 1e-9
-
-
-def _collision_rate(values: Floats) -> float:
-    """Chance that two rows hold the same value."""
-    counts = np.unique(values, return_counts=True)[1].astype(float)
-    n = counts.sum()
-    return float((counts * (counts - 1)).sum() / max(n * (n - 1), 1) + 1 / n**2)
 
 
 def _as_numbers(case: Case, which: str, name: str) -> Floats:

@@ -18,6 +18,8 @@ from ruleout.stats._twosample import proportions
 
 Mask = NDArray[np.bool_]
 _WHOLLY = 0.97
+_KEYLESS = 0.8
+"""What repeats are worth without keys: like rows may also be drawn again by whoever sampled them."""
 
 
 @check("schema", layer="integration", rung="inputs", looks_for=("schema_change",))
@@ -171,7 +173,7 @@ def repeated_rows(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         shares["current"],
         test.effect / 0.01,
         test.p_value,
-        min(1.0, 0.5 + test.effect / 0.1),
+        min(1.0, 0.5 + test.effect / 0.1) * (1.0 if key else _KEYLESS),
         ("join_fanout",),
         ("covariate_shift", "prior_shift", "selection_bias"),
         Scope(),

@@ -11,13 +11,15 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 _HOURS = 1_800.0
 _FAR = 600
+_FRACTIONS = 10
+"""Different fractions that must have turned to 0 before a cast to whole numbers may have done it."""
 
 
 class Relation(NamedTuple):
     """How a logged feature departs from the recomputed one, on the rows where they differ."""
 
     kind: str
-    """`null`, `constant`, `clipped`, `scale`, `offset`, `hours`, `rounded`, `low`, `curved`, `noisy`,
+    """`null`, `constant`, `cast` (noughts for fractions of 1), `clipped`, `scale`, `offset`, `hours`, `rounded`, `low`, `curved`, `noisy`,
     `recode`, `old` or `unrelated`."""
 
     told: str
@@ -65,6 +67,8 @@ def _constant(a: Floats, b: Floats) -> Relation | None:
             else None
         )
     at = a == top
+    if top == 0 and float(np.abs(b).max()) < 1 and len(np.unique(b)) >= _FRACTIONS:
+        return Relation("cast", "is 0 where it should be a fraction of 1", top)
     one_side = max(float((b[at] > top).mean()), float((b[at] < top).mean()))
     rest = bool((np.abs(a - b)[~at] < 1e-9).all())
     if one_side > 0.999 and (rest or counts.max() == len(a)) and _is_bound(b, top):

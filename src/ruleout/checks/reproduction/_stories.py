@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
@@ -315,8 +316,8 @@ def _swap(case: Case, found: Hit) -> Story | None:
     served = found.served.take(np.arange(len(rows)))
     told: list[Story] = []
     for a, b in _pairs(case)[:_SWAP_PAIRS]:
-        exchanged = frame.with_columns(frame[b].alias(a), frame[a].alias(b))
         try:
+            exchanged = frame.with_columns(_in_place_of(frame, b, a), _in_place_of(frame, a, b))
             answers = found.replay.predict(exchanged)
         except RuleoutError:
             continue
@@ -326,13 +327,24 @@ def _swap(case: Case, found: Hit) -> Story | None:
     return max(told, key=lambda story: story.share, default=None)
 
 
+def _in_place_of(frame: pl.DataFrame, source: str, name: str) -> pl.Series:
+    """One input's values under another's name, in its type where they fit."""
+    values, dtype = frame[source].alias(name), frame[name].dtype
+    if dtype.is_integer() and values.dtype.is_float():
+        return values  # A type that cuts fractions off would not hold what the model got.
+    return values.cast(dtype) if dtype.is_numeric() else values
+
+
 def _pairs(case: Case) -> list[tuple[str, str]]:
-    """Pairs of inputs of one type; those whose values overlap most come first."""
+    """Pairs of inputs of one type, or both of them numbers; those whose values overlap most come first."""
     schema = case.current.frame.schema
     pairs = [
         (a, b)
         for a, b in combinations(case.features, 2)
-        if case.kind(a) == case.kind(b) and schema.get(a) == schema.get(b)
+        if case.kind(a) == case.kind(b)
+        and (schema.get(a) == schema.get(b) or case.kind(a) == "numeric")
+        and a in schema
+        and b in schema
     ]
     return sorted(pairs, key=lambda pair: (-_overlap(case, *pair), pair))
 

@@ -47,6 +47,7 @@ _WORLD = (
 _SUPPORTS = {
     "null": ("silent_nulls", "join_loss", "schema_change"),
     "constant": ("silent_nulls", "join_loss"),
+    "cast": ("silent_nulls", "join_loss", "precision_loss"),
     "held": ("stale_features", "silent_nulls", "join_loss"),
     "defaults": ("fallback_overload", "silent_nulls", "join_loss"),
     "clipped": ("precision_loss", "train_serve_skew"),
@@ -128,12 +129,15 @@ def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
         if differs.name in partners and relation.kind != "swap":
             relation = Relation("swap", "holds another input")
         counts = (
-            relation.kind == "constant"
+            relation.kind in ("constant", "cast")
             and relation.value == 0
             and case.kind(differs.name) == "numeric"
         )
         if counts and _source(case, differs.name) in thin:
             relation = Relation("low", "is too small")
+        if relation.kind == "cast" and len(found) > 1:
+            # Others that are off beside it: their source defaults to 0.
+            relation = relation._replace(kind="constant")
         out.append(replace(differs, relation=relation))
     return out
 

@@ -15,17 +15,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.symptom import measure
 from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
 from ruleout.profile import Case, Which
 from ruleout.profile._case import ChangeEvent
 from ruleout.stats._boosting import Floats
-from ruleout.stats._calendar import CELLS, DAY, calendar_cells, repeated
 from ruleout.stats._changepoint import pulse, step
 from ruleout.stats._density import density_ratio
-from ruleout.stats._prior import balance_weights
 from ruleout.stats._twosample import ks, normal_sf
 
 NEEDS = ("data.reference", "data.current", "data.columns.timestamp", "data.columns.target")
@@ -62,105 +60,6 @@ def timed(case: Case, which: Which) -> Timed | None:
         return None
     rows = rows[np.argsort(time[rows], kind="stable")]
     return Timed(time[rows], loss[rows], rows.astype(np.int64))
-
-
-def season_weight(before: Floats, now: Floats) -> Floats | None:
-    """Weights (n,) that give the reference the current mix of hours and weekdays; None where it lacks them."""
-    for weekday in (True, False):
-        old, new = calendar_cells(before, weekday=weekday), calendar_cells(now, weekday=weekday)
-        count, wanted = np.bincount(old, minlength=CELLS), np.bincount(new, minlength=CELLS)
-        days = len(np.unique(before // DAY))
-        if (count[wanted > 0.002 * len(now)] >= 15).all() and repeated(days, weekday=weekday):
-            return balance_weights(old, new, CELLS)
-    return None
-
-
-@check("season", layer="none", rung="world", looks_for=("seasonality",), needs=NEEDS)
-def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
-    """Compare the current window with the same hours and weekdays of the reference."""
-    modes = ("seasonality",)
-    before, now = timed(case, "reference"), timed(case, "current")
-    if before is None or now is None:
-        return [
-            Abstained(
-                modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
-            )
-        ]
-    if case.significant is False:
-        return [Abstained(modes, NO_HARM)]
-    weight = season_weight(before.time, now.time)
-    if weight is None:
-        return [
-            Abstained(modes, "the reference does not cover the current hours and weekdays twice")
-        ]
-    truth, outputs = (
-        case.truth("reference")[before.rows],
-        case.outputs("reference").take(before.rows),
-    )
-    start = case.metric.value(truth, outputs)
-    seasonal = case.metric.value(truth, outputs, weight)
-    end = case.metric.value(case.truth("current")[now.rows], case.outputs("current").take(now.rows))
-    if not np.isfinite([start, seasonal, end]).all() or end == start:
-        return [Abstained(modes, "the metric cannot be computed in both windows")]
-    share = (seasonal - start) / (end - start)
-    rest = _day_blocks(before, now, weight, rng)
-    text = (
-        f"at the hours and weekdays of the current window {case.metric.name} was {seasonal:.3g} in the reference "
-        f"({start:.3g} over all of it, {end:.3g} now): {share:.0%} of the change is the season"
-    )
-    beyond = rest < 0.005
-    if share < (0.75 if beyond else 0.6):
-        return [_other_than_season(modes, share, text)]
-    return [
-        Finding(
-            signal="season.explains",
-            subject=Subject("metric", (case.metric.name,)),
-            statement=text,
-            statistic=seasonal,
-            effect=share,
-            p_value=None,
-            # What the season leaves is small, yet more than chance: less sure that it was all.
-            strength=float(np.clip(share, 0.0, 1.0)) * (0.7 if beyond else 1.0),
-            supports=modes,
-            against=("concept_drift", "covariate_shift", "label_noise", "corrupted_labels"),
-            repairs=(
-                RepairPlan(
-                    "reweight", Subject("metric", (case.metric.name,)), options={"to": "season"}
-                ),
-            ),
-        )
-    ]
-
-
-def _other_than_season(modes: tuple[str, ...], share: float, text: str) -> Outcome:
-    """A season that brings little is ruled out; one that brings half is a part of something."""
-    if share > 0.4:
-        return Abstained(modes, f"{text}, and something else may have added to it")
-    return Clear(modes, Subject(), text, 0.4, "season.none")
-
-
-def _day_blocks(before: Timed, now: Timed, weight: Floats, rng: np.random.Generator) -> float:
-    """One-sided p-value of a loss beyond what the season brings: current against weighted reference, by blocks of time."""
-
-    def mean(part: Timed, w: Floats) -> Floats:
-        index = (np.arange(len(part.loss)) * BLOCKS // len(part.loss)).astype(np.int64)
-        return np.stack(
-            [np.bincount(index, weights=w * part.loss), np.bincount(index, weights=w)], axis=1
-        )
-
-    a, b = mean(before, weight), mean(now, np.ones(len(now.loss)))
-    draws = np.array(
-        [
-            _ratio(b[rng.integers(0, BLOCKS, BLOCKS)]) - _ratio(a[rng.integers(0, BLOCKS, BLOCKS)])
-            for _ in range(300)
-        ]
-    )
-    gap = _ratio(b) - _ratio(a)
-    return float(normal_sf(gap / max(float(np.nanstd(draws)), 1e-12)))
-
-
-def _ratio(sums: Floats) -> float:
-    return float(sums[:, 0].sum() / max(float(sums[:, 1].sum()), 1e-12))
 
 
 @check("slow_decline", layer="model", rung="world", looks_for=("model_staleness",), needs=NEEDS)

@@ -19,6 +19,7 @@ from ruleout.profile._image import sample_rows, shrink
 from ruleout.profile._pixels import decode, encode_like
 from ruleout.profile._unstructured import LIMITS, images
 from ruleout.stats._degrade import LOSSES
+from ruleout.stats._mosaic import mosaic
 from ruleout.stats._picture import EXACT, grayscale
 from ruleout.stats._tone import Tone
 
@@ -58,8 +59,11 @@ def image_damage(case: Case, plan: RepairPlan) -> Undone:
         RuleoutError: when the plan names no known loss.
     """
     loss = str(plan.options.get("loss"))
+    if loss == "mosaic":
+        cells = int(plan.options["cells"])
+        return _damaged(case, plan, plan.subject.names[0], lambda x: mosaic(x, cells))
     if loss not in LOSSES:
-        raise RuleoutError(f"unknown loss {loss!r}; known are {', '.join(LOSSES)}")
+        raise RuleoutError(f"unknown loss {loss!r}; known are {', '.join((*LOSSES, 'mosaic'))}")
     return _damaged(case, plan, plan.subject.names[0], LOSSES[loss][1])
 
 

@@ -51,6 +51,18 @@ def rescale(case: Case, plan: RepairPlan) -> Undone:
     return Undone(features=out)
 
 
+@repair("turn_clock", undoes=("time_shift",))
+def turn_clock(case: Case, plan: RepairPlan) -> Undone:
+    """Turn the affected rows' clocks back by `options["hours"]`: instants, or hours of the day, which come round."""
+    hours, out = float(plan.options["hours"]), {}
+    rows = case.scope_rows(plan.scope)
+    for name in plan.subject.names:
+        values = case.current.numeric(name)
+        back = values - 3600 * hours if case.kind(name) == "datetime" else (values - hours) % 24
+        out[name] = replaced(case, name, back, rows)
+    return Undone(features=out)
+
+
 @repair("unbend", undoes=("train_serve_skew",))
 def unbend(case: Case, plan: RepairPlan) -> Undone:
     """Give each affected row the reference's value of its rank: what any map that keeps the order would undo."""

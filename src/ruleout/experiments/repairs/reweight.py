@@ -8,7 +8,8 @@ from ruleout._errors import RuleoutError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
 from ruleout.checks.world import _view
-from ruleout.checks.world.history import season_weight, timed
+from ruleout.checks.world.history import timed
+from ruleout.checks.world.season import season_weight
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats

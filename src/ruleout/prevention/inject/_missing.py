@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,50 @@ def silent_nulls(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scen
             notes=str(dosage.variant),
         )
     )
+
+
+@injector("malformed_artifact", variants=("null", "zero", "minus_one"))
+def malformed_artifact(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> Scene:
+    """Let two generators write a lookup file in turns, one of them badly: its keys find nothing."""
+    names = _columns_of_source(scene, rng, dosage)
+    source, columns = scene.base.source_of(names[0])
+    stem = source or "lookup"
+    turns = {
+        which: pl.Series("lookup_file", _turns(frame.height, stem, rng))
+        for which, frame in (("reference", scene.reference), ("current", scene.seen))
+    }
+    mask = dosage.schedule.mask(scene.base, scene.seen, rng)
+    mask &= (turns["current"] == f"{stem}-b").to_numpy()
+    mask &= rng.random(len(mask)) < 0.5 + 0.5 * dosage.dose
+    moved = {n: _filled(scene, n, mask, str(dosage.variant)) for n in names}
+    at = start(scene, dosage) or 0.0
+    event = Event(at - 60.0, "config", stem, "Raise the size limit of the second generator")
+    written = replace(scene, reference=scene.reference.with_columns(turns["reference"]))
+    return (
+        replace(written, world=written.world.with_columns(turns["current"]))
+        .see({**moved, "lookup_file": turns["current"]})
+        .log(event)
+        .blame(
+            Truth(
+                "malformed_artifact",
+                "feature",
+                tuple(names),
+                accepted=(
+                    ("source", (source,)),
+                    ("feature", columns),
+                    ("segment", ("lookup_file",)),
+                ),
+                onset=start(scene, dosage),
+                notes=str(dosage.variant),
+            )
+        )
+    )
+
+
+def _turns(n: int, stem: str, rng: np.random.Generator) -> list[str]:
+    """Who wrote the file that each row (n,) was served from: two generators, in turns of 40 to 120 rows."""
+    length = int(rng.integers(40, 121))
+    return [f"{stem}-{'ab'[row // length % 2]}" for row in range(n)]
 
 
 def _columns_of_source(scene: Scene, rng: np.random.Generator, dosage: Dosage) -> list[str]:

@@ -1,0 +1,191 @@
+"""Clocks among the inputs: an hour of the day, or an instant, that goes with the time of the request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._locate import Located, locate
+from ruleout.profile import Case, Which, spread_rows
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+_ROWS = 20_000
+_HOUR = 3600.0
+_DAY = 24.0
+_TOLERANCE = 1.5
+"""Hours within which a clock goes with the request's; also what a change to summer time stays below."""
+
+_GOES = 0.9
+"""Share of reference rows that must go with the request for an input to be a clock of it."""
+
+_LEAST_SHARE = 0.03
+_ZONES = 26.0
+"""No two time zones are farther apart, in hours."""
+
+
+class Clock(NamedTuple):
+    """An input that tells the time of the request, and how far (hours) it is from where it was."""
+
+    name: str
+    rows: Places
+    """Current rows that were looked at."""
+
+    off: Floats
+    """Hours (n,) between the input and where the reference says it stands at that time; NaN unknown."""
+
+    turns: bool
+    """Whether it is an hour of the day, which comes round, and not an instant."""
+
+
+@check("clock_inputs", layer="data", rung="inputs", looks_for=("time_shift",))
+def clock_inputs(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Does an hour of the day, or an instant, still go with the time of the request?
+
+    Rule: an input that in the reference stands a fixed time from the row's timestamp (within an hour and
+    a half in nine rows of ten, in all or by segment) and now stands whole hours elsewhere comes from
+    another time zone. An hour's change is left to summer time.
+    """
+    del rng
+    for name in case.features:
+        clock = _clock(case, name)
+        if clock is None:
+            continue
+        found = _turned(case, clock)
+        if found is not None:
+            yield found
+        else:
+            told = f"{name} goes with the time of the request as it did"
+            yield Clear(("time_shift",), Subject("feature", (name,)), told, 0.03, "clock.goes")
+
+
+def _clock(case: Case, name: str) -> Clock | None:
+    """The input as a clock, if the reference shows that it is one."""
+    turns = case.kind(name) == "numeric" and _of_day(case.reference.numeric(name))
+    if not turns and case.kind(name) != "datetime":
+        return None
+    windows: tuple[Which, Which] = ("reference", "current")
+    rows = {w: spread_rows(case.table(w).rows, _ROWS) for w in windows}
+    apart = {w: _apart(case, w, name, at, turns=turns) for w, at in rows.items()}
+    was, now = apart["reference"], apart["current"]
+    if was is None or now is None or min(np.isfinite(was).sum(), np.isfinite(now).sum()) < 100:
+        return None
+    for segment in (None, *case.segments):
+        zones = [_zones(case, w, segment, at) for w, at in rows.items()]
+        centres = _centres(was, *zones, turns=turns)
+        if centres is None:
+            continue
+        before, after = (
+            _wrapped(x - c, turns=turns) for x, c in zip((was, now), centres, strict=True)
+        )
+        if float((np.abs(before[np.isfinite(before)]) <= _TOLERANCE).mean()) >= _GOES:
+            return Clock(name, rows["current"], after, turns)
+    return None
+
+
+def _of_day(values: Floats) -> bool:
+    """Whether values lie on the face of a clock: from 0 to under 24, and on most of its hours."""
+    known = values[np.isfinite(values)]
+    if len(known) < 100 or known.min() < 0 or known.max() >= _DAY:
+        return False
+    return len(np.unique(np.floor(known))) >= 12
+
+
+def _apart(case: Case, which: Which, name: str, rows: Places, *, turns: bool) -> Floats | None:
+    """Hours (n,) from the request to the input."""
+    table = case.table(which)
+    if table.time is None or not table.has(name):
+        return None
+    value, time = table.numeric(name)[rows], table.time[rows]
+    if not turns:
+        return np.asarray((value - time) / _HOUR)
+    whole = bool((value[np.isfinite(value)] % 1 == 0).all())
+    hour = time / _HOUR % _DAY
+    return np.asarray(value - (np.floor(hour) if whole else hour))
+
+
+def _zones(case: Case, which: Which, segment: str | None, rows: Places) -> NDArray[np.int32]:
+    """Code (n,) of the segment whose rows share a time zone; one code for all without a segment."""
+    if segment is None:
+        return np.zeros(len(rows), dtype=np.int32)
+    if not case.table(which).has(segment) or len(case.vocabulary(segment)) > 60:
+        return np.full(len(rows), -1, dtype=np.int32)
+    return case.codes(which, segment)[rows]
+
+
+def _centres(
+    was: Floats, before: NDArray[np.int32], after: NDArray[np.int32], *, turns: bool
+) -> tuple[Floats, Floats] | None:
+    """Where the clock stands in each zone in the reference, for the rows (n,) and (m,) of both windows."""
+    if (before < 0).all():
+        return None
+    table = np.full(int(max(before.max(), after.max())) + 2, np.nan)
+    for zone in np.unique(before[before >= 0]):
+        here = was[(before == zone) & np.isfinite(was)]
+        if len(here) >= 20:
+            table[zone] = _middle(here, turns=turns)
+    return table[before], table[after]
+
+
+def _middle(hours: Floats, *, turns: bool) -> float:
+    """Median of hours (n,); on a clock's face, about their mean direction."""
+    if not turns:
+        return float(np.median(hours))
+    angle = np.exp(2j * np.pi * hours / _DAY).mean()
+    about = float(np.angle(angle)) * _DAY / (2 * np.pi)
+    return about + float(np.median(_wrapped(hours - about, turns=True)))
+
+
+def _wrapped(hours: Floats, *, turns: bool) -> Floats:
+    """Hours (n,) from -12 to 12 where they are on a clock's face."""
+    half = _DAY / 2
+    return np.asarray((hours + half) % _DAY - half) if turns else hours
+
+
+def _turned(case: Case, clock: Clock) -> Finding | None:
+    """The clock in another zone, where part of the rows or all of them stand whole hours off."""
+    known = np.isfinite(clock.off)
+    far = np.abs(clock.off) > _TOLERANCE
+    if far[known].mean() < _LEAST_SHARE:
+        return None
+    place = locate(case, clock.rows, np.where(known, far.astype(float), np.nan))
+    inside, outside = place.rows & known & far, ~place.rows & known
+    if inside.sum() < 30:
+        return None
+    rest = _middle(clock.off[outside], turns=clock.turns) if outside.sum() >= 30 else 0.0
+    shift = _wrapped(
+        np.array([_middle(clock.off[inside], turns=clock.turns) - rest]), turns=clock.turns
+    )[0]
+    step = 1.0 if clock.turns else 0.25
+    whole = float(round(shift / step) * step)
+    left = _wrapped(clock.off[inside] - rest - whole, turns=clock.turns)
+    gone = float((np.abs(left) <= 2 * _TOLERANCE).mean())
+    if abs(shift - whole) > 0.1 or not _TOLERANCE < abs(whole) <= _ZONES or gone < 0.8:
+        return None
+    return _finding(case, clock, whole, place)
+
+
+def _finding(case: Case, clock: Clock, hours: float, place: Located) -> Finding:
+    subject = Subject("feature", (clock.name,))
+    share = float(case.scope_rows(place.scope).mean())
+    told = f"{clock.name} is {hours:+g} hours off the time of the request, where it was not before ({share:.0%} of rows, {place.words})"
+    return Finding(
+        "clock.turned",
+        subject,
+        told,
+        hours,
+        share,
+        None,
+        1.0,
+        ("time_shift",),
+        ("covariate_shift", "concept_drift", "unit_change", "stale_features", "silent_nulls"),
+        place.scope,
+        place.onset,
+        (RepairPlan("turn_clock", subject, place.scope, {"hours": hours}),),
+    )

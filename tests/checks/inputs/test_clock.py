@@ -1,0 +1,82 @@
+"""Clocks among the inputs, told by the time of the request."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from linked_world import Frames, made, quiet, served
+from ruleout._records import Finding
+from ruleout.experiments.repairs.rescale import turn_clock
+from ruleout.profile import Case
+from served_world import cleared, findings
+
+
+def clocks(turned: pl.Expr | None = None, instant: pl.Expr | None = None) -> Frames:
+    """The quiet world with an hour of the day and an instant some minutes before the request."""
+    frames = []
+    for frame in quiet():
+        noise = np.random.default_rng(3).integers(0, 1800, frame.height)
+        frames.append(
+            frame.with_columns(
+                pl.col("ts").dt.hour().cast(pl.Float64).alias("hour"),
+                (pl.col("ts") - pl.duration(seconds=pl.Series(noise))).alias("asked_at"),
+            )
+        )
+    if turned is not None:
+        frames[1] = frames[1].with_columns(turned.alias("hour"))
+    if instant is not None:
+        frames[1] = frames[1].with_columns(instant.alias("asked_at"))
+    return frames[0], served(frames[1])
+
+
+def told(case: Case) -> Finding:
+    return findings(case, "clock_inputs")["clock.turned"]
+
+
+def test_clocks_that_go_with_the_request_are_cleared() -> None:
+    """An hour and an instant that stand where they did rule a time shift out."""
+    case = made(clocks())
+    assert findings(case, "clock_inputs") == {}
+    assert cleared(case, "clock_inputs") == {"time_shift"}
+
+
+def test_no_clock_says_nothing() -> None:
+    """Inputs that do not go with the time of the request are no clocks of it."""
+    case = made(quiet())
+    assert findings(case, "clock_inputs") == {}
+    assert cleared(case, "clock_inputs") == set()
+
+
+@pytest.mark.parametrize("hours", [-7, 5, 12])
+def test_an_hour_of_another_zone_is_found_and_turned_back(hours: int) -> None:
+    """Half a day off looks like itself turned round: the timestamps say by how much, and undo it."""
+    frames = clocks(turned=(pl.col("hour") + hours + 24) % 24)
+    case = made(frames)
+    found = told(case)
+    assert found.subject.names == ("hour",)
+    assert found.supports == ("time_shift",)
+    assert abs(found.statistic) == abs(hours)
+    undone = turn_clock(case, found.repairs[0])
+    assert (undone.features["hour"] == frames[1]["ts"].dt.hour()).all()
+
+
+def test_an_hour_of_one_region_is_found_there() -> None:
+    """A service of one region that computes the hour in another zone is located by its segment."""
+    south = pl.when(pl.col("region") == "south")
+    found = told(made(clocks(turned=south.then((pl.col("hour") + 9) % 24).otherwise("hour"))))
+    assert (found.scope.column, found.scope.values) == ("region", ("south",))
+    assert found.statistic == 9
+
+
+def test_an_instant_in_another_zone_is_found() -> None:
+    """An instant that always came minutes before the request and now hours after it is in another zone."""
+    found = told(made(clocks(instant=pl.col("asked_at") + pl.duration(hours=6))))
+    assert found.subject.names == ("asked_at",)
+    assert found.statistic == 6
+
+
+def test_an_hour_of_summer_time_is_no_fault() -> None:
+    """One hour's change of a local hour is what clocks do twice a year."""
+    assert findings(made(clocks(turned=(pl.col("hour") + 1) % 24)), "clock_inputs") == {}
