@@ -1,7 +1,15 @@
 """From sources to a case: samples, profiles, roles of columns, answers and their replay."""
 
 from ruleout.profile._build import build_case
-from ruleout.profile._case import DATE_COLUMNS, Case, Kind, Representation, Which, scope_mask
+from ruleout.profile._case import (
+    DATE_COLUMNS,
+    Case,
+    ChangeEvent,
+    Kind,
+    Representation,
+    Which,
+    scope_mask,
+)
 from ruleout.profile._clock import iso
 from ruleout.profile._metric import METRICS, Metric, metric_for, row_loss
 from ruleout.profile._outputs import Outputs
@@ -14,6 +22,7 @@ __all__ = [
     "DATE_COLUMNS",
     "METRICS",
     "Case",
+    "ChangeEvent",
     "ColumnSummary",
     "Kind",
     "Metric",

@@ -297,3 +297,43 @@ def test_answers_that_stand_still_do_not_accuse_the_labels() -> None:
     """When a unit drives every answer to one end, labels cannot go with answers, and that is no fault of theirs."""
     found = findings(made(broken(pl.col("income") * 100_000)), "label_alignment")
     assert "labels.shuffled" not in found
+
+
+def test_a_value_that_the_classes_bring_is_no_default() -> None:
+    """More rows of a class bring more of what its rows hold; within classes the value is as frequent as before."""
+    rng = np.random.default_rng(4)
+
+    def window(frame: pl.DataFrame, share: float) -> pl.DataFrame:
+        label = rng.random(frame.height) < share
+        contract = np.where(rng.random(frame.height) < np.where(label, 0.8, 0.3), 0.0, 2.0)
+        contract = np.where(rng.random(frame.height) < 0.3, 1.0, contract)
+        return served(frame.with_columns(contract=pl.Series(contract))).with_columns(
+            label=pl.Series(label.astype(int))
+        )
+
+    frames = quiet()
+    case = made((window(frames[0], 0.3), window(frames[1], 0.6)))
+    assert departures(case)["contract"].departed
+    found = findings(case, "missing_and_defaults")
+    assert not [f for f in found.values() if "contract" in f.subject.names]
+
+
+@pytest.mark.parametrize(
+    ("spelt", "told"), [(lambda k: f"{k:015X}", True), (lambda k: f"K{k:08X}", False)]
+)
+def test_keys_that_are_written_otherwise_lose_their_join(spelt: Any, told: bool) -> None:
+    """A segment that says how the key is written is no reason of its own: the join lost those keys."""
+    rng = np.random.default_rng(8)
+    frames = []
+    for k, frame in enumerate(quiet()):
+        new = rng.random(frame.height) < 0.4
+        number = rng.integers(1 << 24, 1 << 31, frame.height)
+        keys = [spelt(n) if late_ else f"K{n:08X}" for n, late_ in zip(number, new, strict=True)]
+        lost = pl.Series(new & (k == 1))
+        keyed = frame.with_columns(
+            pl.Series("card", keys), pl.Series("format", np.where(new, "padded", "plain"))
+        )
+        frames.append(served(keyed.with_columns(where(lost, "age", None))))
+    case = made((frames[0], frames[1]), segments=["region", "format"])
+    found = findings(case, "missing_and_defaults")
+    assert ("defaults.key" in found) == told

@@ -92,3 +92,32 @@ def test_the_one_change_at_the_first_overruled_row_is_named() -> None:
     case.changes = (near, Change("C2", at - 60, "gateway"))
     found = next(o for o in run(case, "overruled") if isinstance(o, Finding))
     assert found.subject.names == ("current",)
+
+
+def _answered(where: np.ndarray, seed: int = 0) -> System:
+    """A system that gives the score 0.95 in some rows of the second half of the window."""
+    system = healthy(seed)
+    late = np.arange(system.rows) >= system.rows // 2
+    return system.serve(np.full(system.rows, 0.95), where & late)
+
+
+def test_a_rule_that_gives_one_score_is_no_fallback() -> None:
+    """One score for all rows on one side of a line, and for those alone, is a rule; it is undone without them."""
+    system = healthy()
+    case = _answered(system.current["amount"].to_numpy() > 0.3).case()
+    outcomes = run(case, "ruled_scores")
+    assert supported(outcomes) == {"change_regression"}
+    found = next(o for o in outcomes if isinstance(o, Finding))
+    assert "amount" in found.statement
+    assert found.repairs[0].repair == "without_constant"
+
+
+def test_one_score_for_whoever_comes_is_no_rule() -> None:
+    """A fallback answers a third of the requests, whatever they ask."""
+    hit = np.random.default_rng(7).random(healthy().rows) < 0.33
+    assert not supported(run(_answered(hit).case(), "ruled_scores"))
+
+
+def test_one_score_for_everybody_is_no_rule_either() -> None:
+    """Where every row gets it no condition was asked."""
+    assert not supported(run(_answered(np.ones(healthy().rows, dtype=bool)).case(), "ruled_scores"))

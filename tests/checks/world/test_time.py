@@ -275,10 +275,35 @@ def test_arms_that_are_answered_otherwise_are_no_population() -> None:
     case = case_of(served(reference), served(current), segments=("region", "arm"))
     found = findings(case, "benign_mix")
     assert found["assignment.arms"].supports == ("experiment_misassignment",)
+
+
+@pytest.mark.parametrize("name", ["arm", "club"])
+def test_groups_drawn_by_lot_and_named_for_an_experiment_are_its_arms(name: str) -> None:
+    """Where no input tells groups apart their name decides: a club may grow, an arm was to keep its share."""
+    rng = np.random.default_rng(19)
+    frames = [
+        frame.with_columns(pl.Series(name, np.where(rng.random(4000) < share, "b", "a")))
+        for frame, share in zip(windows(rng), (0.1, 0.7), strict=True)
+    ]
+    harder = [
+        flipped(frame, np.where((frame[name] == "b").to_numpy(), 0.4, 0.0), rng) for frame in frames
+    ]
+    found = findings(case_of(*harder, segments=("region", name)), "benign_mix")
+    assert "benign_mix.explains" in found
+    assert ("assignment.arms" in found) == (name == "arm")
+
+
+def test_groups_that_an_input_tells_apart_are_no_arms() -> None:
+    """A group that asks otherwise is a population, whatever it is called."""
+    rng = np.random.default_rng(19)
+    frames = []
+    for frame, share in zip(windows(rng), (0.1, 0.7), strict=True):
+        group = (rng.random(4000) < share) & (frame["amount"].to_numpy() > frame["amount"].median())
+        frames.append(frame.with_columns(arm=pl.Series(np.where(group, "b", "a"))))
     harder = [
         flipped(frame, np.where((frame["arm"] == "b").to_numpy(), 0.4, 0.0), rng)
-        for frame in (reference, current)
+        for frame in frames
     ]
-    calm = findings(case_of(*harder, segments=("region", "arm")), "benign_mix")
-    assert "benign_mix.explains" in calm
-    assert "assignment.arms" not in calm
+    assert "assignment.arms" not in findings(
+        case_of(*harder, segments=("region", "arm")), "benign_mix"
+    )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
 from ruleout.profile import Case, text_series
+from ruleout.stats._ranks import middle_ranks
 from ruleout.stats._relation import clip, grid
 from ruleout.stats._thinning import thinning
 from ruleout.stats._twosample import ks, proportions
@@ -51,6 +52,15 @@ WORDS = frozenset(
 _TOP = 8
 _LEVELS = 12
 _LEAST_ROWS = 50
+_FEW = 30
+_CALENDAR = 0.8
+_COMMON = 0.05
+"""Share of the reference's rows from which a value is one of the input's own, which a population may bring."""
+
+_TOLD = 3.0
+_SURE = 2.0
+_SPREAD = 1.5
+"""Rows that hold one value spread along a direction about as all rows do; columns that go together spread more."""
 
 NUMBERS = (0.0, -1.0, 1.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0, -99.0, -999.0, -9999.0, -99999.0)
 
@@ -79,10 +89,26 @@ class Defaulted:
 def defaulted(case: Case) -> list[Defaulted]:
     """Inputs with more missing or default values than before (cached in the case)."""
     if "defaulted" not in case.cache:
-        found = [_look(case, name) for name in departures(case)]
+        found = [_look(case, name) for name in departures(case) if not follows_calendar(case, name)]
         case.cache["defaulted"] = [d for d in found if d is not None]
     done: list[Defaulted] = case.cache["defaulted"]
     return done
+
+
+def follows_calendar(case: Case, name: str) -> bool:
+    """Whether an input went on with the calendar all through the reference, as a week's number does (Spearman).
+
+    Its newest values are new each time: that they fill the current window is no fault.
+    """
+    time = case.reference.time
+    if time is None or case.kind(name) != "numeric":
+        return False
+    values = case.reference.numeric(name)
+    known = np.isfinite(values) & np.isfinite(time)
+    if known.sum() < _LEAST_ROWS or np.ptp(values[known]) == 0:
+        return False
+    ranks = middle_ranks(values[known]), middle_ranks(time[known])
+    return abs(float(np.corrcoef(*ranks)[0, 1])) > _CALENDAR
 
 
 def _look(case: Case, name: str) -> Defaulted | None:
@@ -216,6 +242,8 @@ def _risen(
     usual = float(np.max([abs(b.mean() - before.mean()) for b in blocks]))
     if test.effect < max(0.02, 2 * usual) or test.p_value > 1e-4:
         return None
+    if before.mean() > _COMMON and _of_the_classes(case, before, after, scope):
+        return None
     if not _from_everywhere(case, name, before, after & scope, (hits[0] / n[0], hits[1] / n[1])):
         return None
     return Defaulted(name, value, after & scope, hits[0] / n[0], hits[1] / n[1], test.p_value, kind)
@@ -230,22 +258,45 @@ def _from_everywhere(
     pull their mean towards that of all rows. True as well where the two cannot be told apart.
     """
     ctx = context(case)
-    columns = ctx.without(name)
+    columns = ctx.without(name, label=True)
     one, two = before[ctx.rows_before], after[ctx.rows_after]
     if min(one.sum(), two.sum()) < 40 or not columns.any():
         return True
     usual = ctx.before[one][:, columns].mean(axis=0)
-    everyone = ctx.before[:, columns].mean(axis=0)
-    now = ctx.after[two][:, columns].mean(axis=0)
-    towards = everyone - usual
+    towards = ctx.before[:, columns].mean(axis=0) - usual
     length = float(towards @ towards)
-    noise = float(columns.sum()) * (1 / one.sum() + 1 / two.sum())
-    if length < 4 * noise:
-        return True
     lost = (shares[1] - shares[0]) / max(shares[1], 1e-9)
-    as_lost = now - (usual + lost * towards)
-    as_moved = now - usual
-    return float(as_lost @ as_lost) < float(as_moved @ as_moved)
+    # Along the way from such rows to all rows, chance is that of one direction, however many columns there are.
+    error = _SPREAD * math.sqrt((1 / one.sum() + 1 / two.sum()) / max(length, 1e-12))
+    now = ctx.after[two][:, columns].mean(axis=0)
+    went = float((now - usual) @ towards) / max(length, 1e-12)
+    return went > lost / 2 or lost - went < _SURE * error
+
+
+def _of_the_classes(case: Case, before: Mask, after: Mask, scope: Mask) -> bool:
+    """Whether the value became more frequent because the classes of its rows did: within classes it did not.
+
+    Lost values come to every class; a class balance that moved brings more of the values its rows hold.
+    """
+    if case.task not in ("binary", "multiclass"):
+        return False
+    if not (case.labelled("reference") and case.labelled("current")):
+        return False
+    was, now = (case.truth(w).astype(np.int64) for w in ("reference", "current"))
+    classes = [c for c in np.unique(was[was >= 0]) if ((now == c) & scope).sum() >= _FEW]
+    if len(classes) < 2:
+        return False
+    weight, rise, error = 0.0, 0.0, 0.0
+    for label in classes:
+        old, new = before[was == label], after[(now == label) & scope]
+        if len(old) < _FEW:
+            return False
+        share = float(old.mean()), float(new.mean())
+        n = float(len(new))
+        weight, rise = weight + n, rise + n * (share[1] - share[0])
+        error += n**2 * share[0] * (1 - share[0]) * (1 / len(old) + 1 / n)
+    inside, raw = rise / weight, float(after[scope].mean() - before.mean())
+    return inside < 0.5 * raw and inside < _TOLD * math.sqrt(error) / weight
 
 
 def together(found: Sequence[Defaulted]) -> list[list[Defaulted]]:
@@ -253,13 +304,25 @@ def together(found: Sequence[Defaulted]) -> list[list[Defaulted]]:
     groups: list[list[Defaulted]] = []
     for one in sorted(found, key=lambda d: (-int(d.rows.sum()), d.name)):
         for group in groups:
-            a, b = group[0].rows, one.rows
-            if (a & b).sum() > 0.7 * (a | b).sum():
+            if _same_rows(group[0], one):
                 group.append(one)
                 break
         else:
             groups.append([one])
     return groups
+
+
+def _same_rows(one: Defaulted, other: Defaulted) -> bool:
+    """Whether two inputs lost their values in the same rows: most of them, and more than two common values share."""
+    a, b = one.rows, other.rows
+    both, either = float((a & b).sum()), float((a | b).sum())
+    if both <= 0.7 * either:
+        return False
+    shares = float(a.mean()), float(b.mean())
+    if min(one.before, other.before) < _COMMON or max(shares) > 0.99:
+        return True
+    n, chance = len(a), shares[0] * shares[1]
+    return both / n > chance + 0.3 * (min(shares) - chance)
 
 
 class KeyLoss(NamedTuple):
@@ -291,8 +354,10 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
             continue
         codes = case.codes("current", name)
         between = _between(codes[scope], hit[scope])
-        pattern, inside, outside = _best_pattern(
-            spelling(text_series(case.current.frame, name)), hit, scope
+        text = text_series(case.current.frame, name)
+        pattern, inside, outside = max(
+            (_best_pattern(shape(text), hit, scope) for shape in (spelling, outline)),
+            key=lambda told: told[1] - told[2],
         )
         told = KeyLoss(name, between, pattern, inside, outside)
         if (between > 0.6 or pattern) and (best is None or between > best.within):
@@ -323,6 +388,27 @@ def spelling(text: pl.Series) -> pl.Series:
         .str.replace_all(r"[0-9]", "9")
     )
     return shape.fill_null("null")
+
+
+def outline(text: pl.Series) -> pl.Series:
+    """How each text is written, whatever it says: its length, its case, and whether noughts or signs lead it."""
+    frame = pl.select(
+        length=text.str.len_chars().clip(upper_bound=40),
+        lead=text.str.extract(r"^([0]+|[^0-9A-Za-z]+)").fill_null("").str.slice(0, 4),
+        lower=text.str.contains(r"[a-z]"),
+        upper=text.str.contains(r"[A-Z]"),
+    )
+    letters = (
+        pl.when(pl.col("lower") & pl.col("upper"))
+        .then(pl.lit("Aa"))
+        .when(pl.col("lower"))
+        .then(pl.lit("a"))
+        .when(pl.col("upper"))
+        .then(pl.lit("A"))
+        .otherwise(pl.lit("9"))
+    )
+    told = pl.concat_str(pl.col("lead"), pl.lit("..."), letters, pl.lit(" of "), pl.col("length"))
+    return frame.select(told.fill_null("null")).to_series()
 
 
 def _best_pattern(pattern: pl.Series, hit: Mask, scope: Mask) -> tuple[str, float, float]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._alternation import turns
 from ruleout.checks.inputs._defaults import Defaulted, KeyLoss, defaulted, key_loss, together
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.profile import Case
+from ruleout.stats._alternation import turns
 
 _ALL = 0.97
 """A frozen input is frozen for every row; a default may be given to some."""
@@ -118,6 +118,11 @@ def _where(case: Case, group: Sequence[Defaulted], found: Finding, listed: str) 
     """Whether a key, an entity or nothing decides which rows lost their values."""
     moved = departures(case)[group[0].name]
     key = key_loss(case, group[0].rows, moved.rows)
+    apart = moved.scope.column is not None
+    if key is None and apart:
+        # A segment may say no more than how its keys are written: then a join lost them all the same.
+        at_the_time = case.scope_rows(replace(moved.scope, column=None, values=()))
+        key = key_loss(case, group[0].rows, at_the_time)
     if key is not None:
         return replace(
             found,
@@ -126,7 +131,7 @@ def _where(case: Case, group: Sequence[Defaulted], found: Finding, listed: str) 
             statistic=key.within,
             effect=key.within * 10,
             p_value=None,
-            strength=1.0 if key.pattern and key.within > 0.6 else 0.8,
+            strength=1.0 if key.pattern and (key.within > 0.6 or key.inside > 0.95) else 0.8,
             supports=("join_loss",),
             against=("silent_nulls",),
             chart={},

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
-from ruleout.checks.inputs._defaults import defaulted
+from ruleout.checks.inputs._defaults import defaulted, follows_calendar
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.checks.inputs._renamed import new_names, renamed
 from ruleout.checks.symptom import onset_of
@@ -105,7 +105,7 @@ def _whole(values: Floats) -> bool:
 
 
 def _one(case: Case, ctx: Context, name: str) -> Finding | None:
-    codes = coded(case, name)
+    codes = None if follows_calendar(case, name) else coded(case, name)
     if codes is None:
         return None
     before, after, words = codes

@@ -13,16 +13,26 @@ from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
 from ruleout._records import Scope
-from ruleout.checks.reproduction._gap import class_codes, gap, has_scores, known_answers
+from ruleout.checks.reproduction._gap import (
+    answer_vector,
+    class_codes,
+    gap,
+    has_scores,
+    known_answers,
+)
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._view import serves_now, usable_models
 from ruleout.profile import Case, Outputs, model_outputs, spread_rows
 from ruleout.stats._maps import affine, isotonic, logit, relabelling
+from ruleout.stats._ranks import middle_ranks
 
 Floats = NDArray[np.float64]
 _CONSTANT_ROWS = 20_000
 _NEW = 0.02
 """Share of current answers that a new constant must make up."""
+
+_TOGETHER = 0.8
+"""Least rank correlation of rounded answers with a surrogate's."""
 
 _SWAP_ROWS = 300
 _SWAP_PAIRS = 150
@@ -376,6 +386,34 @@ def coarser(before: Outputs, after: Outputs) -> bool:
 
 
 def coarser_where(case: Case, scope: Scope) -> bool:
-    """Whether the scores of the rows in a scope take far fewer values than the reference's."""
+    """Whether the scores of the rows in a scope take far fewer values than the reference's, near to the intended ones."""
     inside = np.flatnonzero(case.scope_rows(scope))
-    return coarser(case.outputs("reference"), case.outputs("current").take(inside))
+    if not coarser(case.outputs("reference"), case.outputs("current").take(inside)):
+        return False
+    found = hit(case)
+    return found is None or rounded(found)
+
+
+def rounded(found: Hit) -> bool:
+    """Whether answers that do not follow lie within a step or two of their grid from the intended ones.
+
+    Another model's answers, or rows' answers given to other rows, may take few values too, but lie anywhere.
+    A surrogate's own error is no step: there the two need only go together (Spearman).
+    """
+    side = answer_vector(found.served), answer_vector(found.intended)
+    top = int(np.nan_to_num(side[0]).std(axis=0).argmax())
+    served, intended = (x[:, top] for x in side)
+    known = np.isfinite(served) & np.isfinite(intended)
+    served, intended = served[known], intended[known]
+    levels = np.unique(served)
+    if len(levels) < 2:
+        return False
+    if not found.replay.exact:
+        ranks = middle_ranks(served), middle_ranks(intended)
+        return float(np.corrcoef(*ranks)[0, 1]) > _TOGETHER
+    # A grid of relative precision has wider steps further out: each answer is beside its own.
+    place = np.searchsorted(levels, served)
+    low, high = levels[np.maximum(place - 2, 0)], levels[np.minimum(place + 2, len(levels) - 1)]
+    room = 0.5 * (high - low).mean()
+    near = (intended >= low - room) & (intended <= high + room)
+    return float(near.mean()) > 0.9

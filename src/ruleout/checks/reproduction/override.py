@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Onset, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
-from ruleout.checks.reproduction._gap import class_codes
+from ruleout.checks.reproduction._gap import class_codes, has_scores
 from ruleout.checks.reproduction._locate import locate
-from ruleout.checks.reproduction._repairs import described
+from ruleout.checks.reproduction._repairs import acquits, described
+from ruleout.checks.reproduction._stories import is_answer, new_constant
 from ruleout.checks.reproduction._view import SERVED, replay
 from ruleout.profile import Case, Which, decision_threshold, iso, spread_rows
 
@@ -29,6 +30,10 @@ _USUAL = 0.02
 _ONE_ANSWER = 0.97
 _STRAY = 0.01
 """Share of the rows that got the answer which may lie beyond the condition."""
+
+_ALL = 0.9
+_OTHERS = 0.05
+"""Share of the rows that a rule over scores must spare, to be told from answers that are one everywhere."""
 
 _OFTEN = 0.03
 """Share of the overruled rows from which a class counts as overruled."""
@@ -78,6 +83,52 @@ def overruled(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     found = _condition(case, logged.rows, off & eligible, eligible)
     if found is not None and _whatever_score(logged, found, off, answer):
         yield _finding(case, logged, found, off, answer)
+
+
+@check(
+    "ruled_scores",
+    layer="integration",
+    rung="reproduction",
+    looks_for=("change_regression",),
+    needs=("data.columns.prediction",),
+)
+def ruled_scores(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do the rows that share one new answer all have one input on one side of a line, and those alone?
+
+    A fallback answers whoever asks while the model does not; a rule answers whoever meets its condition.
+    """
+    del rng
+    new = new_constant(case) if has_scores(case.outputs("current")) else None
+    if new is None:
+        return
+    rows = spread_rows(case.current.rows, _ROWS)
+    flagged = is_answer(case.outputs("current").take(rows), new.value)
+    if flagged.sum() < _LEAST_OFF:
+        return
+    place = locate(case, rows, flagged.astype(float))
+    eligible = place.inside.copy()
+    eligible[: int(flagged.argmax())] = False
+    found = _condition(case, rows, flagged & eligible, eligible)
+    if found is None:
+        return
+    met = found.holds & eligible
+    rate, spread = float(flagged[met].mean()), float(met.sum() / max(eligible.sum(), 1))
+    if rate < _ALL or spread > 1 - _OTHERS:
+        return
+    shown = ", ".join(f"{v:.4g}" for v in new.value[:4])
+    told = (
+        f"{rate:.0%} of the rows whose {found.words}{described(place.scope)} get the very same answer ({shown}), "
+        f"and hardly any others: a rule answers in place of the model"
+    )
+    onset = _first(case, rows[met], flagged[met]) or place.onset
+    subject = _changed(case, onset) or SERVED
+    plan = RepairPlan("without_constant", subject, place.scope, {"answer": new.value})
+    yield Finding(
+        "rule.answers", subject, told, rate, found.nats / 10, None, 1.0, ("change_regression",),
+        scope=place.scope, onset=onset, repairs=(plan,),
+    )  # fmt: skip
+    others = ("fallback_overload", "hardware_fault", "runtime_numerics", "feedback_loop")
+    yield acquits("rule.explains", told, 10.0, others)
 
 
 class _Logged(NamedTuple):

@@ -21,22 +21,17 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
-from ruleout.checks.reproduction._view import replay
+from ruleout.checks.world._arms import arms_by_answers, arms_by_plan
 from ruleout.checks.world._view import NO_HARM, View, split, view
 from ruleout.checks.world.history import announcement
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
 from ruleout.stats._density import density_ratio
 from ruleout.stats._prior import balance_weights
-from ruleout.stats._twosample import rank_auc
 
 MODES = ("benign_mix",)
 _DRAWS = 60
 _MOST_GROUPS = 40
-_FEW = 40
-_APART = 0.1
-"""How much better than by chance the distance from the usual answers must tell two arms apart (AUC less a half)."""
-
 _LITTLE = 0.3
 """What may be left of the change within groups, even where chance alone does not leave it."""
 
@@ -192,7 +187,7 @@ def _judge(case: Case, seen: View, name: str, rng: np.random.Generator) -> Itera
 
 def _told_apart(case: Case, name: str, found: Finding) -> Iterator[Finding]:
     """What says that a mix which explains the change was made by an experiment, or was expected."""
-    arms = _arms(case, name)
+    arms = arms_by_answers(case, name) or arms_by_plan(case, name)
     if arms is not None:
         told = f"{found.statement}; {arms}: an arm whose share was changed, not a population"
         yield replace(
@@ -200,7 +195,13 @@ def _told_apart(case: Case, name: str, found: Finding) -> Iterator[Finding]:
             signal="assignment.arms",
             statement=told,
             supports=("experiment_misassignment",),
-            against=MODES,
+            against=(
+                *MODES,
+                "calibration_change",
+                "class_weight_change",
+                "bad_retrain",
+                "wrong_version",
+            ),
             strength=1.0,
             repairs=found.repairs,
         )
@@ -211,32 +212,6 @@ def _told_apart(case: Case, name: str, found: Finding) -> Iterator[Finding]:
         yield replace(
             found, signal="benign_mix.announced", statement=told, strength=1.0, repairs=()
         )
-
-
-def _arms(case: Case, name: str) -> str | None:
-    """Words for it where groups of one segment get other answers to the same inputs, in both windows alike.
-
-    People of another group ask otherwise; only what was assigned to another model is answered otherwise.
-    """
-    seen = replay(case)
-    if seen is None or name in case.features:
-        return None
-    gaps = []
-    sides = (
-        (seen.reference, case.codes("reference", name)),
-        (seen.current, case.codes("current", name)),
-    )
-    for side, every in sides:
-        codes = every[side.rows]
-        if len(np.unique(codes[codes >= 0])) != 2:
-            return None
-        group, known = codes == np.max(codes), np.isfinite(side.gap) & (codes >= 0)
-        if min((group & known).sum(), (~group & known).sum()) < _FEW:
-            return None
-        gaps.append(rank_auc(side.gap[known], group[known]) - 0.5)
-    if min(np.abs(gaps)) < _APART or gaps[0] * gaps[1] < 0:
-        return None
-    return f"the two groups of {name} get other answers to the same inputs (AUC {0.5 + max(np.abs(gaps)):.2f})"
 
 
 def mix_of(

@@ -152,7 +152,10 @@ def _logs(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(logs - logs.mean(axis=1, keepdims=True))
 
 
-@repair("without_constant", undoes=("fallback_overload", "hardware_fault", "observability_failure"))
+@repair(
+    "without_constant",
+    undoes=("fallback_overload", "hardware_fault", "observability_failure", "change_regression"),
+)
 def without_constant(case: Case, plan: RepairPlan) -> Undone:
     """Answer the rows that got the constant; where nothing can answer them, leave them out.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ruleout.checks.inputs._alternation import turns
+from ruleout.stats._alternation import turns
 
 N = 4_000
 TIME = np.linspace(0, 5 * 86_400.0, N)
