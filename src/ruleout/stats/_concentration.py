@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from ruleout.stats._boosting import Floats
 
+_MOST = 5
+_ENOUGH = 50
+"""Draws from which the worst of them all bounds what chance brings."""
+
 
 class Concentration(NamedTuple):
     """How unevenly the excess loss lies over actors."""
@@ -29,7 +33,7 @@ class Concentration(NamedTuple):
     """Codes of the worst actors, worst first."""
 
     p_value: float
-    """Chance of such a top share when the same losses fall on rows at random."""
+    """Chance of so much beyond everybody's when the same losses fall on rows at random."""
 
 
 def concentration(
@@ -43,14 +47,15 @@ def concentration(
 ) -> Concentration:
     """Compare the excess loss of the `top` worst actors with losses shuffled over rows.
 
-    The worst are those with most excess for the root of their rows: a busy actor is no suspect for being busy.
+    The worst are those with most excess beyond everybody's for the root of their rows: a busy actor is no suspect
+    for being busy, nor for its share of a loss that hit all.
 
     Args:
         actor: code of each row, (n,), non-negative.
         loss: per-row loss (n,).
         expected: the usual mean loss; the excess of a row is its loss minus this.
         rng: draws the permutations.
-        top: how many actors count as few.
+        top: how many actors count as few; more of them, up to five times as many, where all are worse than chance makes anybody.
         draws: number of permutations.
     """
     size = int(actor.max()) + 1
@@ -58,10 +63,18 @@ def concentration(
     by_actor = np.bincount(actor, weights=excess, minlength=size)
     count = np.bincount(actor, minlength=size)
     scale = np.sqrt(np.maximum(count, 1))
-    order = np.argsort(-by_actor / scale, kind="stable")[:top]
+    own = excess - excess.mean()
+    beyond = np.bincount(actor, weights=own, minlength=size)
+    shuffled = np.array(
+        [_worst(actor, rng.permutation(own), scale, top) for _ in range(draws)], dtype=np.float64
+    )
+    # Whoever is worse than anybody in shuffled losses belongs to the few, be they a few more.
+    many = int((beyond / scale > shuffled[:, 1].max()).sum()) if draws >= _ENOUGH else 0
+    order = np.argsort(-beyond / scale, kind="stable")
+    alone = float(beyond[order[:top]].sum())
+    order = order[: max(top, min(many, _MOST * top))]
     total = float(np.maximum(excess.sum(), 1e-12))
     observed = float(by_actor[order].sum())
-    shuffled = np.array([_worst(actor, rng.permutation(excess), scale, top) for _ in range(draws)])
     positive = np.sort(np.maximum(by_actor[count > 0], 0.0))
     return Concentration(
         gini=_gini(positive),
@@ -69,15 +82,18 @@ def concentration(
         top_share=min(observed / total, 1.0),
         row_share=float(count[order].sum() / len(actor)),
         top=order.astype(np.int64),
-        p_value=float((1 + (shuffled >= observed).sum()) / (draws + 1)),
+        p_value=float((1 + (shuffled[:, 0] >= alone).sum()) / (draws + 1)),
     )
 
 
-def _worst(actor: NDArray[np.int64], excess: Floats, scale: Floats, top: int) -> float:
-    """Excess loss of the `top` worst actors."""
+def _worst(
+    actor: NDArray[np.int64], excess: Floats, scale: Floats, top: int
+) -> tuple[float, float]:
+    """Excess loss of the `top` worst actors, and that of the very worst for the root of its rows."""
     total = np.bincount(actor, weights=excess, minlength=len(scale))
     few = min(top, len(total))
-    return float(total[np.argpartition(-total / scale, few - 1)[:few]].sum())
+    worst = np.argpartition(-total / scale, few - 1)[:few]
+    return float(total[worst].sum()), float((total[worst] / scale[worst]).max())
 
 
 def _gini(ordered: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.measurement._labels import label_subject
+from ruleout.checks.measurement.label_maturity import mature_rows
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described
 from ruleout.profile import Case, Which, text_series
@@ -21,6 +23,7 @@ from ruleout.stats._twosample import normal_sf
 Floats = NDArray[np.float64]
 MODES = ("label_noise", "corrupted_labels", "evaluation_bug", "immature_labels")
 _LEAST = 30
+_FEW = 20
 _LAGS = 10
 
 
@@ -142,6 +145,17 @@ def _pattern(case: Case, found: Audited, rate: float, z: float) -> Iterator[Outc
             case, place, "audit.shifted", told, ("evaluation_bug",), size=(rate, z, share)
         )
         return
+    late = _only_unripe(case, found)
+    if late is not None:
+        yield _finding(
+            case,
+            place,
+            "audit.unripe",
+            f"{head}: {late}",
+            ("immature_labels",),
+            size=(rate, z, 1.0),
+        )
+        return
     late = _only_newest(case, found)
     if late is not None:
         yield _finding(
@@ -201,6 +215,21 @@ def _belongs_elsewhere(case: Case, found: Audited) -> tuple[int, float]:
     best = max(hits, key=lambda lag: (hits[lag], -abs(lag)))
     rest = max(share for lag, share in hits.items() if lag != best)
     return best, (hits[best] - rest) / (1 - rest) if rest < 1 else 0.0
+
+
+def _only_unripe(case: Case, found: Audited) -> str | None:
+    """Whether labels differ where they were read before they were final, and hardly elsewhere."""
+    mature = mature_rows(case)
+    if mature is None:
+        return None
+    ripe = mature[found.rows]
+    if min(ripe.sum(), (~ripe).sum()) < _FEW:
+        return None
+    rates = float(found.differs[ripe].mean()), float(found.differs[~ripe].mean())
+    error = math.sqrt(rates[1] * (1 - rates[1]) / int((~ripe).sum()))
+    if rates[0] > 0.2 * rates[1] or rates[1] - rates[0] < 4 * error:
+        return None
+    return f"{rates[1]:.0%} of those read before they were final, {rates[0]:.1%} of the others"
 
 
 def _only_newest(case: Case, found: Audited) -> str | None:

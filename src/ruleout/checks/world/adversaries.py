@@ -22,6 +22,10 @@ from ruleout.stats._prior import Codes
 
 MODES = ("adversarial_shift",)
 _FEW = 10
+_OFTEN = 15
+_SEVERAL = 3
+"""So many actors with so many rows are no customers who each come once."""
+
 LEAST_ACTORS = 50
 
 
@@ -88,8 +92,10 @@ def _codes(case: Case, seen: View, name: str) -> tuple[Codes, Codes]:
 def _many(case: Case, seen: View, name: str) -> bool:
     codes = _codes(case, seen, name)[1]
     known = codes[codes >= 0]
-    distinct = len(np.unique(known))
-    return distinct >= LEAST_ACTORS and distinct <= 0.9 * len(known)
+    counts = np.sort(np.unique(known, return_counts=True)[1])
+    # Where nearly everybody comes once, the few who come again and again are worth a look.
+    again = len(counts) <= 0.9 * len(known) or int((counts[-_FEW:] >= _OFTEN).sum()) >= _SEVERAL
+    return len(counts) >= LEAST_ACTORS and again
 
 
 def _column(case: Case, seen: View, name: str, rng: np.random.Generator) -> Iterator[Finding]:
