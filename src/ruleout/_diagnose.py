@@ -30,7 +30,7 @@ from ruleout.checks.symptom import as_symptom
 from ruleout.experiments import Bench, Tried, charts, repaired_case
 from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
-from ruleout.profile import Case, build_case
+from ruleout.profile import Case, build_case, known_metric
 from ruleout.sources import fingerprint
 
 if TYPE_CHECKING:
@@ -77,7 +77,12 @@ def run(
         services = analyse(incident, rng, progress)
     if services is not None and incident.data.reference is None and incident.data.current is None:
         return _of_services(incident, services, started)
-    of_path = services is not None and incident.symptom.entity is not None
+    of_path = (
+        services is not None
+        and incident.symptom.entity is not None
+        # Who reports a metric of the answers is a witness of the tables' symptom, not its own.
+        and known_metric(incident.symptom.metric or "") is None
+    )
     try:
         case = build_case(
             _of_tables(incident) if of_path else incident,

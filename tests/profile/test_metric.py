@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ruleout.profile import Outputs
+from ruleout.profile import Outputs, known_metric
 from ruleout.profile._metric import METRICS
 
 
@@ -25,3 +25,21 @@ def test_a_prepared_metric_weighs_as_the_metric_does(name: str) -> None:
     for weight in (np.ones(n), rng.poisson(1, n).astype(float), np.zeros(n)):
         expected = metric.value(truth, outputs, weight)
         np.testing.assert_allclose(value(weight), expected, rtol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("accuracy", "accuracy"),
+        ("dashboard_accuracy", "accuracy"),
+        ("live-AUC", "auc"),
+        ("Balanced Accuracy", "balanced_accuracy"),
+        ("model.balanced_accuracy", "balanced_accuracy"),
+        ("accuracy_job_lag", None),
+        ("latency_p95_ms", None),
+        ("", None),
+    ],
+)
+def test_a_metric_is_known_whoever_reports_it(name: str, meant: str | None) -> None:
+    """Prefixes of whoever shows it are left out; a name that goes on is about something else."""
+    assert known_metric(name) == meant

@@ -11,7 +11,7 @@ from ruleout.profile._case import (
     scope_mask,
 )
 from ruleout.profile._clock import iso
-from ruleout.profile._metric import METRICS, Metric, metric_for, row_loss
+from ruleout.profile._metric import METRICS, Metric, known_metric, metric_for, row_loss
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import Predictor, decision_threshold
 from ruleout.profile._read import ColumnSummary, Profile, read_window
@@ -36,6 +36,7 @@ __all__ = [
     "build_case",
     "decision_threshold",
     "iso",
+    "known_metric",
     "metric_for",
     "model_outputs",
     "numeric_array",

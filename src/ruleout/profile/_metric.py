@@ -312,14 +312,26 @@ _CLASSES_ONLY = {
 _NUMBERS_ONLY = {"rmse", "mae", "mse", "mape", "r2", "bias"}
 
 
+def known_metric(name: str) -> str | None:
+    """The metric that a name means, whoever reports it (`dashboard_accuracy`, `live-auc`); None where it means none."""
+    by_plain = {re.sub(r"[^a-z0-9]", "", known): known for known in METRICS}
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    for n in range(len(words), 0, -1):
+        for k in range(len(words) - n + 1):
+            plain = "".join(words[k : k + n])
+            told = by_plain.get(plain) or _ALIASES.get(plain)
+            # A part of a name must stand at an end of it: `accuracy_job_lag` is about a job.
+            if told is not None and (k + n == len(words)):
+                return told
+    return None
+
+
 def metric_for(task: str, name: str | None) -> Metric:
     """The metric called `name`, or the task's default when the name is no metric of the task."""
     default = METRICS[_DEFAULT.get(task, "accuracy")]
     if name is None:
         return default
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    by_plain = {re.sub(r"[^a-z0-9]", "", known): known for known in METRICS}
-    chosen = METRICS.get(by_plain.get(plain) or _ALIASES.get(plain, ""), default)
+    chosen = METRICS.get(known_metric(name) or "", default)
     wrong = _CLASSES_ONLY if task == "regression" else _NUMBERS_ONLY
     if chosen.name in wrong:
         return default

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from linked_world import START, broken, late, made, quiet, served
+from linked_world import START, Frames, broken, late, made, quiet, served
 from ruleout._records import Scope
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
@@ -337,3 +337,41 @@ def test_keys_that_are_written_otherwise_lose_their_join(spelt: Any, told: bool)
     case = made((frames[0], frames[1]), segments=["region", "format"])
     found = findings(case, "missing_and_defaults")
     assert ("defaults.key" in found) == told
+
+
+def _fallen_back(names: tuple[str, ...]) -> Frames:
+    """The world in which some rows hold the usual value of these inputs."""
+    reference, current = quiet()
+    rows = hit(0.4)
+    medians = {n: float(reference[n].cast(pl.Float64).median()) for n in names}
+    return reference, served(current.with_columns([where(rows, n, v) for n, v in medians.items()]))
+
+
+@pytest.mark.parametrize(("names", "told"), [(("age", "income"), True), (("income",), False)])
+def test_sources_that_fall_back_together_have_one_fallback(
+    names: tuple[str, ...], told: bool
+) -> None:
+    """Usual values from two sources in the same rows come from where the sources meet."""
+    case = made(_fallen_back(names), sources={"crm": ["age"], "bank": ["income"]})
+    found = findings(case, "missing_and_defaults")
+    assert ("defaults.sources" in found) == told
+    if told:
+        assert found["defaults.sources"].supports == ("fallback_overload",)
+        assert found["defaults.sources"].subject.names == ("bank", "crm")
+
+
+@pytest.mark.parametrize(("sorted_", "told"), [(True, False), (False, True)])
+def test_keys_that_come_in_one_go_do_not_tell_who_lost_values(sorted_: bool, told: bool) -> None:
+    """Rows of one key that follow each other are hit together when a fault begins, whatever the key."""
+    rng = np.random.default_rng(3)
+    reference, current = quiet()
+    n = current.height
+    keys = np.arange(n) // 8 if sorted_ else rng.integers(0, n // 8, n)
+    lost = (np.arange(n) // 8 >= n // 24) if sorted_ else keys % 3 == 0
+    frames = [
+        f.drop("ts").with_columns(pl.Series("query", [f"q{k:04d}" for k in keys[: f.height]]))
+        for f in (reference, current)
+    ]
+    now = served(frames[1].with_columns(where(pl.Series(lost), "age", None)))
+    case = made((frames[0], now), timestamp=None)
+    assert ("defaults.key" in findings(case, "missing_and_defaults")) == told

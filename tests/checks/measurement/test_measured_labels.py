@@ -130,3 +130,32 @@ def test_ids_that_begin_anew_do_not_excuse_spoilt_labels() -> None:
     wrong = np.where(np.random.default_rng(11).random(system.rows) < 0.3, 1 - right, right)
     outcomes = run(system.change(y=wrong).audit(right).case(), "label_audit")
     assert supported(outcomes) & {"label_noise", "corrupted_labels"}
+
+
+def test_labels_read_before_they_were_final_are_no_noise() -> None:
+    """An audit that differs where labels were not final, and there alone, found them immature."""
+    system = healthy()
+    right = truth(system)
+    rng = np.random.default_rng(2)
+    early = rng.random(system.rows) < 0.5
+    wrong = early & (rng.random(system.rows) < 0.6)
+    last = float(system.current["ts"].max())
+    system.audit(right).change(
+        y=np.where(wrong, 1 - right, right), final=np.where(early, last + DAY, START)
+    )
+    case = system.case(label_available_at="final")
+    outcomes = run(case, "label_audit")
+    assert supported(outcomes) == {"immature_labels"}
+    assert "before they were final" in next(o for o in outcomes if isinstance(o, Finding)).statement
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6])
+def test_a_part_of_the_labels_may_be_shifted(share: float) -> None:
+    """Where answers tell by how many rows, an audit of partly shifted labels is read as shifted, not as noise."""
+    system = healthy()
+    right = truth(system)
+    moved = np.random.default_rng(3).random(system.rows) < share
+    case = (
+        system.audit(right, rows=1_500).change(y=np.where(moved, np.roll(right, 1), right)).case()
+    )
+    assert supported(run(case, "label_audit")) == {"evaluation_bug"}

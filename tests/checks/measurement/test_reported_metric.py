@@ -43,3 +43,25 @@ def test_another_metric_is_an_abstention(tmp_path: Path) -> None:
     telemetry = TelemetrySpec(metrics=("metrics.parquet",))
     case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
     assert "no metric called 'accuracy'" in abstained(run(case, "reported_metric"))
+
+
+@pytest.mark.parametrize(
+    ("harmed", "lost", "found"), [(False, 400.0, True), (True, 400.0, False), (False, 22.0, False)]
+)
+def test_samples_that_were_lost_are_the_telemetrys_where_the_rows_are_sound(
+    tmp_path: Path, harmed: bool, lost: float, found: bool
+) -> None:
+    """Dropped samples explain an alarm that the rows do not; where the rows are worse they explain nothing."""
+    times = START + np.arange(0, 9 * DAY, 3_600)
+    rng = np.random.default_rng(0)
+    values = np.where(times < START + 4.5 * DAY, 20.0, lost) * rng.uniform(0.9, 1.1, len(times))
+    frame = pl.DataFrame(
+        {"timestamp": times, "entity": "otel-agent", "metric": "dropped_samples", "value": values}
+    )
+    frame.write_parquet(tmp_path / "metrics.parquet")
+    case = healthy().case()
+    case.significant = harmed
+    telemetry = TelemetrySpec(metrics=("metrics.parquet",))
+    case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
+    outcomes = run(case, "telemetry_losses")
+    assert supported(outcomes) == ({"observability_failure"} if found else set())

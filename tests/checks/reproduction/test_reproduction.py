@@ -254,3 +254,37 @@ def test_errors_from_the_first_rows_of_a_model_are_noticed(day: float, first: bo
     case = replace(case, incident=replace(case.incident, models={"current": spec}))
     signals = {o.signal for o in run(case, "from_launch") if isinstance(o, Finding)}
     assert signals == ({"launch.first_rows"} if first else set())
+
+
+def _few_leaves(frame: pl.DataFrame) -> np.ndarray:
+    """An earlier model of two leaves for most rows."""
+    return (
+        np.where(frame["amount"].to_numpy() > 0, 0.6, 0.3)
+        + 1e-3 * (frame["rate"].to_numpy() > 1.5) * frame["rate"].to_numpy()
+    )
+
+
+def test_a_version_of_few_leaves_is_no_fallback() -> None:
+    """One answer for many rows comes from a model at hand that gives it."""
+    system = healthy(models={"current": new_score, "previous": _few_leaves})
+    system.serve(_few_leaves(system.current), system.place() > 0.4)
+    assert supported(run(system.case(), *ALL)) == {"wrong_version"}
+
+
+def test_answers_that_nearly_follow_a_map_are_another_models() -> None:
+    """Where the right answers are known exactly, what a map leaves over is no recalibration."""
+    system = healthy()
+    squeezed = 1 / (1 + np.exp(-0.4 * logit(new_score(system.current))))
+    other = np.clip(squeezed + 0.06 * np.sin(3 * system.current["rate"].to_numpy()), 0.01, 0.99)
+    assert "calibration_change" not in supported(run(system.serve(other).case(), *ALL))
+    assert "calibration_change" in supported(run(healthy().serve(squeezed).case(), *ALL))
+
+
+def test_a_renaming_that_spares_most_rows_is_none() -> None:
+    """A wrong list of names is wrong for every row; now and then is another fault."""
+    system = healthy()
+    score = system.current["score"].to_numpy()
+    for share, told in ((1.0, True), (0.1, False)):
+        turned = np.random.default_rng(4).random(system.rows) < share
+        found = supported(run(healthy().serve(1 - score, turned).case(), "answer_maps"))
+        assert ("class_map_mismatch" in found) == told

@@ -354,6 +354,8 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
             continue
         codes = case.codes("current", name)
         between = _between(codes[scope], hit[scope])
+        if _in_stretches(codes[scope], hit[scope], between):
+            between = 0.0
         text = text_series(case.current.frame, name)
         pattern, inside, outside = max(
             (_best_pattern(shape(text), hit, scope) for shape in (spelling, outline)),
@@ -377,6 +379,15 @@ def _between(codes: NDArray[np.int32], hit: Mask) -> float:
     share = float((counts * (means - rate) ** 2).sum() / (n * rate * (1 - rate)))
     chance = (keys - 1) / n
     return (share - chance) / (1 - chance)
+
+
+def _in_stretches(codes: NDArray[np.int32], hit: Mask, between: float) -> bool:
+    """Whether stretches of as many neighbouring rows tell as much: keys that come in one go tell when, not who."""
+    keys = len(np.unique(codes[codes >= 0]))
+    if between <= 0 or not keys:
+        return False
+    stretch = np.arange(len(codes)) * keys // len(codes)
+    return _between(stretch.astype(np.int32), hit) > 0.8 * between
 
 
 def spelling(text: pl.Series) -> pl.Series:

@@ -18,6 +18,9 @@ from ruleout.stats._alternation import turns
 _ALL = 0.97
 """A frozen input is frozen for every row; a default may be given to some."""
 
+_NEARLY = 0.7
+"""Share of a source's inputs that must be seen to fall back: one whose usual value is its default is not."""
+
 _MODES = ("silent_nulls", "join_loss")
 
 
@@ -83,6 +86,48 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
     yield found
     yield _where(case, group, found, listed)
     yield from _in_turns(case, group, found, listed)
+    yield from _of_all_sources(case, group, found, listed)
+
+
+def _of_all_sources(
+    case: Case, group: Sequence[Defaulted], found: Finding, listed: str
+) -> Iterator[Finding]:
+    """Whether inputs of several sources fell back together: that was decided where they meet, behind their sources."""
+    names = {d.name for d in group}
+    fed = {s: set(f) & set(case.features) for s, f in case.incident.data.sources.items()}
+    whole = sorted(
+        s for s, inputs in fed.items() if inputs and len(inputs & names) >= _NEARLY * len(inputs)
+    )
+    others = [s for s, inputs in fed.items() if inputs and not inputs & names]
+    meant = sum(d.kind in ("typical", "frozen") for d in group) >= 0.7 * len(group)
+    if len(whole) < 2 or not meant:
+        return
+    told = f"{listed}: the inputs of {', '.join(whole)} hold usual values in the same rows" + (
+        f", those of {', '.join(others[:3])} do not" if others else ""
+    )
+    subject = Subject("source", tuple(whole))
+    yield replace(
+        found,
+        signal="defaults.sources",
+        subject=subject,
+        statement=told,
+        p_value=None,
+        strength=1.0,
+        supports=("fallback_overload",),
+        against=(),
+        chart={},
+    )
+    yield replace(
+        found,
+        signal="defaults.elsewhere",
+        subject=Subject(),
+        statement=told,
+        p_value=None,
+        supports=(),
+        against=(*_MODES, "malformed_artifact"),
+        repairs=(),
+        chart={},
+    )
 
 
 def _in_turns(

@@ -57,6 +57,16 @@ def label_alignment(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield from _lost(case, after, usual)
 
 
+def shifted_lag(case: Case) -> int | None:
+    """By how many rows labels belong to other rows' answers; None where they go with their own."""
+    if not (case.labelled("reference") and case.labelled("current")) or case.current.rows < _LEAST:
+        return None
+    before, after = window_profiles(case, "reference"), window_profiles(case, "current")
+    usual = association(*before)
+    found = _shifted(case, before, after, usual) if usual >= _WEAK else None
+    return None if found is None else int(found.statistic)
+
+
 def _shifted(
     case: Case, before: tuple[Floats, Floats], after: tuple[Floats, Floats], usual: float
 ) -> Finding | None:

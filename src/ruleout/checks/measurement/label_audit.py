@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.measurement._labels import label_subject
+from ruleout.checks.measurement.label_alignment import shifted_lag
 from ruleout.checks.measurement.label_maturity import mature_rows
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described
@@ -24,6 +25,7 @@ Floats = NDArray[np.float64]
 MODES = ("label_noise", "corrupted_labels", "evaluation_bug", "immature_labels")
 _LEAST = 30
 _FEW = 20
+_PART = 0.2
 _LAGS = 10
 
 
@@ -214,7 +216,13 @@ def _belongs_elsewhere(case: Case, found: Audited) -> tuple[int, float]:
         hits[lag] = float((inside & (np.abs(other - said) <= tolerance)).mean())
     best = max(hits, key=lambda lag: (hits[lag], -abs(lag)))
     rest = max(share for lag, share in hits.items() if lag != best)
-    return best, (hits[best] - rest) / (1 - rest) if rest < 1 else 0.0
+    share = (hits[best] - rest) / (1 - rest) if rest < 1 else 0.0
+    # Where a part of the labels moved, a neighbour's is found only as often: what answers say of the lag decides.
+    seen = shifted_lag(case)
+    if seen is not None and abs(seen) == abs(best) and share > _PART:
+        error = math.sqrt(max(rest * (1 - rest), 0.01) / len(rows))
+        share = 1.0 if hits[best] - rest > 3 * error else share
+    return best, share
 
 
 def _only_unripe(case: Case, found: Audited) -> str | None:

@@ -8,15 +8,66 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.symptom import measure
 from ruleout.profile import Case, Which
 
+Floats = NDArray[np.float64]
 _MODES = ("monitor_defect",)
 _POINTS = 5
 _WINDOWS: tuple[Which, Which] = ("reference", "current")
+
+
+_LOSSES = re.compile(
+    r"drop|discard|lost|losses|missed|rejected|failed_scrape|scrape_fail", re.IGNORECASE
+)
+_TELLING = re.compile(
+    r"telemetry|monitor|metric|scrape|sample|series|span|otel|prometheus|agent|collector|log",
+    re.IGNORECASE,
+)
+_RISEN = 3.0
+_FAR = 6.0
+"""Robust z beyond which a series of losses has risen."""
+
+
+@check(
+    "telemetry_losses",
+    layer="integration",
+    rung="measurement",
+    looks_for=("observability_failure",),
+    needs=("telemetry.metrics", "data.columns.timestamp"),
+)
+def telemetry_losses(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Where the rows show no harm: does what carries the telemetry count more that it lost?"""
+    del rng
+    if case.significant is not False:
+        return
+    best: tuple[float, str, str, float, float] | None = None
+    for (entity, metric), series in _metrics(case).group_by(
+        ["entity", "metric"], maintain_order=True
+    ):
+        who, what = str(entity), str(metric)
+        if not (_LOSSES.search(what) and _TELLING.search(f"{who} {what}")):
+            continue
+        sides = [_inside(series, case, which) for which in _WINDOWS]
+        if min(len(x) for x in sides) < _POINTS:
+            continue
+        before, now = (float(np.median(x)) for x in sides)
+        spread = 1.4826 * float(np.median(np.abs(sides[0] - before))) + 1e-9 + 0.05 * abs(before)
+        z = (now - before) / spread
+        if z > _FAR and now > _RISEN * max(before, 0.0) and (best is None or z > best[0]):
+            best = z, who, what, before, now
+    if best is None:
+        return
+    z, who, what, before, now = best
+    told = f"the rows are as good as before, while {who} {what} went from {before:.4g} to {now:.4g}: telemetry was lost"
+    yield Finding(
+        "telemetry.losses", Subject("service", (who,)), told, now - before, z, None, 1.0,
+        ("observability_failure",), against=("monitor_defect", "random_fluctuation"),
+    )  # fmt: skip
 
 
 @check(
@@ -47,15 +98,21 @@ def reported_metric(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     yield Finding(
         "metric.recomputed", Subject("metric", (name,)), words, told - seen, apart / noise, None,
         float(np.clip(apart / max(abs(told), 1e-9), 0.2, 1.0)), _MODES,
+        against=("random_fluctuation",),
     )  # fmt: skip
+
+
+def _metrics(case: Case) -> pl.DataFrame:
+    """All metrics of the telemetry."""
+    from ruleout.sources.telemetry import read_telemetry  # tables alone do without
+
+    spec = replace(case.incident.telemetry, traces=(), logs=())
+    return read_telemetry(replace(case.incident, telemetry=spec)).metrics.sort("time")
 
 
 def _reported(case: Case, name: str) -> pl.DataFrame:
     """Instants and values of the reported metrics of that name, whoever reported them."""
-    from ruleout.sources.telemetry import read_telemetry  # tables alone do without
-
-    spec = replace(case.incident.telemetry, traces=(), logs=())
-    metrics = read_telemetry(replace(case.incident, telemetry=spec)).metrics
+    metrics = _metrics(case)
     wanted = _plain(name)
     names = [m for m in metrics["metric"].unique().sort().to_list() if _plain(str(m)) == wanted]
     entity = case.incident.symptom.entity
@@ -67,11 +124,15 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _mean(series: pl.DataFrame, case: Case, which: Which) -> float | None:
+def _inside(series: pl.DataFrame, case: Case, which: Which) -> Floats:
+    """Values of a series within a window."""
     time = case.table(which).time
     if time is None or not np.isfinite(time).any():
-        return None
-    inside = series.filter(pl.col("time").is_between(np.nanmin(time), np.nanmax(time)))
-    if inside.height < _POINTS:
-        return None
-    return float(np.mean(inside["value"].to_numpy()))
+        return np.empty(0)
+    within = series.filter(pl.col("time").is_between(np.nanmin(time), np.nanmax(time)))
+    return np.asarray(within["value"].to_numpy(), dtype=np.float64)
+
+
+def _mean(series: pl.DataFrame, case: Case, which: Which) -> float | None:
+    values = _inside(series, case, which)
+    return float(np.mean(values)) if len(values) >= _POINTS else None

@@ -394,6 +394,20 @@ def coarser_where(case: Case, scope: Scope) -> bool:
     return found is None or rounded(found)
 
 
+MAPS = ("affine", "monotone")
+
+
+def enough(found: Hit, told: Story) -> bool:
+    """Whether a story leaves no more than it may.
+
+    Where the intended answers are known exactly a mere map of them leaves nothing; another model, much alike, does.
+    A surrogate leaves its own error.
+    """
+    if told.name not in MAPS:
+        return told.share > 0.8
+    return told.share >= (0.95 if found.replay.exact else 0.75)
+
+
 def rounded(found: Hit) -> bool:
     """Whether answers that do not follow lie within a step or two of their grid from the intended ones.
 

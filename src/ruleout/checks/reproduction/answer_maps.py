@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,15 +10,28 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.reproduction._gap import class_codes
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._repairs import described, intended_answers
-from ruleout.checks.reproduction._stories import Story, best, coarser_where, known_model, stories
+from ruleout.checks.reproduction._stories import (
+    MAPS,
+    Story,
+    best,
+    coarser_where,
+    enough,
+    known_model,
+    stories,
+)
 from ruleout.checks.reproduction._view import SERVED
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE, new_version
 from ruleout.profile import Case
 from ruleout.stats._maps import isotonic
 
 _ENOUGH = 0.55
+_SPARED = 0.5
+_FEW = 30
+_FLAT = 0.5
+"""Slope in log-odds below which answers are those of somebody who knows less."""
 
 
 class _Claim(NamedTuple):
@@ -75,6 +88,8 @@ def _renamed(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:
     if told is None or told.name != "permutation" or story.share < _ENOUGH:
         return
     order = story.options["order"]
+    if _spared(found, order) > _SPARED:
+        return  # a wrong list of names is wrong for every row it answers
     moved = [f"{case.classes[k]} as {case.classes[j]}" for k, j in enumerate(order) if k != j]
     statement = (
         f"classes carry each other's names ({', '.join(moved[:4])}){described(found.place.scope)}: "
@@ -83,6 +98,19 @@ def _renamed(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:
     plan = RepairPlan("class_map", SERVED, found.place.scope, {"order": order, "names_only": False})
     claim = _Claim("class_map.permuted", statement, ("class_map_mismatch",))
     yield _finding(found, story, claim, (plan,))
+
+
+def _spared(found: Hit, order: Sequence[int]) -> float:
+    """Share of the rows in place that a renaming would have hit, and whose answers follow all the same."""
+    side = found.replay.current
+    meant = class_codes(side.intended)
+    moves = np.array([k != j for k, j in enumerate(order)])
+    inside = found.place.inside & (meant >= 0) & (meant < len(moves))
+    hit_by = inside.copy()
+    hit_by[inside] = moves[meant[inside]]
+    if not found.replay.exact or hit_by.sum() < _FEW:
+        return 0.0
+    return float(1 - found.replay.wrong[hit_by].mean())
 
 
 def _recalibrated(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:
@@ -99,8 +127,7 @@ def _recalibrated(case: Case, found: Hit, told: Story | None) -> Iterator[Outcom
         )
         return
     line = shares.get("affine")
-    enough = 0.9 if found.replay.exact else 0.75
-    if told is None or told.name not in ("affine", "monotone") or top.share < enough:
+    if told is None or told.name not in MAPS or not enough(found, top):
         return
     if line is not None and not 0.08 < line.options["slope"] < 12:
         return  # answers that do not depend on the intended ones are no recalibration of them
@@ -115,19 +142,28 @@ def _recalibrated(case: Case, found: Hit, told: Story | None) -> Iterator[Outcom
     statement += f"; undoing it explains {top.share:.0%} of the difference"
     options = {"model": found.replay.name}
     plan = RepairPlan("inverse_map", SERVED, found.place.scope, options)
-    supports: tuple[str, ...] = ("calibration_change",)
-    signal = "score_map.exact" if found.replay.exact and top.share > 0.95 else "score_map.monotone"
-    if case.task == "binary" and signal == "score_map.monotone":
-        supports = ("calibration_change", "class_weight_change")
-        excess = _excess_noise(found)
-        if excess is not None:
-            signal = "score_map.pure" if excess < 1.25 else "score_map.noisy"
-            statement += f", with {excess:.2f} times the noise that a mere map would leave"
-        if new_version(case):
-            signal = "score_map.new_version"
-    elif signal == "score_map.monotone":
-        supports = ("calibration_change", "bad_retrain")
-    yield _finding(found, top, _Claim(signal, statement, supports), (plan, intended_answers(found)))
+    signal, supports, noise = _kind_of_map(case, found, top, line)
+    yield _finding(
+        found, top, _Claim(signal, statement + noise, supports), (plan, intended_answers(found))
+    )
+
+
+def _kind_of_map(
+    case: Case, found: Hit, top: Story, line: Story | None
+) -> tuple[str, tuple[str, ...], str]:
+    """The signal of a monotone map, the modes it speaks for, and words on its noise."""
+    if found.replay.exact and top.share > 0.95:
+        return "score_map.exact", ("calibration_change",), ""
+    if case.task != "binary":
+        return "score_map.monotone", ("calibration_change", "bad_retrain"), ""
+    supports: tuple[str, ...] = ("calibration_change", "class_weight_change")
+    signal, words, excess = "score_map.monotone", "", _excess_noise(found)
+    if excess is not None:
+        signal = "score_map.pure" if excess < 1.25 else "score_map.noisy"
+        words = f", with {excess:.2f} times the noise that a mere map would leave"
+        if signal == "score_map.noisy" and line is not None and line.options["slope"] < _FLAT:
+            return "score_map.flat", ("wrong_version", "bad_retrain"), words
+    return ("score_map.new_version" if new_version(case) else signal), supports, words
 
 
 def _excess_noise(found: Hit) -> float | None:

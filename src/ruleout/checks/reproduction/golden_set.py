@@ -33,6 +33,9 @@ _UNCLEAR = (
     "class_weight_change",
     "calibration_change",
 )
+_LEFT = 0.06
+"""Share of the change that a mere map of stored scores may leave: both are exact, only the map is fitted."""
+
 _LEAST = 20
 
 
@@ -115,7 +118,7 @@ def _map_or_noise(x: Floats, y: Floats, before: float) -> tuple[str, str, tuple[
     odd = np.arange(len(x)) % 2 == 1
     left = float(np.abs(isotonic(x[odd], y[odd])(x[~odd]) - y[~odd]).mean())
     alike = float(np.corrcoef(x, y)[0, 1]) if x.std() > 0 and y.std() > 0 else 0.0
-    if left < 0.12 * before and alike > 0.7:
+    if left < _LEFT * before and alike > 0.7:
         return (
             "map",
             ": served is a monotone map of stored",

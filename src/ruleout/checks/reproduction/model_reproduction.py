@@ -11,7 +11,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, SourceStatus, S
 from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, structure
 from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
-from ruleout.checks.reproduction._stories import best, known_model, new_constant
+from ruleout.checks.reproduction._stories import best, coarser, enough, known_model, new_constant
 from ruleout.checks.reproduction._view import (
     LEAST,
     SERVED,
@@ -113,7 +113,7 @@ def _same_map(view: Replay) -> Iterator[Outcome]:
 def _departs(case: Case, found: Hit, rng: np.random.Generator) -> Iterator[Outcome]:
     view = found.replay
     told = best(case)
-    explained = told is not None and told.share > 0.8
+    explained = told is not None and told.share > 0.8 and enough(found, told)
     who = f"models.{view.name}" if view.exact else "a surrogate of the reference's model"
     statement = (
         f"{float(view.wrong.mean()):.1%} of the current answers are not what {who} gives for the logged "
@@ -152,7 +152,7 @@ def _open(case: Case, found: Hit, rng: np.random.Generator) -> bool:
     told = best(case)
     return (
         not known_model(case)
-        and new_constant(case) is None
+        and not _one_answer(case)
         and not found.place.contrast
         and (told is None or told.share < _HALF)
         and found.share > _HALF
@@ -160,12 +160,18 @@ def _open(case: Case, found: Hit, rng: np.random.Generator) -> bool:
     )
 
 
+def _one_answer(case: Case) -> bool:
+    """Whether many rows got one new answer, and not because all answers are few."""
+    everywhere = coarser(case.outputs("reference"), case.outputs("current"))
+    return new_constant(case) is not None and not everywhere
+
+
 def _unexplained(case: Case, found: Hit, rng: np.random.Generator) -> tuple[str, ...]:
     """Another artefact differs as a function of the inputs; garbage and noise do not."""
     serving = [name for name in usable_models(case) if serves_now(case, name) is not None]
     if (
         serving
-        or new_constant(case) is not None
+        or _one_answer(case)
         or found.place.contrast
         or disorder(found, rng) > 0.85
         or structure(case, found, rng) < 0.1
