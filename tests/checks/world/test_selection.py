@@ -115,3 +115,24 @@ def test_what_speaks_against_a_shift_of_inputs_speaks_against_a_cut_log() -> Non
     )
     assert worth("selection.lost", "selection_bias", 3.0) > 0
     assert worth("shift_decomposition.inputs", "selection_bias", 0.0) == 0.0
+
+
+@pytest.mark.parametrize("people", [False, True])
+def test_a_window_tells_by_its_own_beginning_what_its_log_lost(people: bool) -> None:
+    """Windows drawn at other rates are compared with nothing; rows before and after the mix moved are.
+
+    Where as many came as before and only others (`people`), nothing was lost.
+    """
+    rng = np.random.default_rng(6)
+    reference, everyone = asked(rng, more=4.0)
+    late = everyone["ts"].dt.epoch("s") >= START + 8.8 * 86_400
+    cut = pl.concat([everyone.filter(~late), without_most_of_a(everyone.filter(late), rng)])
+    if people:
+        others = cut.filter(pl.col("ts").dt.epoch("s") >= START + 8.8 * 86_400)
+        again = others[np.sort(rng.integers(0, others.height, int(late.sum())))]
+        times = everyone.filter(late)["ts"]
+        cut = pl.concat([everyone.filter(~late), again.with_columns(times)])
+    found = findings(case_of(reference, cut), "selection")
+    assert ("selection.lost" in found) is not people
+    if not people:
+        assert "of the rows that the window began with" in found["selection.lost"].statement

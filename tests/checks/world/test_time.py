@@ -159,6 +159,8 @@ def test_an_input_that_moved_but_in_the_holdback_is_feedback() -> None:
     found = findings(case, "feedback")["feedback.spared"]
     assert found.subject.names == ("visits",)
     assert found.scope.values == ("no",)
+    explains = findings(case, "feedback")["feedback.explains"]
+    assert (explains.subject.names, explains.against) == ((), ("covariate_shift",))
     even = current.with_columns(pl.col("visits") + 2.5 * (pl.col("score") - 0.5) + 0.5)
     calm = case_of(reference, even, segments=("region", "holdback"))
     assert "feedback.spared" not in findings(calm, "feedback")

@@ -77,7 +77,7 @@ def confusion_map(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         None,
         min(1.0, found.share),
         ("class_map_mismatch",),
-        ("concept_drift", "label_noise", "covariate_shift", "prior_shift"),
+        ("concept_drift", "label_noise", "covariate_shift", "prior_shift", "runtime_numerics"),
         repairs=(
             RepairPlan(
                 "class_map", Subject("model"), options={"order": found.order, "names_only": True}

@@ -63,7 +63,7 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     said = [_answers(seen, side) for side in ("reference", "current")]
     spared = _spared(case, seen, said)
     if spared is not None:
-        return [spared]
+        return [spared, _explains(spared)]
     if case.current.time is None:
         why = "a tie that grows shows only in the order of time"
         return [Abstained(MODES, why, "data.columns.timestamp")]
@@ -81,22 +81,31 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
         return [Clear(MODES, Subject(), text, 0.1, "feedback.none")]
     z, name, now = max(found)
-    return [
-        Finding(
-            signal="feedback.grows",
-            subject=Subject("feature", (name,)),
-            statement=(
-                f"the rank correlation of {name} with the answers goes from {now.first:+.2f} to {now.last:+.2f} through the "
-                f"current window (z = {z:.1f}), and stood still in the reference"
-            ),
-            statistic=now.last,
-            effect=now.last - now.first,
-            p_value=max(2 * normal_sf(z), 1e-300),
-            strength=float(np.clip(abs(now.last - now.first) / 0.3, 0.2, 1.0)),
-            supports=MODES,
-            against=("covariate_shift",),
-        )
-    ]
+    grows = Finding(
+        signal="feedback.grows",
+        subject=Subject("feature", (name,)),
+        statement=(
+            f"the rank correlation of {name} with the answers goes from {now.first:+.2f} to {now.last:+.2f} through the "
+            f"current window (z = {z:.1f}), and stood still in the reference"
+        ),
+        statistic=now.last,
+        effect=now.last - now.first,
+        p_value=max(2 * normal_sf(z), 1e-300),
+        strength=float(np.clip(abs(now.last - now.first) / 0.3, 0.2, 1.0)),
+        supports=MODES,
+    )
+    return [grows, _explains(grows)]
+
+
+def _explains(found: Finding) -> Finding:
+    """What the model feeds back moves inputs, which is then no shift of its own, whichever input shows it most."""
+    return replace(
+        found,
+        signal="feedback.explains",
+        subject=Subject(),
+        supports=(),
+        against=("covariate_shift",),
+    )
 
 
 def _spared(case: Case, seen: View, said: Sequence[Floats]) -> Finding | None:
@@ -168,7 +177,7 @@ def _one_spared(
         p_value=None,
         strength=float(np.clip(abs(steered - usual) / 0.2, 0.3, 1.0)),
         supports=MODES,
-        against=("covariate_shift", "concept_drift"),
+        against=("concept_drift",),
         scope=Scope(column=free.column, values=(free.steered,)),
     )
 

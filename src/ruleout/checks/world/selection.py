@@ -11,6 +11,9 @@ mix that explains the change speaks for both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +25,8 @@ from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._census import Census, census
 from ruleout.checks.world._view import NO_HARM, Split, View, split, view
 from ruleout.checks.world.decomposition import OVERLAP, blamed, fraction, moved
-from ruleout.profile import Case
+from ruleout.profile import Case, iso
+from ruleout.stats._boosting import Floats
 
 MODES = ("selection_bias",)
 _COUNT = "telemetry.metrics"
@@ -33,6 +37,9 @@ _CUT, _ADDED = 0.6, 1.6
 """A slice below or above this, of its usual rate, was cut out or added to."""
 
 _ROOM = 0.15
+_BEGUN = 150
+"""Rows that a window needs before and after its mix moved."""
+
 _FEW = 50
 """Rows of the reference that a slice needs."""
 
@@ -103,7 +110,17 @@ def _counted(case: Case, seen: View, names: tuple[str, ...], counted: Census) ->
 
 
 def _timed(case: Case, seen: View, parts: Split, names: tuple[str, ...]) -> Iterator[Outcome]:
-    """Judge by rows per unit of time."""
+    """Judge by rows per unit of time: since the mix moved, where that was within the window, else over all of it."""
+    since = _since_onset(case, seen)
+    if since is not None:
+        best, at = since
+        text = (
+            f"since {iso(at)} the log holds {best.whole:.0%} of the rows that the window began with, hour by hour: some "
+            f"slices of {best.name} keep their rate ({best.most:.2f}) while others are at {best.least:.2f}"
+        )
+        about = names if best.name in names else (best.name,)
+        yield _finding("selection.lost", about, text, best.whole, 1.0)
+        return
     whole = rate(case)
     if whole is None or not _SAMPLED[0] < whole < _SAMPLED[1]:
         why = (
@@ -133,6 +150,75 @@ def _timed(case: Case, seen: View, parts: Split, names: tuple[str, ...]) -> Iter
     )
     about = names if best.name in names else (best.name,)
     yield _finding(f"selection.{verb}", about, text, whole, 1.0)
+
+
+def _since_onset(case: Case, seen: View) -> tuple[Rates, float] | None:
+    """The slices that lost rows when the mix moved, beside those that kept theirs, and since when; None without any.
+
+    Windows that were drawn at different rates say nothing of each other's; the rows of one window do, hour by hour
+    of the day as the reference has them.
+    """
+    at = _moved_at(case)
+    if at is None:
+        return None
+    times = case.current.time
+    before = case.reference.time
+    if times is None or before is None:
+        return None
+    late = times >= at
+    counts = float((~late).sum()), float(late.sum())
+    if min(counts) < _BEGUN:
+        return None
+    usual = _by_hour(before)
+    first, last = float(np.nanmin(times)), float(np.nanmax(times))
+    due = [_due(usual, a, b) for a, b in ((first, at), (at, last))]
+    if min(due) <= 0:
+        return None
+    whole = (counts[1] / due[1]) / (counts[0] / due[0])
+    room = max(_ROOM, 2.0 * _usual_day(before, usual), 3.0 / np.sqrt(counts[0]))
+    rates = _slices(case, seen, whole, since=at)
+    cut = [r for r in rates if r.lost(room)]
+    best = max(cut, key=lambda r: (r.most - r.least, r.name), default=None)
+    return None if best is None else (best, at)
+
+
+def _moved_at(case: Case) -> float | None:
+    """When the input that departed most did, within the current window."""
+    moved = [d for d in departures(case).values() if d.departed and d.onset is not None]
+    if not moved:
+        return None
+    most = max(moved, key=lambda d: (d.distance / max(d.usual, 1e-9), d.name))
+    return None if most.onset is None else datetime.fromisoformat(most.onset.at).timestamp()
+
+
+_DAY = 86_400.0
+_HOUR = 3_600.0
+
+
+def _by_hour(times: Floats) -> Floats:
+    """Rows by hour of the day (24,), as shares of the mean hour, drawn a little towards it."""
+    known = times[np.isfinite(times)]
+    counts = np.bincount((known % _DAY // _HOUR).astype(np.int64), minlength=24).astype(float)
+    return np.asarray((counts + 5) / (counts + 5).mean())
+
+
+def _due(by_hour: Floats, start: float, end: float) -> float:
+    """Hours between two instants, each weighted by how many rows its hour of the day brings."""
+    edges = np.append(np.arange(start, end, _HOUR / 4), end)
+    middle = (edges[1:] + edges[:-1]) / 2
+    weight = by_hour[(middle % _DAY // _HOUR).astype(np.int64)]
+    return float((np.diff(edges) / _HOUR * weight).sum())
+
+
+def _usual_day(times: Floats, by_hour: Floats) -> float:
+    """Spread of the log of the rows of half days of the reference, beside what their hours bring."""
+    known = np.sort(times[np.isfinite(times)])
+    edges = np.arange(known[0], known[-1], _DAY / 2)
+    if len(edges) < 4:
+        return _ROOM
+    counts = np.diff(np.searchsorted(known, edges))
+    due = np.array([_due(by_hour, a, b) for a, b in pairwise(edges)])
+    return float(np.std(np.log((counts + 0.5) / due)))
 
 
 def _open(case: Case, parts: Split, names: tuple[str, ...], why: str) -> Iterator[Outcome]:
@@ -170,9 +256,12 @@ def _finding(
     )
 
 
-def _slices(case: Case, seen: View, whole: float) -> list[Rates]:
-    """Ratios of rows by bin of every column that moved, where the whole log is at `whole` of what it should be."""
+def _slices(case: Case, seen: View, whole: float, *, since: float | None = None) -> list[Rates]:
+    """Ratios of rows by bin of every column that moved, where the log (since an instant) is at `whole` of its due."""
     table = binned(case, seen)
+    if since is not None and case.current.time is not None:
+        late = case.current.time[seen.current.rows] >= since
+        table = replace(table, current=table.current[late])
     told = (
         slice_rates(table, name, whole) for name, went in departures(case).items() if went.departed
     )
