@@ -159,3 +159,15 @@ def test_a_part_of_the_labels_may_be_shifted(share: float) -> None:
         system.audit(right, rows=1_500).change(y=np.where(moved, np.roll(right, 1), right)).case()
     )
     assert supported(run(case, "label_audit")) == {"evaluation_bug"}
+
+
+def test_a_shift_of_some_rows_is_not_undone_by_moving_all() -> None:
+    """Half of the labels shifted, all over the window: found, without a repair that would spoil the other half."""
+    system = healthy()
+    right = truth(system)
+    moved = np.random.default_rng(6).random(system.rows) < 0.5
+    outcomes = run(
+        system.change(y=np.where(moved, np.roll(right, 1), right)).case(), "label_alignment"
+    )
+    found = next(o for o in outcomes if isinstance(o, Finding) and o.signal == "labels.shifted")
+    assert (found.repairs, found.scope.since) == ((), None)

@@ -86,6 +86,23 @@ def test_an_episode_that_ended_is_recovered() -> None:
     assert cleared(case_of(reference, lasting), "recovered") == {"already_recovered"}
 
 
+def test_an_episode_that_an_input_places_may_be_slight() -> None:
+    """Where an input was off for a while, a rise of the loss in just that while counts, and its end too."""
+    rng = np.random.default_rng(15)
+    reference, current = windows(rng)
+    position = np.linspace(0, 1, current.height)
+    inside = (position > 0.2) & (position < 0.5)
+    slight = flipped(current, np.where(inside, 0.12, 0.0), rng)
+    off = slight.with_columns(
+        pl.when(pl.Series(inside)).then(0.0).otherwise(pl.col("visits")).alias("visits")
+    )
+    assert "recovered.back" in findings(case_of(reference, off), "recovered")
+    lasting = np.where(position > 0.2, 0.12, 0.0)
+    assert "recovered.back" not in findings(
+        case_of(reference, flipped(current, lasting, rng)), "recovered"
+    )
+
+
 def test_only_an_event_at_the_onset_is_planned(tmp_path: Any) -> None:
     """A chaos run that begins with the symptom is the null; one a day earlier is not, nor is a deploy."""
     from ruleout.incident._model import TableSpec

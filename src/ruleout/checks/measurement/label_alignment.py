@@ -22,6 +22,9 @@ from ruleout.stats._maps import relabelling
 Floats = NDArray[np.float64]
 MODES = ("evaluation_bug", "corrupted_labels")
 _WINDOWS: tuple[Which, Which] = ("reference", "current")
+_WHOLE = 0.7
+"""Share of the rows since its beginning that a shift must have moved, to be undone by moving all of them."""
+
 _LAGS = 24
 _LEAST = 300
 _WEAK = 0.12
@@ -85,7 +88,11 @@ def _shifted(
     lost = 1 - association(*after) / usual
     if z < 6 or share < 0.12 or lost < 0.3 * share:
         return None
-    since = _since(case, after, lag)
+    since, cut = _since(case, after, lag)
+    inside = tuple(side[cut:] for side in after)
+    whole = (_at_lag((inside[0], inside[1]), lag) - _at_lag(before, lag)) / usual
+    if (n - cut) / n * min(whole, 1.0) < 0.6 * share:
+        since, whole = None, 0.0  # shifted rows are found all over: none of them is the first
     told = (
         f"{share:.0%} of the labels belong to the row {abs(lag)} {'before' if lag > 0 else 'after'}: answers "
         f"correlate {_at_lag(after, lag):.2f} with labels {abs(lag)} rows {'later' if lag > 0 else 'earlier'}, "
@@ -97,7 +104,8 @@ def _shifted(
     return Finding(
         "labels.shifted", subject, told, float(lag), z, None, min(1.0, share * 2), ("evaluation_bug",),
         against=("concept_drift", "label_noise", "corrupted_labels"), scope=scope, onset=onset,
-        repairs=(RepairPlan("realign_labels", subject, scope, {"lag": lag}),),
+        # Where only some of the rows are shifted, moving all of them spoils the others.
+        repairs=(RepairPlan("realign_labels", subject, scope, {"lag": lag}),) if whole > _WHOLE else (),
     )  # fmt: skip
 
 
@@ -109,16 +117,16 @@ def _at_lag(pair: tuple[Floats, Floats], lag: int) -> float:
     return association(label[:lag], answer[-lag:])
 
 
-def _since(case: Case, after: tuple[Floats, Floats], lag: int) -> float | None:
-    """The row from which the lagged label fits better than the own one, as an instant."""
+def _since(case: Case, after: tuple[Floats, Floats], lag: int) -> tuple[float | None, int]:
+    """The row from which the lagged label fits better than the own one, as an instant and as a position."""
     label, answer = after
     there = np.roll(label, -lag, axis=0)
     gain = ((there - label) * answer).sum(axis=1)
     cut = int(np.argmax(np.cumsum(gain[::-1])[::-1]))
     time = case.current.time
     if time is None or cut < 0.02 * len(gain) or not np.isfinite(time[cut]):
-        return None
-    return float(time[cut])
+        return None, 0
+    return float(time[cut]), cut
 
 
 def _turned(case: Case, after: tuple[Floats, Floats], usual: float) -> Iterator[Outcome]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._departure import departures
 from ruleout.checks.symptom import measure
 from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
 from ruleout.profile import Case, Which
@@ -32,6 +33,9 @@ _APART = 0.9
 """AUC from which two sets of rows are of different mixes."""
 
 _SURE = 1e-4
+_PLACED = 4.0
+"""z of the loss in a stretch that an input has placed."""
+
 _SWITCHED = ("flag", "scale")
 _MEANT = re.compile(
     r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears|dry.?run"
@@ -140,41 +144,20 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
                 modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
             )
         ]
-    base, variance = float(before.loss.mean()), float(now.loss.var()) or 1e-9
-    blocks = int(np.clip(len(now.loss) // 40, 8, 60))
-    block = (np.arange(len(now.loss)) * blocks // len(now.loss)).astype(np.int64)
-    weight = np.bincount(block).astype(float)
-    values = np.bincount(block, weights=now.loss) / weight
-    worst = pulse(values, weight, base, variance)
-    left, tail = values[worst.stop :], weight[worst.stop :]
-    long = 0.1 if case.significant else 0.25
-    if worst.z < 6 or worst.stop - worst.start < long * blocks or len(left) < 0.2 * blocks:
-        return [
-            Clear(
-                modes,
-                Subject(),
-                "no bad stretch ended before the window did",
-                0.2,
-                "recovered.none",
-            )
-        ]
-    during = float(
-        np.average(values[worst.start : worst.stop], weights=weight[worst.start : worst.stop])
-    )
-    after = float(np.average(left, weights=tail))
-    se = float(np.sqrt(variance / tail.sum() + before.loss.var() / len(before.loss)))
+    found = _worst_stretch(case, before, now) or _departed_stretch(case, before, now)
+    if found is None:
+        told = "no bad stretch ended before the window did"
+        return [Clear(modes, Subject(), told, 0.2, "recovered.none")]
+    base = float(before.loss.mean())
+    during, after = (float(now.loss[part].mean()) for part in (found.bad, found.since))
+    se = float(np.sqrt(now.loss.var() / found.since.sum() + before.loss.var() / len(before.loss)))
     back = after - base < 2 * se and after - base < 0.2 * (during - base)
-    back = back and _metric_back(case, now.rows[block >= worst.stop])
-    at = now.time[np.searchsorted(block, min(worst.stop, blocks - 1))]
+    back = back and _metric_back(case, now.rows[found.since])
     text = (
-        f"the loss was {during:.3g} for {(worst.stop - worst.start) / blocks:.0%} of the window and is {after:.3g} since "
+        f"the loss was {during:.3g} for {found.bad.mean():.0%} of the window and is {after:.3g} since "
         f"(reference {base:.3g})"
     )
-    since, bad = (
-        now.rows[block >= worst.stop],
-        now.rows[(block >= worst.start) & (block < worst.stop)],
-    )
-    if back and not _like_the_reference(case, since, bad, rng):
+    if back and not _like_the_reference(case, now.rows[found.since], now.rows[found.bad], rng):
         text = f"{text}, but the rows since are others than the reference's: the mix moved on"
         return [Abstained(modes, text)]
     if not back:
@@ -184,13 +167,59 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             signal="recovered.back",
             subject=Subject("metric", (case.metric.name,)),
             statement=text,
-            statistic=float(at),
+            statistic=float(now.time[int(found.since.argmax())]),
             effect=(during - after) / max(during - base, 1e-12),
-            p_value=normal_sf(worst.z),
+            p_value=normal_sf(found.z),
             strength=1.0,
             supports=modes,
         )
     ]
+
+
+class _Stretch(NamedTuple):
+    """A bad stretch of the labelled rows (n,), and the rows since it ended."""
+
+    bad: NDArray[np.bool_]
+    since: NDArray[np.bool_]
+    z: float
+
+
+def _worst_stretch(case: Case, before: Timed, now: Timed) -> _Stretch | None:
+    """The stretch whose loss stands out most, if it is long and ended well before the window did."""
+    variance = float(now.loss.var()) or 1e-9
+    blocks = int(np.clip(len(now.loss) // 40, 8, 60))
+    block = (np.arange(len(now.loss)) * blocks // len(now.loss)).astype(np.int64)
+    weight = np.bincount(block).astype(float)
+    values = np.bincount(block, weights=now.loss) / weight
+    worst = pulse(values, weight, float(before.loss.mean()), variance)
+    long = 0.1 if case.significant else 0.25
+    left = blocks - worst.stop
+    if worst.z < 6 or worst.stop - worst.start < long * blocks or left < 0.2 * blocks:
+        return None
+    bad = (block >= worst.start) & (block < worst.stop)
+    return _Stretch(bad, block >= worst.stop, float(worst.z))
+
+
+def _departed_stretch(case: Case, before: Timed, now: Timed) -> _Stretch | None:
+    """The stretch in which an input had departed and has come back, if the loss was worse in it.
+
+    When it was is known from the input, so that a rise too small to be found by search counts.
+    """
+    best: _Stretch | None = None
+    base = float(before.loss.mean())
+    for moved in departures(case).values():
+        scope = moved.scope
+        if not moved.departed or scope.since is None or scope.until is None:
+            continue
+        bad = (now.time >= scope.since) & (now.time < scope.until)
+        since = now.time >= scope.until
+        if bad.mean() < 0.1 or since.mean() < 0.2:
+            continue
+        error = float(np.sqrt(now.loss.var() / bad.sum() + before.loss.var() / len(before.loss)))
+        z = (float(now.loss[bad].mean()) - base) / max(error, 1e-300)
+        if z > _PLACED and (best is None or z > best.z):
+            best = _Stretch(bad, since, z)
+    return best
 
 
 def _metric_back(case: Case, rows: NDArray[np.int64]) -> bool:
