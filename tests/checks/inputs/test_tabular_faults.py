@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from linked_world import START, Frames, broken, late, made, quiet, served
+from linked_world import DAY, START, Frames, broken, late, made, quiet, served
 from ruleout._records import Scope
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.world._view import view
 from ruleout.profile import Case
 from served_world import cleared, findings
 
@@ -375,3 +376,18 @@ def test_keys_that_come_in_one_go_do_not_tell_who_lost_values(sorted_: bool, tol
     now = served(frames[1].with_columns(where(pl.Series(lost), "age", None)))
     case = made((frames[0], now), timestamp=None)
     assert ("defaults.key" in findings(case, "missing_and_defaults")) == told
+
+
+def test_the_number_of_the_day_is_no_fault_when_days_go_on() -> None:
+    """An input that goes on with the calendar is new every day: no default, no recode and no shift of who comes."""
+    frames = [
+        f.with_columns(day=((f["ts"].dt.epoch("s") - START) // int(DAY)).cast(pl.Float64))
+        for f in quiet()
+    ]
+    case = made((frames[0], frames[1]))
+    case.significant = True
+    for check in ("missing_and_defaults", "recoding"):
+        assert not [f for f in findings(case, check).values() if "day" in f.subject.names]
+    seen = view(case)
+    assert seen is not None
+    assert "day" not in seen.owner

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
 from ruleout.profile import Case, text_series
-from ruleout.stats._ranks import middle_ranks
 from ruleout.stats._relation import clip, grid
 from ruleout.stats._thinning import thinning
 from ruleout.stats._twosample import ks, proportions
@@ -53,7 +53,6 @@ _TOP = 8
 _LEVELS = 12
 _LEAST_ROWS = 50
 _FEW = 30
-_CALENDAR = 0.8
 _COMMON = 0.05
 """Share of the reference's rows from which a value is one of the input's own, which a population may bring."""
 
@@ -93,22 +92,6 @@ def defaulted(case: Case) -> list[Defaulted]:
         case.cache["defaulted"] = [d for d in found if d is not None]
     done: list[Defaulted] = case.cache["defaulted"]
     return done
-
-
-def follows_calendar(case: Case, name: str) -> bool:
-    """Whether an input went on with the calendar all through the reference, as a week's number does (Spearman).
-
-    Its newest values are new each time: that they fill the current window is no fault.
-    """
-    time = case.reference.time
-    if time is None or case.kind(name) != "numeric":
-        return False
-    values = case.reference.numeric(name)
-    known = np.isfinite(values) & np.isfinite(time)
-    if known.sum() < _LEAST_ROWS or np.ptp(values[known]) == 0:
-        return False
-    ranks = middle_ranks(values[known]), middle_ranks(time[known])
-    return abs(float(np.corrcoef(*ranks)[0, 1])) > _CALENDAR
 
 
 def _look(case: Case, name: str) -> Defaulted | None:

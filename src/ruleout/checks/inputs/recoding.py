@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.inputs._context import Context, context
-from ruleout.checks.inputs._defaults import defaulted, follows_calendar
+from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.checks.inputs._renamed import new_names, renamed
 from ruleout.checks.symptom import onset_of

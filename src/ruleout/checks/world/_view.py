@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.world._detail import classes_by_detail
 from ruleout.profile import DATE_COLUMNS, Case, Outputs, Which
 from ruleout.stats._boosting import Floats
@@ -102,7 +103,9 @@ def _build(case: Case) -> View | None:
         )
     owner = column_owners(case, len(categorical))
     keep = telling_columns(sides[0], sides[1])
-    keep = keep[~_ages(case, owner)[keep]]
+    keep = keep[~(_ages(case, owner) | _of_the_calendar(case, owner))[keep]]
+    if not len(keep):
+        return None
     sides = [replace(side, x=side.x[:, keep]) for side in sides]
     names = tuple(owner[k] for k in keep)
     return View(sides[0], sides[1], categorical[keep], names, case.metric.higher_is_better)
@@ -113,6 +116,12 @@ def _ages(case: Case, owner: tuple[str, ...]) -> NDArray[np.bool_]:
     dates = np.array([case.kind(name) == "datetime" for name in owner], dtype=bool)
     place = np.cumsum(dates) - 1
     return np.asarray(dates & (place % DATE_COLUMNS == DATE_COLUMNS - 1))
+
+
+def _of_the_calendar(case: Case, owner: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which encoded columns go on with time (F,): they tell any two windows apart, and nothing of who came."""
+    going = {name for name in set(owner) if follows_calendar(case, name)}
+    return np.array([name in going for name in owner], dtype=bool)
 
 
 def telling_columns(reference: Side, current: Side) -> NDArray[np.int64]:

@@ -29,6 +29,9 @@ from ruleout.profile import Case, iso
 from ruleout.stats._boosting import Floats
 
 MODES = ("selection_bias",)
+_OTHERS = ("covariate_shift", "benign_mix", "silent_nulls", "join_loss")
+"""Who came is not what was logged, and rows that lost a value are still logged."""
+
 _COUNT = "telemetry.metrics"
 _SAMPLED = (0.3, 2.0)
 """Rates outside of this range of each other come from how the windows were drawn."""
@@ -251,7 +254,7 @@ def _finding(
         p_value=None,
         strength=strength,
         supports=MODES,
-        against=("covariate_shift", "benign_mix") if sure else (),
+        against=_OTHERS if sure else (),
         repairs=(RepairPlan("reweight", subject, options={"to": "inputs"}),),
     )
 
