@@ -378,10 +378,11 @@ def test_keys_that_come_in_one_go_do_not_tell_who_lost_values(sorted_: bool, tol
     assert ("defaults.key" in findings(case, "missing_and_defaults")) == told
 
 
-def test_the_number_of_the_day_is_no_fault_when_days_go_on() -> None:
-    """An input that goes on with the calendar is new every day: no default, no recode and no shift of who comes."""
+@pytest.mark.parametrize("days", [1, 5])
+def test_the_number_of_the_day_is_no_fault_when_days_go_on(days: int) -> None:
+    """An input that goes on with the calendar is new in time: no default, no recode and no shift of who comes."""
     frames = [
-        f.with_columns(day=((f["ts"].dt.epoch("s") - START) // int(DAY)).cast(pl.Float64))
+        f.with_columns(day=((f["ts"].dt.epoch("s") - START) // (days * int(DAY))).cast(pl.Float64))
         for f in quiet()
     ]
     case = made((frames[0], frames[1]))

@@ -119,3 +119,19 @@ def test_lag_of_finds_how_late_the_log_is() -> None:
     lag, share = lag_of(late, rows, values[rows])
     assert lag == 33
     assert share > 0.95
+
+
+def test_keys_written_otherwise_explain_what_recomputed_rows_lost() -> None:
+    """Recomputed rows that hold values where the log has none, for keys of one form alone, were lost by a join."""
+    system = healthy()
+    right = system.current
+    padded = np.arange(system.rows) % 3 == 0
+    keys = [f"{k:012d}" if p else f"K{k:05d}" for k, p in enumerate(padded)]
+    system.parity(right, rows=2_000).change(
+        card=keys, amount=np.where(padded, np.nan, right["amount"].to_numpy())
+    )
+    system.frames["reference"] = system.frames["reference"].with_columns(card=pl.Series(keys))
+    outcomes = run(system.case(), "feature_parity")
+    told = [o for o in outcomes if isinstance(o, Finding) and o.signal == "parity.key"]
+    assert [o.supports for o in told] == [("join_loss",)]
+    assert "card" in told[0].statement

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ruleout._records import Subject
 from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
@@ -306,6 +307,16 @@ def _same_rows(one: Defaulted, other: Defaulted) -> bool:
         return True
     n, chance = len(a), shares[0] * shares[1]
     return both / n > chance + 0.3 * (min(shares) - chance)
+
+
+def source_of(case: Case, names: Sequence[str]) -> Subject:
+    """The source, if all of its inputs (and more than one) are hit; else the inputs."""
+    hit = set(names)
+    for source, fed in sorted(case.incident.data.sources.items()):
+        here = [f for f in fed if f in case.features]
+        if len(here) > 1 and hit == set(here):
+            return Subject("source", (source,))
+    return Subject("feature", tuple(sorted(names)))
 
 
 class KeyLoss(NamedTuple):

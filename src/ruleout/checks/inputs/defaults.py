@@ -10,7 +10,14 @@ import numpy as np
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import Defaulted, KeyLoss, defaulted, key_loss, together
+from ruleout.checks.inputs._defaults import (
+    Defaulted,
+    KeyLoss,
+    defaulted,
+    key_loss,
+    source_of,
+    together,
+)
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.profile import Case
 from ruleout.stats._alternation import turns
@@ -48,16 +55,6 @@ def missing_and_defaults(case: Case, rng: np.random.Generator) -> Iterator[Outco
         yield Clear(_MODES, Subject(), told, least, "defaults")
 
 
-def subject_of(case: Case, names: Sequence[str]) -> Subject:
-    """The source, if all of its inputs (and more than one) are hit; else the inputs."""
-    hit = set(names)
-    for source, fed in sorted(case.incident.data.sources.items()):
-        here = [f for f in fed if f in case.features]
-        if len(here) > 1 and hit == set(here):
-            return Subject("source", (source,))
-    return Subject("feature", tuple(sorted(names)))
-
-
 def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
     """What a group of inputs that lost their values together speaks for, and where it lost them."""
     first, moved = group[0], departures(case)[group[0].name]
@@ -70,7 +67,7 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
     rise = first.after - first.before
     found = Finding(
         f"defaults.{_kind(group)}",
-        subject_of(case, names),
+        source_of(case, names),
         f"{listed}: from {first.before:.1%} to {first.after:.1%} of rows{scope_words(moved)}",
         rise,
         rise / 0.02,

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import defaulted
-from ruleout.checks.inputs.defaults import subject_of
+from ruleout.checks.inputs._defaults import defaulted, source_of
 from ruleout.profile import Case
 from ruleout.stats._twosample import proportions
 
@@ -69,7 +68,7 @@ def _renamed(case: Case, partners: Mapping[str, str], gone: Sequence[str]) -> Fi
     plans = [RepairPlan("rename_column", inputs, Scope(), {"from": tuple(partners.values())})]
     if not gone:
         plans.append(_restored(inputs))
-    return _changed(subject_of(case, names), "; ".join(each), 1.0, tuple(plans))
+    return _changed(source_of(case, names), "; ".join(each), 1.0, tuple(plans))
 
 
 def _finding(name: str, *, gone: bool, empty: bool) -> Finding:

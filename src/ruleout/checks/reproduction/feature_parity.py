@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import number_kind
+from ruleout.checks.inputs._defaults import key_loss, number_kind, source_of
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
@@ -224,7 +224,36 @@ def _told(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Outcom
         groups.setdefault(differs.relation.kind, []).append(differs)
     for kind, members in groups.items():
         for part in _parts(case, kind, members):
-            yield _finding(case, joined, kind, part)
+            finding = _finding(case, joined, kind, part)
+            yield finding
+            if kind in ("null", "constant"):
+                yield from _by_key(case, joined, finding, part)
+
+
+def _by_key(
+    case: Case, joined: _Joined, found: Finding, members: list[_Differs]
+) -> Iterator[Finding]:
+    """Whether how a key is written tells the rows that lost their values: then a join lost them."""
+    hit, scope = (np.zeros(case.current.rows, dtype=bool) for _ in range(2))
+    hit[joined.rows] = np.max([differs.flag for differs in members], axis=0) > 0
+    scope[joined.rows] = True
+    key = key_loss(case, hit, scope)
+    if key is None or not key.pattern:
+        return
+    told = (
+        f"which rows lost {', '.join(differs.name for differs in members[:4])} depends on how {key.column} is written: "
+        f"{key.inside:.0%} of those like {key.pattern!r} did, {key.outside:.0%} of the others"
+    )
+    yield replace(
+        found,
+        signal="parity.key",
+        statement=told,
+        statistic=key.inside,
+        effect=10 * key.inside,
+        supports=("join_loss",),
+        against=("silent_nulls", "schema_change"),
+        repairs=(),
+    )
 
 
 def _parts(case: Case, kind: str, members: list[_Differs]) -> list[list[_Differs]]:
@@ -276,7 +305,11 @@ def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) ->
     if kind in ("null", "constant") and len(numeric) >= max(3, 0.8 * len(case.numeric)):
         kind = "defaults"
     share, n = float(flag.mean()), len(flag)
-    subject = Subject("pipeline", ()) if kind == "defaults" else Subject("feature", names)
+    subject = Subject("feature", names)
+    if kind == "defaults":
+        subject = Subject("pipeline", ())
+    elif kind in ("null", "constant"):
+        subject = source_of(case, names)
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     told = f"{shown} {members[0].relation.told} in {share:.1%} of {n} recomputed rows{described(place.scope)}"
     features = Subject("feature", names)
