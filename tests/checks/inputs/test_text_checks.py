@@ -63,6 +63,15 @@ def test_a_limit_in_one_app_is_found_there() -> None:
     assert (finding.signal, finding.scope.values) == ("text.cut", ("ios",))
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_limit_of_some_requests_is_found(share: float) -> None:
+    """What piles up at one length is what is missing beyond it, though nothing tells which texts were cut."""
+    where = lambda f: np.random.default_rng(2).random(f.height) < share  # noqa: E731
+    (finding,) = _findings(text_length, mails(8, lambda t: t[:40], where))
+    assert (finding.signal, finding.statistic) == ("text.cut", 40.0)
+    assert "are longer" in finding.statement
+
+
 @pytest.mark.parametrize(("text", "signal"), [("", "text.empty"), ("N/A", "text.repeated")])
 def test_lost_texts_are_silent_nulls(text: str, signal: str) -> None:
     """Empty texts and one default text are lost values."""

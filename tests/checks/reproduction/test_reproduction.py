@@ -288,3 +288,15 @@ def test_a_renaming_that_spares_most_rows_is_none() -> None:
         turned = np.random.default_rng(4).random(system.rows) < share
         found = supported(run(healthy().serve(1 - score, turned).case(), "answer_maps"))
         assert ("class_map_mismatch" in found) == told
+
+
+@pytest.mark.parametrize(("line", "fallback"), [(2.0, True), (0.7, False)])
+def test_one_class_for_all_may_be_a_fallback_where_no_scores_were_logged(
+    line: float, fallback: bool
+) -> None:
+    """A line beyond all scores leaves what one answer for everybody leaves."""
+    system = healthy()
+    late = system.place() > 0.4
+    said = np.where(late, (new_score(system.current) >= line).astype(int), system.current["said"])
+    case = system.change(said=said).case(score=None)
+    assert ("fallback_overload" in supported(run(case, "decision_policy"))) == fallback

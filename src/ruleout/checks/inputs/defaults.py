@@ -96,7 +96,7 @@ def _of_all_sources(
         s for s, inputs in fed.items() if inputs and len(inputs & names) >= _NEARLY * len(inputs)
     )
     others = [s for s, inputs in fed.items() if inputs and not inputs & names]
-    meant = sum(d.kind in ("typical", "frozen") for d in group) >= 0.7 * len(group)
+    meant = sum(d.kind in ("typical", "frozen") for d in group) >= 0.5 * len(group)
     if len(whole) < 2 or not meant:
         return
     told = f"{listed}: the inputs of {', '.join(whole)} hold usual values in the same rows" + (

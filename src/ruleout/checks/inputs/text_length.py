@@ -1,8 +1,8 @@
 """Texts cut at a limit, empty texts, and one text in place of many.
 
 Rule for cuts: a length (in characters or words) that no current text exceeds although many
-reference texts do, and at which as many texts pile up as should have been longer. Shorter texts by
-themselves (weekends, another channel) leave no pile.
+reference texts do, and at which as many texts pile up as should have been longer; or, where only some texts
+were cut, one at which as many pile up as are missing beyond it. Shorter texts by themselves (weekends, another channel) leave no pile.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ MODES = ("context_truncation", "silent_nulls")
 _LEAST_LONG = 0.02
 _LEAST_PILE = 8
 _LEAST_RISE = 0.01
+_CLEAR_PILE = 0.05
 
 
 class Cut(NamedTuple):
@@ -41,6 +42,9 @@ class Cut(NamedTuple):
 
     piled: float
     """Share of the current texts in scope that are exactly at the limit."""
+
+    beyond: float
+    """Share of them that are longer still."""
 
     where: Located
 
@@ -110,9 +114,27 @@ def _cut_in(case: Case, old: Floats, now: TextSample, unit: str) -> Cut | None:
     inside = where.rows & np.isfinite(reach)
     beyond = float((new[where.rows] > limit).mean())
     share = float(piled[where.rows].mean())
-    if inside.sum() < _LEAST_PILE or beyond > 0.1 * longer or share < 0.4 * longer:
+    if inside.sum() < _LEAST_PILE:
         return None
-    return Cut(unit, limit, longer, share, where)
+    whole = beyond <= 0.1 * longer and share >= 0.4 * longer
+    if not whole and not _of_some(now, piled, (usual, share, beyond), longer):
+        return None
+    return Cut(unit, limit, longer, share, beyond, where)
+
+
+def _of_some(
+    now: TextSample, piled: NDArray[np.bool_], shares: tuple[float, float, float], longer: float
+) -> bool:
+    """Whether a part of the texts was cut, told by nothing else: what piles up is what is missing beyond.
+
+    Other writers leave no pile at one length, and one text in place of many piles up as the same text.
+    """
+    usual, share, beyond = shares
+    risen = share - usual
+    if risen < max(_CLEAR_PILE, 4 * usual) or not 0.6 <= (risen + beyond) / longer <= 1.4:
+        return False
+    same = now.texts.filter(pl.Series(piled))
+    return same.n_unique() > 0.5 * len(same)
 
 
 def _cut_finding(case: Case, name: str, now: TextSample, cut: Cut) -> Finding:
@@ -120,7 +142,8 @@ def _cut_finding(case: Case, name: str, now: TextSample, cut: Cut) -> Finding:
     unit = "characters" if cut.unit == "length" else "words"
     text = (
         f"{cut.piled:.1%} of the texts in {name} are exactly {cut.limit} {unit} long "
-        f"{cut.where.words} and none is longer; {cut.expected:.1%} of the reference's are"
+        f"{cut.where.words} and {'none is' if cut.beyond < 0.005 else f'{cut.beyond:.1%} are'} longer; "
+        f"{cut.expected:.1%} of the reference's are"
     )
     options = {"unit": cut.unit, "limit": cut.limit}
     return Finding(

@@ -117,11 +117,37 @@ def _compare(case: Case, before: _Pair, after: _Pair) -> Iterator[Outcome]:
     if share < 0.8:
         band = _band(after, off, old)
         new, share = max((new, share), band, key=lambda pair: pair[1])
+    if not has_scores(case.outputs("current")) and _one_class(after, place, off, old):
+        yield _given(case, place, off)
     if share < 0.5:
         why = f"{off.mean():.1%} of decisions leave the old threshold {old:.3g}, but no new one gives them"
         yield Abstained(("threshold_change",), why)
         return
     yield _moved(case, place, (old, new), share, off)
+
+
+def _one_class(after: _Pair, place: Place, off: Mask, old: float) -> bool:
+    """Whether rows that the old line parts into two classes all got one, in place and since the first that left it."""
+    since = place.inside.copy()
+    since[: int(off.argmax())] = False
+    said, meant = float(after.decision[since].mean()), float((after.score[since] >= old).mean())
+    return not 0.02 < said < 0.98 and 0.1 < meant < 0.9
+
+
+def _given(case: Case, place: Place, flagged: Mask) -> Finding:
+    """Beyond all scores a line is none: whoever gives one answer to all leaves the same decisions."""
+    off, n = float(flagged.mean()), len(flagged)
+    told = (
+        f"all decisions{described(place.scope)} are one class, {off:.1%} of them against their scores: one answer was "
+        "given to all, or a line moved beyond all scores, which were not logged"
+    )
+    pipeline = Subject("pipeline", ())
+    options = {"model": "current" if "current" in case.models else "surrogate"}
+    return Finding(
+        "threshold.one_class", pipeline, told, off, off * np.sqrt(n) / np.sqrt(max(off * (1 - off), 1e-4)), None, 1.0,
+        ("fallback_overload",), against=_AGAINST, scope=place.scope, onset=place.onset,
+        repairs=(RepairPlan("intended_answers", pipeline, place.scope, options),),
+    )  # fmt: skip
 
 
 def _band(after: _Pair, off: Mask, old: float) -> tuple[float, float]:

@@ -72,6 +72,7 @@ def actor_columns(case: Case) -> tuple[str, ...]:
         roles.label_available_at,
         *roles.scores.values(),
         *case.numeric,
+        *case.of_kind("text", "image", "embedding"),
     }
     return tuple(
         name
