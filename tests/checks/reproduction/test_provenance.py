@@ -99,3 +99,27 @@ def test_the_digest_of_nothing_is_known() -> None:
     outcomes = run(case, "artifact_in_turns")
     assert supported(outcomes) == {"malformed_artifact"}
     assert "empty file" in next(o for o in outcomes if isinstance(o, Finding)).statement
+
+
+@pytest.mark.parametrize(
+    ("description", "mode"),
+    [
+        ("inference runtime 1.23, int8 kernels", "runtime_numerics"),
+        ("score calibrator refreshed", "calibration_change"),
+        ("weekly retraining", "bad_retrain"),
+        ("image tag latest", "wrong_version"),
+        ("new icons", None),
+    ],
+)
+def test_what_a_change_says_it_did_is_heard(description: str, mode: str | None) -> None:
+    """Words of the one change made as answers began to differ; a day earlier they say nothing."""
+    system = healthy()
+    late = np.arange(system.rows) >= system.rows // 2
+    noisy = np.clip(
+        system.current["score"].to_numpy() + system.rng.normal(0, 0.1, system.rows), 0, 1
+    )
+    case = system.serve(noisy, late).case()
+    at = float(case.current.time[0]) + 2 * DAY
+    for when, heard in ((at - 600, {mode} - {None}), (at - DAY, set())):
+        case.changes = (Change("C1", when, "scorer", "deploy", description),)
+        assert supported(run(case, "change_that_says")) == heard

@@ -395,6 +395,7 @@ def coarser_where(case: Case, scope: Scope) -> bool:
 
 
 MAPS = ("affine", "monotone")
+_FLAT = 0.5
 
 
 def enough(found: Hit, told: Story) -> bool:
@@ -406,6 +407,11 @@ def enough(found: Hit, told: Story) -> bool:
     if told.name not in MAPS:
         return told.share > 0.8
     return told.share >= (0.95 if found.replay.exact else 0.75)
+
+
+def flat(line: Story) -> bool:
+    """Whether a line in log-odds is so flat that its answers are those of somebody who knows less."""
+    return line.name == "affine" and line.options["slope"] < _FLAT
 
 
 def rounded(found: Hit) -> bool:

@@ -19,6 +19,7 @@ from ruleout.checks.reproduction._stories import (
     best,
     coarser_where,
     enough,
+    flat,
     known_model,
     stories,
 )
@@ -30,8 +31,6 @@ from ruleout.stats._maps import isotonic
 _ENOUGH = 0.55
 _SPARED = 0.5
 _FEW = 30
-_FLAT = 0.5
-"""Slope in log-odds below which answers are those of somebody who knows less."""
 
 
 class _Claim(NamedTuple):
@@ -143,6 +142,8 @@ def _recalibrated(case: Case, found: Hit, told: Story | None) -> Iterator[Outcom
     options = {"model": found.replay.name}
     plan = RepairPlan("inverse_map", SERVED, found.place.scope, options)
     signal, supports, noise = _kind_of_map(case, found, top, line)
+    if signal == "score_map.flat" and found.place.contrast:
+        return  # another model on a part of the fleet: its replicas say so
     yield _finding(
         found, top, _Claim(signal, statement + noise, supports), (plan, intended_answers(found))
     )
@@ -161,7 +162,7 @@ def _kind_of_map(
     if excess is not None:
         signal = "score_map.pure" if excess < 1.25 else "score_map.noisy"
         words = f", with {excess:.2f} times the noise that a mere map would leave"
-        if signal == "score_map.noisy" and line is not None and line.options["slope"] < _FLAT:
+        if signal == "score_map.noisy" and line is not None and flat(line):
             return "score_map.flat", ("wrong_version", "bad_retrain"), words
     return ("score_map.new_version" if new_version(case) else signal), supports, words
 

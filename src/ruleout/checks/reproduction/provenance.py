@@ -13,6 +13,7 @@ from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
 from ruleout.checks.reproduction._stories import known_model
+from ruleout.checks.reproduction._view import SERVED
 from ruleout.profile import Case, ChangeEvent, text_series
 from ruleout.stats._alternation import turns
 
@@ -66,6 +67,62 @@ def change_by_name(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     )  # fmt: skip
     others = ("hardware_fault", "calibration_change", "fallback_overload", "mixed_versions", "runtime_numerics")  # fmt: skip
     yield acquits("change.explains", told, 10.0, others)
+
+
+_SAYS = (
+    (
+        "runtime",
+        "runtime_numerics",
+        (
+            r"runtimes?|drivers?|compilers?|kernels?|cuda|cudnn|onnxruntime|tensorrt|int8|fp16|bf16|float16|quanti[sz]\w*"
+            r"|precision|numeric format|execution engine|inference engine"
+        ),
+    ),
+    ("recalibrated", "calibration_change", r"calibrat\w*|post-?process\w*"),
+    ("retrained", "bad_retrain", r"retrain\w*|newly trained|trained on"),
+    (
+        "replaced",
+        "wrong_version",
+        r"roll(ed)?[ -]?back|reverted|image tag|latest|rebuilt|re-?packaged",
+    ),
+)
+"""How people write of what they did to what answers; words of another trade (a wrong guess) cost little."""
+
+
+@check(
+    "change_that_says",
+    layer="model",
+    rung="reproduction",
+    looks_for=("runtime_numerics", "calibration_change", "bad_retrain", "wrong_version"),
+    needs=("data.columns.prediction", "changes"),
+)
+def change_that_says(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Do answers fail to follow from just when a change was made whose words say what it may have done to them?
+
+    Used where answers themselves leave several faults open; the words of a log prove nothing.
+    """
+    del rng
+    found = hit(case)
+    if found is None or known_model(case):
+        return
+    low, high = _when(case, found)
+    near = [c for c in case.changes if low <= c.at <= high]
+    for signal, mode, words in _SAYS:
+        said = [
+            c
+            for c in near
+            if re.search(rf"\b({words})\b", f"{c.entity} {c.description}", re.IGNORECASE)
+        ]
+        if len(said) != 1:
+            continue
+        told = (
+            f"answers do not follow since this was changed: {said[0].entity}, {said[0].description}"
+        )
+        yield Finding(
+            f"change.{signal}", SERVED, told, found.share, found.replay.z, None, 1.0, (mode,),
+            against=tuple(other for _, other, _ in _SAYS if other != mode),
+            scope=found.place.scope, onset=found.place.onset, repairs=(intended_answers(found),),
+        )  # fmt: skip
 
 
 def _named(case: Case, found: Hit) -> ChangeEvent | None:

@@ -10,7 +10,7 @@ from ruleout._records import Clear, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.reproduction._hit import Hit, disorder, hit, misassigned, obedience
 from ruleout.checks.reproduction._repairs import acquits, described, intended_answers
-from ruleout.checks.reproduction._stories import best, coarser_where, known_model
+from ruleout.checks.reproduction._stories import best, coarser_where, flat, known_model, stories
 from ruleout.checks.reproduction._view import SERVED
 from ruleout.checks.reproduction.model_reproduction import ELSEWHERE
 from ruleout.profile import Case
@@ -37,6 +37,8 @@ def replicas(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     simple = best(case)
     mapped = simple is not None and simple.share > 0.75 and simple.name != "constant"
+    line = stories(case).get("affine")
+    mapped = mapped and not (line is not None and flat(line) and not found.replay.exact)
     # A simple map of the intended answers, another model at hand, or a group wrongly assigned says
     # what happened; the replicas then only say where.
     if mapped or known_model(case) or misassigned(case, found) is not None:
