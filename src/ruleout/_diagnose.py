@@ -30,7 +30,7 @@ from ruleout.checks.symptom import as_symptom
 from ruleout.experiments import Bench, Tried, charts, repaired_case
 from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
-from ruleout.profile import Case, build_case, known_metric
+from ruleout.profile import Case, build_case, names_quality
 from ruleout.sources import fingerprint
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def run(
         services is not None
         and incident.symptom.entity is not None
         # Who reports a metric of the answers is a witness of the tables' symptom, not its own.
-        and known_metric(incident.symptom.metric or "") is None
+        and not names_quality(incident.symptom.metric)
     )
     try:
         case = build_case(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ruleout.profile import Outputs, known_metric
+from ruleout.profile import Outputs, known_metric, names_quality
 from ruleout.profile._metric import METRICS
 
 
@@ -43,3 +43,21 @@ def test_a_prepared_metric_weighs_as_the_metric_does(name: str) -> None:
 def test_a_metric_is_known_whoever_reports_it(name: str, meant: str | None) -> None:
     """Prefixes of whoever shows it are left out; a name that goes on is about something else."""
     assert known_metric(name) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "quality"),
+    [
+        ("live_accuracy", True),
+        ("mean_absolute_error", True),
+        ("error_rate", False),
+        ("clock_bias", False),
+        ("latency_p95_ms", False),
+        (None, False),
+    ],
+)
+def test_what_services_report_of_themselves_is_no_quality_of_answers(
+    name: str | None, quality: bool
+) -> None:
+    """An alarm on errors per request is a service's; one on accuracy is the tables', whoever raises it."""
+    assert names_quality(name) is quality

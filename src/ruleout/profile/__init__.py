@@ -11,7 +11,14 @@ from ruleout.profile._case import (
     scope_mask,
 )
 from ruleout.profile._clock import iso
-from ruleout.profile._metric import METRICS, Metric, known_metric, metric_for, row_loss
+from ruleout.profile._metric import (
+    METRICS,
+    Metric,
+    known_metric,
+    metric_for,
+    names_quality,
+    row_loss,
+)
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import Predictor, decision_threshold
 from ruleout.profile._read import ColumnSummary, Profile, read_window
@@ -39,6 +46,7 @@ __all__ = [
     "known_metric",
     "metric_for",
     "model_outputs",
+    "names_quality",
     "numeric_array",
     "read_window",
     "row_loss",

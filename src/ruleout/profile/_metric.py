@@ -326,6 +326,15 @@ def known_metric(name: str) -> str | None:
     return None
 
 
+def names_quality(name: str | None) -> bool:
+    """Whether a metric is of how good answers are; errors per request are what services report of themselves."""
+    if name is None or known_metric(name) is None:
+        return False
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    own = {"mean", "absolute", "squared", "root"}
+    return not {"bias"} & set(words) and ("error" not in words or bool(own & set(words)))
+
+
 def metric_for(task: str, name: str | None) -> Metric:
     """The metric called `name`, or the task's default when the name is no metric of the task."""
     default = METRICS[_DEFAULT.get(task, "accuracy")]
