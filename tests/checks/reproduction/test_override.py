@@ -121,3 +121,12 @@ def test_one_score_for_whoever_comes_is_no_rule() -> None:
 def test_one_score_for_everybody_is_no_rule_either() -> None:
     """Where every row gets it no condition was asked."""
     assert not supported(run(_answered(np.ones(healthy().rows, dtype=bool)).case(), "ruled_scores"))
+
+
+def test_one_score_for_values_beyond_all_known_ones_is_no_rule() -> None:
+    """Where an input is 999 the model may say what it says at the end of its range, without a rule."""
+    system = healthy(models={})
+    lost = np.random.default_rng(9).random(system.rows) < 0.4
+    amount = np.where(lost, 999.0, system.current["amount"].to_numpy())
+    system.change(amount=amount).serve(np.full(system.rows, 1.0), lost)
+    assert not supported(run(system.case(), "ruled_scores"))

@@ -342,7 +342,8 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
     best: KeyLoss | None = None
     for name in case.current.columns:
         series = case.current.frame.get_column(name)
-        if name in case.features and series.dtype != pl.String:
+        # A column that came with the fault (a field under its new name) is no key that was there before.
+        if not case.reference.has(name) or (name in case.features and series.dtype != pl.String):
             continue
         if series.dtype not in (pl.String, pl.Int64, pl.Int32) or len(case.vocabulary(name)) < 50:
             continue

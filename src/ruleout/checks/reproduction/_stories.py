@@ -21,12 +21,13 @@ from ruleout.checks.reproduction._gap import (
     known_answers,
 )
 from ruleout.checks.reproduction._hit import Hit, hit
-from ruleout.checks.reproduction._view import serves_now, usable_models
+from ruleout.checks.reproduction._view import replay, serves_now, usable_models
 from ruleout.profile import Case, Outputs, model_outputs, spread_rows
 from ruleout.stats._maps import affine, isotonic, logit, relabelling
 from ruleout.stats._ranks import middle_ranks
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 _CONSTANT_ROWS = 20_000
 _NEW = 0.02
 """Share of current answers that a new constant must make up."""
@@ -392,6 +393,15 @@ def coarser_where(case: Case, scope: Scope) -> bool:
         return False
     found = hit(case)
     return found is None or rounded(found)
+
+
+def asked_for(case: Case, rows: NDArray[np.int64], flagged: Mask) -> bool:
+    """Whether the intended model gives these rows that answer too: then their inputs asked for it."""
+    view = replay(case)
+    if view is None or not view.exact:
+        return view is not None and not view.departed
+    hits = np.isin(view.current.rows, rows[flagged])
+    return bool(hits.any() and view.wrong[hits].mean() < 0.5)
 
 
 MAPS = ("affine", "monotone")

@@ -115,7 +115,7 @@ def _compare(case: Case, before: _Pair, after: _Pair) -> Iterator[Outcome]:
     left = float((after.off(new) & place.inside).sum()) / float(max((off & place.inside).sum(), 1))
     share = float(np.clip(1 - left, 0.0, 1.0))
     if share < 0.8:
-        band = _band(after, off, old)
+        band = _band(after, off, old, logged=has_scores(case.outputs("current")))
         new, share = max((new, share), band, key=lambda pair: pair[1])
     if not has_scores(case.outputs("current")) and _one_class(after, place, off, old):
         yield _given(case, place, off)
@@ -150,7 +150,7 @@ def _given(case: Case, place: Place, flagged: Mask) -> Finding:
     )  # fmt: skip
 
 
-def _band(after: _Pair, off: Mask, old: float) -> tuple[float, float]:
+def _band(after: _Pair, off: Mask, old: float, *, logged: bool) -> tuple[float, float]:
     """A new threshold for some rows only: all decisions that left lie between it and the old one.
 
     Returns:
@@ -170,11 +170,10 @@ def _band(after: _Pair, off: Mask, old: float) -> tuple[float, float]:
     ]
     even = min(rates) / max(*rates, 1e-9)
     beyond = after.score > max(old, new) if new > old else after.score < min(old, new)
-    if beyond.sum() < 0.05 * inside.sum():
-        return (
-            old,
-            0.0,
-        )  # everything on that side was hit, high or low: one answer was given, no line was moved
+    if beyond.sum() < 0.05 * inside.sum() and not logged:
+        # Everything on that side was hit, high or low: one answer was given, no line was moved. Scores that were
+        # logged as they were say that the decision alone was another.
+        return old, 0.0
     return new, 0.85 * float(np.clip(even / 0.6, 0.0, 1.0))
 
 

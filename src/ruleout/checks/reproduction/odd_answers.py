@@ -14,6 +14,7 @@ from ruleout.checks.reproduction._hit import Hit, difference, disorder, hit, str
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described, intended_answers
 from ruleout.checks.reproduction._stories import (
+    asked_for,
     best,
     coarser,
     coarser_where,
@@ -58,7 +59,7 @@ def constant_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         told = "no answer is given to many rows at once"
         yield Clear(("fallback_overload",), Subject(), told, 0.02)
         return
-    if _asked_for(case, rows, flagged) or _by_a_version(case):
+    if asked_for(case, rows, flagged) or _by_a_version(case):
         return
     if coarser(case.outputs("reference"), after.take(np.flatnonzero(~flagged))):
         told = "many rows share an answer because all answers now lie on a coarse grid"
@@ -73,15 +74,6 @@ def constant_answers(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     yield _constant(
         case, place, value, share - usual, told=told + described(place.scope), n=len(rows)
     )
-
-
-def _asked_for(case: Case, rows: NDArray[np.int64], flagged: Mask) -> bool:
-    """Whether the intended model gives these rows that answer too: then their inputs asked for it."""
-    view = replay(case)
-    if view is None or not view.exact:
-        return view is not None and not view.departed
-    hits = np.isin(view.current.rows, rows[flagged])
-    return bool(hits.any() and view.wrong[hits].mean() < 0.5)
 
 
 def _by_a_version(case: Case) -> bool:

@@ -14,7 +14,7 @@ from ruleout._registry import check
 from ruleout.checks.reproduction._gap import class_codes, has_scores
 from ruleout.checks.reproduction._locate import locate
 from ruleout.checks.reproduction._repairs import acquits, described
-from ruleout.checks.reproduction._stories import is_answer, new_constant
+from ruleout.checks.reproduction._stories import asked_for, is_answer, new_constant
 from ruleout.checks.reproduction._view import SERVED, replay
 from ruleout.profile import Case, Which, decision_threshold, iso, spread_rows
 
@@ -103,7 +103,7 @@ def ruled_scores(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     rows = spread_rows(case.current.rows, _ROWS)
     flagged = is_answer(case.outputs("current").take(rows), new.value)
-    if flagged.sum() < _LEAST_OFF:
+    if flagged.sum() < _LEAST_OFF or asked_for(case, rows, flagged):
         return
     place = locate(case, rows, flagged.astype(float))
     eligible = place.inside.copy()
@@ -111,6 +111,8 @@ def ruled_scores(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     found = _condition(case, rows, flagged & eligible, eligible)
     if found is None:
         return
+    if _never_seen(case, found.name, rows[flagged & eligible]):
+        return  # a model may well give one answer to inputs that are all beyond what it knows
     met = found.holds & eligible
     rate, spread = float(flagged[met].mean()), float(met.sum() / max(eligible.sum(), 1))
     if rate < _ALL or spread > 1 - _OTHERS:
@@ -129,6 +131,20 @@ def ruled_scores(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     )  # fmt: skip
     others = ("fallback_overload", "hardware_fault", "runtime_numerics", "feedback_loop")
     yield acquits("rule.explains", told, 10.0, others)
+
+
+def _never_seen(case: Case, name: str, rows: NDArray[np.int64]) -> bool:
+    """Whether most of some current rows hold values of an input that the reference never held."""
+    if case.kind(name) == "categorical":
+        codes = case.codes("current", name)[rows]
+        return bool(
+            np.isin(codes, np.unique(case.codes("reference", name)), invert=True).mean() > 0.5
+        )
+    before, now = case.reference.numeric(name), case.current.numeric(name)[rows]
+    known = before[np.isfinite(before)]
+    if not len(known):
+        return True
+    return bool(((now < known.min()) | (now > known.max()) | ~np.isfinite(now)).mean() > 0.5)
 
 
 class _Logged(NamedTuple):

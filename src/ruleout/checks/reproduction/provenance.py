@@ -59,7 +59,11 @@ def change_by_name(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         f"answers do not follow{described(found.place.scope)}, and just there, just then, this was changed: "
         f"{change.entity}, {change.description}"
     )
-    subject = Subject("change", (change.entity,))
+    hosts = {part.strip() for part in change.entity.replace(";", ",").split(",")}
+    values = found.place.scope.values
+    subject = (
+        Subject("host", values) if hosts <= set(values) else Subject("change", (change.entity,))
+    )
     yield Finding(
         "change.names_scope", subject, told, found.share, found.place.contrast, None, 1.0,
         ("change_regression",),
