@@ -50,6 +50,9 @@ def name(hypothesis: Hypothesis) -> str:
     """The failure mode and what it struck."""
     subject = words.subject_text(hypothesis.subject)
     title = words.mode_title(hypothesis.failure_mode)
+    if hypothesis.subject.kind == "change" and hypothesis.subject.names:
+        # A change is done to things; nothing is in it.
+        return f"{title} ({', '.join(hypothesis.subject.names)})"
     return f"{title} in {subject}" if subject else title
 
 

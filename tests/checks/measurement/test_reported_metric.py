@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,8 @@ def test_samples_that_were_lost_are_the_telemetrys_where_the_rows_are_sound(
     case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
     outcomes = run(case, "telemetry_losses")
     assert supported(outcomes) == ({"observability_failure"} if found else set())
+    if found:
+        onset = datetime.fromisoformat(outcomes[0].onset.at).timestamp()
+        assert onset == pytest.approx(
+            START + 4.5 * DAY, abs=1.5 * DAY
+        )  # the current window begins after a day's gap

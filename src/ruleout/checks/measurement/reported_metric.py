@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
+from ruleout._records import Abstained, Clear, Finding, Onset, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.symptom import measure
-from ruleout.profile import Case, Which
+from ruleout.profile import Case, Which, iso
 
 Floats = NDArray[np.float64]
 _MODES = ("monitor_defect",)
@@ -46,6 +46,7 @@ def telemetry_losses(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if case.significant is not False:
         return
     best: tuple[float, str, str, float, float] | None = None
+    worst = pl.DataFrame()
     for (entity, metric), series in _metrics(case).group_by(
         ["entity", "metric"], maintain_order=True
     ):
@@ -59,7 +60,7 @@ def telemetry_losses(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         spread = 1.4826 * float(np.median(np.abs(sides[0] - before))) + 1e-9 + 0.05 * abs(before)
         z = (now - before) / spread
         if z > _FAR and now > _RISEN * max(before, 0.0) and (best is None or z > best[0]):
-            best = z, who, what, before, now
+            best, worst = (z, who, what, before, now), series
     if best is None:
         return
     z, who, what, before, now = best
@@ -67,7 +68,22 @@ def telemetry_losses(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     yield Finding(
         "telemetry.losses", Subject("service", (who,)), told, now - before, z, None, 1.0,
         ("observability_failure",), against=("monitor_defect", "random_fluctuation"),
+        onset=_rose(worst, (before + now) / 2, case),
     )  # fmt: skip
+
+
+def _rose(series: pl.DataFrame, level: float, case: Case) -> Onset | None:
+    """When a series first stayed above a level for three readings of the current window."""
+    time = case.current.time
+    if time is None or not np.isfinite(time).any():
+        return None
+    at, value = series["time"].to_numpy(), series["value"].to_numpy()
+    above = value > level
+    stays = above[:-2] & above[1:-1] & above[2:] & (at[:-2] >= np.nanmin(time))
+    if not stays.any():
+        return None
+    first = int(stays.argmax())
+    return Onset(iso(float(at[first])), iso(float(at[max(first - 1, 0)])), iso(float(at[first])))
 
 
 @check(
