@@ -135,3 +135,29 @@ def test_keys_written_otherwise_explain_what_recomputed_rows_lost() -> None:
     told = [o for o in outcomes if isinstance(o, Finding) and o.signal == "parity.key"]
     assert [o.supports for o in told] == [("join_loss",)]
     assert "card" in told[0].statement
+
+
+@pytest.mark.parametrize(
+    ("hosts", "signal"), [(("a",), "golden.lost_on_one"), (("a", "b"), "golden.lost_on_some")]
+)
+def test_golden_answers_of_some_hosts_may_be_garbage(hosts: tuple[str, ...], signal: str) -> None:
+    """Served scores that have nothing to do with the stored ones are no other version's."""
+
+    def served(frame: pl.DataFrame) -> Any:
+        bad = frame["host"].is_in(hosts).to_numpy()
+        return np.where(bad, np.random.default_rng(1).random(frame.height), new_score(frame))
+
+    outcomes = run(healthy().golden(served).case(), "golden_set")
+    found = next(o for o in outcomes if isinstance(o, Finding) and o.supports)
+    assert (found.signal, found.subject.names) == (signal, hosts)
+
+
+def test_golden_answers_of_another_version_go_with_the_stored_ones() -> None:
+    """An older model on one host is wrong, and still knows something."""
+
+    def served(frame: pl.DataFrame) -> Any:
+        return np.where((frame["host"] == "a").to_numpy(), old_score(frame), new_score(frame))
+
+    outcomes = run(healthy().golden(served).case(), "golden_set")
+    found = next(o for o in outcomes if isinstance(o, Finding) and o.supports)
+    assert found.signal == "golden.partial"

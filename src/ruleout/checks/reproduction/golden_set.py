@@ -33,6 +33,12 @@ _UNCLEAR = (
     "class_weight_change",
     "calibration_change",
 )
+_FEW = 20
+_UNTIED = 0.25
+"""Correlation of stored and served scores below which another version is no explanation of the latter."""
+
+_STUCK = ("hardware_fault", "fallback_overload", "observability_failure")
+_ON_SOME = ("mixed_versions", "hardware_fault", "change_regression")
 _LEFT = 0.06
 """Share of the change that a mere map of stored scores may leave: both are exact, only the map is fitted."""
 
@@ -80,7 +86,7 @@ def _differs(
     subject = SERVED
     if kind == "constant":
         subject = Subject("pipeline", ())
-    elif kind == "partial":
+    elif kind in ("partial", "lost_on_one", "lost_on_some", "stuck"):
         subject = Subject("host", _on_some(case, off)[1])
     size = share * float(np.sqrt(known.sum()) / 0.1)
     yield Finding(f"golden.{kind}", subject, f"{head}{told}", share, size, None, 1.0, supports)
@@ -102,22 +108,34 @@ def _relation(
         return "new_version" if new else "other_version", told, modes
     if len(case.classes) == 2 and float(np.abs(1 - x - y).mean()) < 0.05 * before:
         return "permuted", ": served is one minus stored", ("class_map_mismatch",)
+    column, values = _on_some(case, off)
     if len(np.unique(np.round(y, 6))) == 1 and len(x) >= 5 and len(np.unique(np.round(x, 6))) > 3:
         told = f": all of them get {float(y[0]):.4g}"
+        if len(values) == 1:
+            return "stuck", f"{told}, all where {column} is {values[0]}", _STUCK
         return "constant", told, ("fallback_overload", "observability_failure", "hardware_fault")
-    column, values = _on_some(case, off)
     if values:
-        told = f", all where {column} is {', '.join(values[:4])}"
-        return "partial", told, ("mixed_versions", "hardware_fault", "change_regression")
-    if len(x) >= 40:
-        return _map_or_noise(x, y, before)
-    return "differs", "", _UNCLEAR
+        return _on_hosts(x, y, f", all where {column} is {', '.join(values[:4])}", len(values))
+    return _map_or_noise(x, y, before) if len(x) >= 40 else ("differs", "", _UNCLEAR)
+
+
+def _on_hosts(x: Floats, y: Floats, told: str, hosts: int) -> tuple[str, str, tuple[str, ...]]:
+    """Another model's answers on some machines go with the stored ones; garbage does not."""
+    if len(x) < _FEW or abs(_tie(x, y)) >= _UNTIED:
+        return "partial", told, _ON_SOME
+    told += ", and what they get has nothing to do with it"
+    return "lost_on_one" if hosts == 1 else "lost_on_some", told, _ON_SOME
+
+
+def _tie(x: Floats, y: Floats) -> float:
+    """Correlation of stored and served scores (n,); 0 where either is constant."""
+    return float(np.corrcoef(x, y)[0, 1]) if x.std() > 0 and y.std() > 0 else 0.0
 
 
 def _map_or_noise(x: Floats, y: Floats, before: float) -> tuple[str, str, tuple[str, ...]]:
     odd = np.arange(len(x)) % 2 == 1
     left = float(np.abs(isotonic(x[odd], y[odd])(x[~odd]) - y[~odd]).mean())
-    alike = float(np.corrcoef(x, y)[0, 1]) if x.std() > 0 and y.std() > 0 else 0.0
+    alike = _tie(x, y)
     if left < _LEFT * before and alike > 0.7:
         return (
             "map",
