@@ -198,6 +198,17 @@ def test_a_growing_tie_to_the_answers_is_feedback() -> None:
     assert findings(case_of(reference, sudden), "feedback") == {}
 
 
+def test_answers_that_fade_by_themselves_are_no_feedback() -> None:
+    """Where answers lose their tie to an input that stays as it was, nothing flowed back into it."""
+    rng = np.random.default_rng(7)
+    reference, current = windows(rng)
+    fade = np.linspace(0, 1, current.height)
+    noise = rng.random(current.height)
+    score = (1 - fade) * current["score"].to_numpy() + fade * noise
+    worse = current.with_columns(score=pl.Series(score), said=pl.Series((score > 0.5).astype(int)))
+    assert findings(case_of(reference, worse), "feedback") == {}
+
+
 def test_a_constant_has_no_tie() -> None:
     """A constant column gives no correlation instead of NaN."""
     assert tie(np.ones(500), np.arange(500.0)) is None

@@ -69,13 +69,22 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         return [Abstained(MODES, why, "data.columns.timestamp")]
     found: list[tuple[float, str, Tie]] = []
     for name in case.numeric:
-        usual = tie(case.reference.numeric(name)[seen.reference.rows], said[0])
-        now = tie(case.current.numeric(name)[seen.current.rows], said[1])
+        values = (
+            case.reference.numeric(name)[seen.reference.rows],
+            case.current.numeric(name)[seen.current.rows],
+        )
+        usual, now = tie(values[0], said[0]), tie(values[1], said[1])
         if usual is None or now is None:
             continue
         level = (usual.first + usual.last) / 2
         away = abs(now.last - level) - abs(now.first - level)
-        if abs(now.z) > 6 and abs(usual.z) < 4 and away > 0.1 and now.gradual > _GRADUAL:
+        if (
+            abs(now.z) > 6
+            and abs(usual.z) < 4
+            and away > 0.1
+            and now.gradual > _GRADUAL
+            and _moves(*values)
+        ):
             found.append((abs(now.z), name, now))
     if not found:
         text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
@@ -95,6 +104,13 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         supports=MODES,
     )
     return [grows, _explains(grows)]
+
+
+def _moves(before: Floats, now: Floats) -> bool:
+    """Whether an input itself has moved by the end: answers that change lose their tie to inputs that stay as they were."""
+    late = now[-max(len(now) // 3, 1) :]
+    before, late = before[np.isfinite(before)], late[np.isfinite(late)]
+    return min(len(before), len(late)) >= _FEW and ks(before, late).p_value < 1e-4
 
 
 def _explains(found: Finding) -> Finding:
