@@ -257,8 +257,10 @@ def _runs(case: Case, name: str) -> Finding | None:
     for group, (one, two) in orders.items():
         was = longest_runs(before[one][:: max(1, round(1 / density))])
         now = longest_runs(after[two][:: max(1, round(density))])
+        if now < 2.5 or now < 2 * was + 0.5:
+            continue
         # Few values left (a clip, a default) make runs in any order of the rows.
-        if now < 2 * max(was, _chance_runs(after)) + 0.5 or now < 2.5:
+        if now < 2 * _chance_runs(after) + 0.5:
             continue
         repeats = [_repeats(before, one), _repeats(after, two)]
         scope, rows = locate(case, repeats[1], float(repeats[0].mean()), repeats[0])

@@ -23,6 +23,9 @@ from ruleout.stats._boosting import Floats
 from ruleout.stats._contributions import DriverShift, driver_shift, sampled_contributions
 
 _EXACT_ROWS = 2_000
+_EXACT_WALKS = 1_500_000
+"""Rows of a window times leaves: exact values walk to every leaf of every tree for each row."""
+
 _SAMPLED_ROWS = 200
 _WIDEST = 30
 _NOTABLE = 0.05
@@ -96,7 +99,8 @@ def contributions(
 
 def _exact(case: Case, model: Any, which: Which) -> Floats:
     table = case.table(which)
-    rows = spread_rows(table.rows, _EXACT_ROWS)
+    affordable = _EXACT_WALKS // max(int(model.leaves), 1)
+    rows = spread_rows(table.rows, max(200, min(_EXACT_ROWS, affordable)))
     told = np.asarray(model.contributions(table.frame[rows]), dtype=float)
     return np.abs(told).mean(axis=1) if told.ndim == 3 else told
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ruleout._errors import ModelError, SourceError, need
+from ruleout._errors import ModelError, SourceError
 from ruleout.sources._labels import array_text, label_text, natural_order
+from ruleout.sources.models._alone import alone
 from ruleout.sources.models._answers import Classes
 from ruleout.sources.models._base import Model, Prediction, foreign
 from ruleout.sources.models._columns import column_for, numbers
@@ -20,12 +22,15 @@ from ruleout.sources.models._columns import column_for, numbers
 Vocabulary = Mapping[str, Mapping[str, int]]
 """For each categorical column: category as text -> the code it had in training."""
 
+_UNUSED = frozenset({"sklearn", "pandas", "dask", "matplotlib", "pyarrow", "cffi"})
+"""What LightGBM and XGBoost wrap or accept where it is installed; a booster and a matrix need none of it."""
+
 
 class LightGbmModel(Model):
     """A LightGBM booster saved with `save_model`."""
 
     def __init__(self, path: Path, features: tuple[str, ...], classes: Classes) -> None:
-        lightgbm = need("lightgbm", extra="lightgbm")
+        lightgbm = alone("lightgbm", extra="lightgbm", without=_UNUSED)
         text = path.read_text(encoding="utf-8", errors="replace")
         if not text.startswith("tree"):
             raise SourceError(f"{path} is not a LightGBM model file: its first line is not 'tree'")
@@ -35,6 +40,7 @@ class LightGbmModel(Model):
         self.name = path.name
         self._classes = classes
         self._objective = _line(text, "objective=").split(" ")[0]
+        self.leaves = sum(map(int, re.findall(r"^num_leaves=(\d+)$", text, re.MULTILINE)))
         wanted = _unnamed(own, features, prefix="Column_")
         self.requires = tuple(column_for(wanted, features))
         self._vocabulary = _lightgbm_vocabulary(text, self.requires, path)
@@ -57,7 +63,7 @@ class XgboostModel(Model):
     """An XGBoost booster saved with `save_model`."""
 
     def __init__(self, path: Path, features: tuple[str, ...], classes: Classes) -> None:
-        self._xgboost = need("xgboost", extra="xgboost")
+        self._xgboost = alone("xgboost", extra="xgboost", without=_UNUSED)
         with foreign(f"{path} is not a readable XGBoost model"):
             self._booster = self._xgboost.Booster(params={"nthread": 1}, model_file=str(path))
             learner = json.loads(self._booster.save_raw("json"))["learner"]
@@ -67,7 +73,11 @@ class XgboostModel(Model):
         self._own = tuple(learner["feature_names"]) or None
         self._types = tuple(learner["feature_types"]) or None
         self.requires = features if self._own is None else tuple(column_for(self._own, features))
-        cats = learner["gradient_booster"].get("model", {}).get("cats", {}).get("enc", [])
+        booster = learner["gradient_booster"]
+        grown = booster.get("gbtree", booster).get("model", {})
+        nodes = [int(tree["tree_param"]["num_nodes"]) for tree in grown.get("trees", ())]
+        self.leaves = sum((n + 1) // 2 for n in nodes)
+        cats = grown.get("cats", {}).get("enc", [])
         self._vocabulary = _xgboost_vocabulary(cats, self.requires)
 
     def _score(self, frame: pl.DataFrame) -> Prediction:
