@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from ruleout._errors import RuleoutError
 from ruleout._records import Abstained, Checked, Explained, Finding, SourceStatus, Subject
@@ -17,7 +18,7 @@ from ruleout.attribution.services._hypothesise import aligned, hypotheses
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._masking import mask
 from ruleout.attribution.services._rank import entity_scores, probabilities
-from ruleout.attribution.services._records import ServiceHypothesis, ServicesResult
+from ruleout.attribution.services._records import ServiceHypothesis, ServicesResult, Signal
 from ruleout.attribution.services._replay import replay
 from ruleout.attribution.services._roles import with_roles
 from ruleout.attribution.services._safeguards import amplified, as_records, gaps
@@ -68,6 +69,7 @@ def analyse(
     say("ranking services")
     seen = observe(incident, telemetry, windows, changes)
     found = detect(seen)
+    found = found._replace(signals=_of_causes(seen, found.signals))
     ranking, _ = probabilities(entity_scores(found.signals))
     verdict, others = _who_changed(seen, dict(ranking[:5]))
     named = hypotheses(seen, ranking, found.signals, verdict, others)
@@ -93,6 +95,16 @@ def analyse(
         charts=charts(seen, ranking, named[0] if named else None),
         seen=seen,
     )
+
+
+def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
+    """The signals but for those about outcomes: who measures nothing else, calls nobody and is called by nobody."""
+    told = set(seen.incident.telemetry.kpis) | {seen.incident.symptom.metric}
+    other = set(seen.telemetry.metrics.filter(~pl.col("metric").is_in(list(told - {None})))["entity"])
+    known = other | {name for edge in seen.edges for name in edge}
+    known |= set(seen.tree.services) if seen.tree is not None else set()
+    causes = [one for one in signals if one.entity in known or one.entity in seen.telemetry.kinds]
+    return causes or list(signals)
 
 
 def _lineage(seen: Observed) -> dict[str, tuple[str, ...]]:

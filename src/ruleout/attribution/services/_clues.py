@@ -53,6 +53,35 @@ _WAITS = _set("pending wait waits waiting waiters await acquire acquisition exha
 CLUES: tuple[Clue, ...] = (
     Clue("limit", "other", 0, 0.0, {}, False, (_set("limit limits spec"), _set("memory cpu mem"))),
     Clue(
+        "limit",
+        "other",
+        0,
+        0.0,
+        {},
+        False,
+        (_set("max maximum limit size capacity"), _HELD),
+        _WAITS | FAILED | _set("usage used reached exceeded active"),
+    ),
+    Clue(
+        "run_queue",
+        "cpu",
+        1,
+        0.3,
+        {"cpu_saturation": 0.6, "noisy_neighbour": 0.4},
+        False,
+        (_set("load1 load5 load15 loadavg"),),
+    ),
+    Clue(
+        "run_queue",
+        "cpu",
+        1,
+        0.3,
+        {"cpu_saturation": 0.6, "noisy_neighbour": 0.4},
+        False,
+        (_set("load"), _set("avg average 1m 5m 15m 1 5 15")),
+        _set("balancer"),
+    ),
+    Clue(
         "device",
         "accelerator",
         1,
@@ -384,7 +413,10 @@ CLUES: tuple[Clue, ...] = (
         0.4,
         {"queue_backlog": 0.4, "pool_exhaustion": 0.4, "slow_dependency": 0.2},
         False,
-        (_set("request requests rq req"), _WAITS | _set("queued inflight concurrency")),
+        (
+            _set("request requests rq req"),
+            _WAITS | _set("queued inflight concurrency concurrent active outstanding flight"),
+        ),
     ),
     Clue(
         "backlog",

@@ -147,6 +147,10 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
             [
                 "cpu",
                 "cpus",
+                "load1",
+                "load5",
+                "load15",
+                "loadavg",
                 "steal",
                 "throttle",
                 "throttling",
@@ -267,7 +271,7 @@ _TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
         frozenset(["available", "avail", "free"]),
     ),
     ("cpu", frozenset(["cpu", "cfs"]), frozenset(["saturation", "wait"])),
-    ("cpu", frozenset(["load"]), frozenset(["avg", "average", "1m", "5m", "15m"])),
+    ("cpu", frozenset(["load"]), frozenset(["avg", "average", "1m", "5m", "15m", "1", "5", "15"])),
 )
 """Kinds that two words tell together and either alone would not, or tell wrongly."""
 

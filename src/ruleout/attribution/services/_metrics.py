@@ -151,8 +151,10 @@ def _spread(summary: pl.DataFrame, kinds: Sequence[str]) -> np.ndarray:
     level = np.abs(summary["level"].to_numpy())
     robust = np.maximum(1.4826 * summary["mad"].to_numpy(), summary["middle"].to_numpy() / 1.35)
     floor = np.maximum(_RELATIVE_FLOOR * level, 1e-9)
-    # A series that is zero throughout its reference has no scale: borrow the size of what came.
-    fallback = np.where(level == 0, 0.02 * np.abs(summary["high"].to_numpy()), 0)
+    # A series that is zero throughout its reference has no scale: borrow the size of what came, and how
+    # unsteadily it came. One sample of many that is not zero is no new level.
+    came = np.maximum(0.02 * np.abs(summary["high"].to_numpy()), summary["unsteady"].to_numpy())
+    fallback = np.where(level == 0, came, 0)
     # Small whole numbers are counts; what is counted scatters by the root of its number (Poisson).
     counted = np.sqrt(np.maximum(level, _RARE) / summary["size"].to_numpy())
     counts = np.where(summary["counted"].to_numpy() & (level > 0), counted, 0)
@@ -191,6 +193,7 @@ def _blocks(metrics: pl.DataFrame, windows: Windows, length: float) -> pl.DataFr
         .group_by("entity", "metric", "now", "block")
         .agg(
             pl.col("value").mean(),
+            pl.col("value").var().fill_null(0.0).alias("var"),
             pl.len().alias("size"),
             pl.col("whole").all(),
         )
@@ -222,6 +225,7 @@ def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
             value.quantile(0.9, "higher").alias("high"),
             value.quantile(0.1, "lower").alias("low"),
             value.median().alias("middle_now"),
+            (pl.col("var") / pl.col("size")).mean().sqrt().alias("unsteady"),
         )
     )
     return reference.join(current, on=["entity", "metric"]).sort("entity", "metric")

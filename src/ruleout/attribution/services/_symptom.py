@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import comb
 
 import numpy as np
 import polars as pl
@@ -55,20 +56,32 @@ def _direction(incident: Incident) -> int:
     return {"up": 1, "down": -1}.get(spec.direction or "", worse(spec.metric or ""))
 
 
-def _quiet(before: np.ndarray, after: np.ndarray, sign: int) -> bool | None:
-    """False where no instant of the incident leaves the reference's usual range either, else None.
+_USUAL = 0.05
+"""Share of sound instants beyond the reference's range: it was drawn from few instants itself."""
 
-    A short symptom inside a long window moves its mean little; then it cannot be told by the mean.
+_CHANCE = 0.05
+
+
+def _quiet(before: np.ndarray, after: np.ndarray, sign: int) -> bool | None:
+    """False where no more instants of the incident leave the reference's usual range than chance has it, else None.
+
+    A short symptom inside a long window moves its mean little; then it cannot be told by the mean. What lies as
+    far out again as the range is wide is no chance, however few instants do.
     """
     low, high = np.quantile(before, [0.025, 0.975])
-    worse = (
-        (after > high)
-        if sign > 0
-        else (after < low)
-        if sign < 0
-        else (after > high) | (after < low)
+    width = max(high - low, 1e-12)
+    beyond = np.maximum(
+        (after - high) if sign >= 0 else -np.inf, (low - after) if sign <= 0 else -np.inf
     )
-    return None if worse.any() else False
+    if (beyond > width).any():
+        return None
+    count = int((beyond > 0).sum())
+    return False if _tail(count, len(after)) > _CHANCE else None
+
+
+def _tail(count: int, n: int) -> float:
+    """Probability of `count` or more of `n` sound instants beyond the range (binomial)."""
+    return 1.0 - sum(comb(n, k) * _USUAL**k * (1 - _USUAL) ** (n - k) for k in range(count))
 
 
 def symptom_onset(incident: Incident, telemetry: Telemetry, windows: Windows) -> Start | None:
