@@ -185,3 +185,26 @@ def test_pauses_of_the_reference_make_no_surge() -> None:
     windows = Windows(((shop.START, shop.FAULT),), (shop.FAULT, shop.END), None, declared=True)
     nothing = departures(empty_metrics(), windows)
     assert offered(nothing, tree, period, {("front", "cart")}, None) == []
+
+
+def test_who_is_called_and_records_nothing_has_the_time_of_its_calls() -> None:
+    """Without spans of its own, a database that takes longer would make its caller slow."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for index, at in enumerate(np.arange(shop.START, shop.END, 1.0)):
+        query = 0.004 * rng.gamma(4, 0.25) + (0.05 if at >= shop.FAULT else 0.0)
+        own = 0.003 * rng.gamma(4, 0.25)
+        rows += [
+            (f"t{index}", f"{index}a", None, "shop", "buy", at, at + own + query, None),
+            (f"t{index}", f"{index}b", f"{index}a", "shop", "SELECT", at, at + query, "orders-db"),
+        ]
+    names = ["trace_id", "span_id", "parent_span_id", "service", "name", "start", "end", "peer"]
+    raw = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        (pl.col("start") * 1e9).cast(pl.Int64).alias("start_ns"),
+        (pl.col("end") * 1e9).cast(pl.Int64).alias("end_ns"),
+    )
+    tree = calls(_table(raw.drop("start", "end")))
+    assert tree.services == ("orders-db", "shop")
+    found = lags(tree, np.where(tree.time >= shop.FAULT, 2, 1))
+    assert found.by_service[0].service == "orders-db"
+    assert found.by_service[0].share > 0.95

@@ -121,8 +121,8 @@ def test_otlp_json_gives_the_same_span(tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_text(json.dumps(SPAN))
     nested = _read(tmp_path, traces=("o.jsonl",)).spans
     flat = _read(tmp_path, traces=("s.jsonl",)).spans
-    assert nested.drop("instance").rows() == flat.drop("instance").rows()
-    assert nested["instance"].to_list() == ["node-1"]
+    assert nested.drop("instance", "host").rows() == flat.drop("instance", "host").rows()
+    assert nested.select("instance", "host").row(0) == ("node-1", "node-1")
 
 
 def test_a_span_that_was_delivered_twice_is_one(tmp_path: Path) -> None:
@@ -166,3 +166,24 @@ def test_a_prefix_that_all_share_is_part_of_the_entity() -> None:
     split = split_names([*names, "prod.cart-api_gpu.clock"])
     assert {split[name][0] for name in names} == {f"prod.{x}-api" for x in ("cart", "user", "ship")}
     assert split["prod.cart-api_gpu.clock"] == ("prod.cart-api", "gpu.clock")
+
+
+def test_attributes_tell_the_copy_the_machine_the_build_and_who_is_called(tmp_path: Path) -> None:
+    """Keys of OpenTelemetry's conventions fill columns, whether attributes are JSON text or objects."""
+    told = {
+        "k8s.pod.name": "cart-7f9",
+        "k8s.node.name": "node-2",
+        "service.version": "1.4.2",
+        "peer.service": "cart-redis",
+    }
+    (tmp_path / "s.jsonl").write_text(json.dumps(SPAN | {"attributes": told}))
+    row = SPAN | {"attributes": json.dumps(told)}
+    pl.DataFrame([row]).write_parquet(tmp_path / "s.parquet")
+    for name in ("s.jsonl", "s.parquet"):
+        span = _read(tmp_path, traces=(name,)).spans
+        assert span.select("instance", "host", "version", "peer").row(0) == (
+            "cart-7f9",
+            "node-2",
+            "1.4.2",
+            "cart-redis",
+        )

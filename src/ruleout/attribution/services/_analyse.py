@@ -100,7 +100,9 @@ def analyse(
 def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
     """The signals but for those about outcomes: who measures nothing else, calls nobody and is called by nobody."""
     told = set(seen.incident.telemetry.kpis) | {seen.incident.symptom.metric}
-    other = set(seen.telemetry.metrics.filter(~pl.col("metric").is_in(list(told - {None})))["entity"])
+    other = set(
+        seen.telemetry.metrics.filter(~pl.col("metric").is_in(list(told - {None})))["entity"]
+    )
     known = other | {name for edge in seen.edges for name in edge}
     known |= set(seen.tree.services) if seen.tree is not None else set()
     causes = [one for one in signals if one.entity in known or one.entity in seen.telemetry.kinds]

@@ -47,9 +47,11 @@ def calls(spans: pl.DataFrame) -> Calls:
     """The call forest of a spans table.
 
     A parent is looked up inside the trace, and where it is not there by a span id that is unique in
-    the whole table. Cycles are cut.
+    the whole table. Cycles are cut. Who is called and records nothing itself (a database, a provider) gets
+    a span for each call, as long as its caller's.
     """
-    frame = spans.with_columns((pl.col("start") / 1e9).alias("time")).sort(
+    frame = _with_silent_peers(spans)
+    frame = frame.with_columns((pl.col("start") / 1e9).alias("time")).sort(
         "start", "end", "span", descending=[False, True, False], nulls_last=True
     )
     parent = _parents(frame)
@@ -63,6 +65,27 @@ def calls(spans: pl.DataFrame) -> Calls:
     own -= _shadowed(parent, children, start, end) / 1e6
     entry = _entries(parent, service)
     return Calls(frame, parent, entry, duration, np.maximum(own, 0), children, service, names)
+
+
+def _with_silent_peers(spans: pl.DataFrame) -> pl.DataFrame:
+    """The spans, and one for each call to somebody who is named as called and has no span of its own.
+
+    Else the time and the failures of what is called would be its caller's own.
+    """
+    recorded = spans["service"].unique().to_list()
+    asked = spans.filter(pl.col("peer").is_not_null() & ~pl.col("peer").is_in(recorded))
+    if asked.is_empty():
+        return spans
+    nothing = {name: pl.lit(None, dtype=pl.String) for name in ("instance", "host", "version")}
+    theirs = asked.with_columns(
+        (pl.col("span") + "/peer").alias("span"),
+        pl.col("span").alias("parent"),
+        pl.col("peer").alias("service"),
+        pl.lit("server").alias("kind"),
+        pl.lit(None, dtype=pl.String).alias("peer"),
+        **nothing,
+    )
+    return pl.concat([spans, theirs])
 
 
 def _parents(frame: pl.DataFrame) -> np.ndarray:

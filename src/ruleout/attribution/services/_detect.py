@@ -13,6 +13,7 @@ from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._load import offered, silent
+from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
@@ -67,7 +68,7 @@ def detect(seen: Observed) -> Detection:
         signals += found
         seconds = time.perf_counter() - started
         checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
-    signals = excused(signals, seen.edges)
+    signals = excused_by_places(excused(signals, seen.edges), seen.places)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         kind = kind_of(seen.incident.symptom.metric or "")
@@ -183,6 +184,10 @@ def _departures(seen: Observed) -> list[Signal]:
     return averaged([seen.looks.departures(one) for one in seen.near], seen.trust)
 
 
+def _placed(seen: Observed) -> list[Signal]:
+    return from_places(seen.places)
+
+
 def _spans(seen: Observed) -> bool:
     return seen.tree is not None
 
@@ -223,6 +228,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.traces",
         _spans,
         _refused,
+    ),
+    Detector(
+        "one_place",
+        "infrastructure",
+        ("noisy_neighbour", "hardware_fault", "cold_start", "change_regression"),
+        "telemetry.traces with the attributes host.name, service.instance.id or service.version",
+        _spans,
+        _placed,
     ),
     Detector(
         "metric_departure",

@@ -13,6 +13,7 @@ from ruleout.attribution.services._elsewhere import Elsewhere
 from ruleout.attribution.services._graph import chain
 from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._onset import onset
+from ruleout.attribution.services._places import machine_of
 from ruleout.attribution.services._records import ServiceHypothesis, Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._symptom import as_onset, iso
@@ -21,6 +22,9 @@ _ENTITIES = 10
 _NAMED = 5
 _SHARPEN = 1.7
 """Power of the modes' shares: the first is right more often than its share of the weight says."""
+
+_OF_MACHINES = ("hardware_fault", "noisy_neighbour")
+"""Modes of a machine: where one copy of a service shows them, its machine is named."""
 
 _LEAST = 0.004
 """Hypotheses below this probability are left to the unknown, but for the first few entities'."""
@@ -38,7 +42,7 @@ def hypotheses(
     errors = error_lines(seen.telemetry, seen.windows)
     none = 1.0 if verdict is None else verdict.none
     for entity, probability in ranking[:_ENTITIES]:
-        told = mode_shares(signals, entity, seen.departed, errors)
+        told = mode_shares(signals, entity, seen.departed, errors, machine_of(entity, seen.places))
         shares = _modes(entity, told, others, changes=verdict is not None)
         found += [
             _one(seen, mode, entity, probability * none * share, signals)
@@ -100,9 +104,10 @@ def _one(
 ) -> ServiceHypothesis:
     spec = seen.incident.symptom
     way = chain(entity, spec.entity, seen.edges)
+    machine = machine_of(entity, seen.places) if mode in _OF_MACHINES else None
     return ServiceHypothesis(
         failure_mode=mode,
-        subject=Subject(_kind(seen, entity), (entity,)),
+        subject=Subject("host", (machine,)) if machine else Subject(_kind(seen, entity), (entity,)),
         probability=probability,
         chain=(*way, spec.metric) if spec.metric else way,
         onset=_onset(seen, entity),
@@ -111,7 +116,9 @@ def _one(
 
 
 def _kind(seen: Observed, entity: str) -> SubjectKind:
-    declared = seen.telemetry.kinds.get(entity, "service").lower()
+    declared = seen.telemetry.kinds.get(entity, "").lower()
+    if not declared and seen.tree is not None and entity not in seen.tree.services:
+        declared = "host" if (seen.tree.frame["host"] == entity).any() else ""
     return "host" if declared in {"host", "node", "machine", "vm"} else "service"
 
 

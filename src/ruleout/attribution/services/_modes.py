@@ -96,7 +96,11 @@ _SAYINGS: tuple[tuple[str, str], ...] = (
 
 
 def mode_shares(
-    signals: Sequence[Signal], entity: str, departed: pl.DataFrame, errors: pl.DataFrame
+    signals: Sequence[Signal],
+    entity: str,
+    departed: pl.DataFrame,
+    errors: pl.DataFrame,
+    machine: str | None = None,
 ) -> dict[str, float]:
     """Failure modes of one entity with their shares, likeliest first; they sum to 1.
 
@@ -105,6 +109,7 @@ def mode_shares(
         entity: whose modes are asked for.
         departed: all series, as `departures` returns them.
         errors: log lines of the incident that warn or fail.
+        machine: of the one copy of the entity that suffers, where it is only one.
     """
     mine = [one for one in signals if one.entity == entity]
     own = departed.filter((pl.col("entity") == entity) & ~pl.col("host"))
@@ -112,6 +117,9 @@ def mode_shares(
     weight = _weights(mine, sum(named.values()))
     for mode, nats in named.items():
         weight[mode] += nats
+    if machine is not None and machine != entity:
+        for mode, nats in _named(departed.filter(pl.col("entity") == machine)).items():
+            weight[mode] += nats
     _tell_apart(weight, own)
     _on_the_machine(weight, entity, departed)
     measured = set(own.filter(pl.col("clue").is_null())["kind"])
@@ -211,9 +219,13 @@ def _weights(mine: Sequence[Signal], named: float) -> dict[str, float]:
     weight: dict[str, float] = defaultdict(float)
     # Code that behaves otherwise takes time and processor too; a slow machine reaches the same code.
     code = max((one.weight for one in mine if one.name == "behaviour"), default=0.0)
+    if any(one.name == "one_instance" for one in mine):
+        code = 0.0
     # A resource that ran out slows everything down that is measured beside it.
     resource = max((one.weight for one in mine if _names_resource(one)), default=0.0)
     resource = max(resource, named)
+    # All copies run the same code: what only one of them does is not the code's doing.
+    alone = max((one.weight for one in mine if one.name == "one_instance"), default=0.0)
     again = any(one.name == "asked_again" for one in mine)
     for one in mine:
         damped = 1.0
@@ -226,6 +238,8 @@ def _weights(mine: Sequence[Signal], named: float) -> dict[str, float]:
             damped *= float(np.exp(-0.5 * named))
         if again and one.name in _FOLLOWING:
             damped *= _REPEATED
+        if one.name in {"behaviour", "metric.error", "metric.availability", "symptom_flow"}:
+            damped *= float(np.exp(-0.5 * alone))
         if one.name == "asked_again":
             damped = _TOLD
         for mode, share in one.modes.items():

@@ -43,7 +43,7 @@ def replay(
     root_of = roots_of(tree.parent)
     place = np.full(len(tree.parent), -1)
     place[now] = np.arange(len(now))
-    more = _beyond_usual(tree, period)
+    more = beyond_usual(tree, period)
     result = {}
     for name in services:
         if name not in tree.services:
@@ -91,7 +91,7 @@ def _owner(tree: Calls) -> np.ndarray:
     return owner
 
 
-def _beyond_usual(tree: Calls, period: np.ndarray) -> np.ndarray:
+def beyond_usual(tree: Calls, period: np.ndarray) -> np.ndarray:
     """Own milliseconds of each incident span less the reference mean of its operation."""
     table = pl.DataFrame(
         {

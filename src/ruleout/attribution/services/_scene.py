@@ -13,7 +13,8 @@ from ruleout.attribution.services._graph import Edge, traced_edges
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._periods import periods
-from ruleout.attribution.services._shift import Looks, begun
+from ruleout.attribution.services._places import Located, located
+from ruleout.attribution.services._shift import BROKEN, Looks, begun
 from ruleout.attribution.services._symptom import symptom_onset
 from ruleout.attribution.services._windows import Windows
 from ruleout.incident._model import Incident
@@ -50,6 +51,9 @@ class Observed:
     """Onset of the symptom's own metric."""
 
     changes: tuple[Change, ...]
+
+    places: tuple[Located, ...]
+    """Machines, copies and builds that hold what services lost, as far as spans tell where they ran."""
 
 
 def observe(
@@ -89,4 +93,15 @@ def observe(
         edges=frozenset(edges),
         start=symptom_onset(incident, telemetry, windows),
         changes=changes,
+        places=_places(tree, period),
     )
+
+
+def _places(tree: Calls | None, period: np.ndarray) -> tuple[Located, ...]:
+    if tree is None:
+        return ()
+    try:
+        return tuple(located(tree, period))
+    except BROKEN:
+        # Odd data must not take the other detectors along; the detector says that it saw nothing.
+        return ()

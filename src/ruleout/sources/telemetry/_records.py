@@ -21,6 +21,9 @@ SPANS = {
     "end": pl.Int64,
     "error": pl.Boolean,
     "instance": pl.String,
+    "host": pl.String,
+    "version": pl.String,
+    "peer": pl.String,
 }
 LOGS = {
     "time": pl.Float64,
@@ -54,7 +57,11 @@ class Telemetry:
     """`time` (epoch seconds), `entity`, `metric`, `value`; finite values only."""
 
     spans: pl.DataFrame = field(default_factory=empty_spans)
-    """One span a row; `start` and `end` in nanoseconds, `error` null where no status was told."""
+    """One span a row; `start` and `end` in nanoseconds, `error` null where no status was told.
+
+    `instance` and `host` say which copy of the service on which machine, `version` which build of it, and
+    `peer` whom a client's span calls, each where the attributes tell.
+    """
 
     logs: pl.DataFrame = field(default_factory=empty_logs)
     """`time` (epoch seconds), `entity`, `severity`, `message`, `trace`."""

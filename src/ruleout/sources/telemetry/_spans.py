@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,19 @@ _ALIASES = {
     "start_ns": "start",
     "end_ns": "end",
 }
-_INSTANCE = ("service.instance.id", "k8s.pod.name", "host.name", "instance", "pod", "host")
+_TOLD = {
+    "instance": (
+        "service.instance.id", "k8s.pod.name", "instance", "pod", "host.name", "host.id", "host"
+    ),
+    "host": ("k8s.node.name", "host.name", "host.id", "node", "host"),
+    "version": ("service.version", "version"),
+    "peer": ("peer.service", "destination.service", "server.address", "net.peer.name", "db.name"),
+}  # fmt: skip
+"""Columns that attributes fill: of each, the first key that is there (names of OpenTelemetry's conventions)."""
+
+_KEYS = tuple(dict.fromkeys(key for keys in _TOLD.values() for key in keys))
+_SAMPLE = 2_000
+"""Spans that are searched for the keys of attributes; what none of them has is not looked for in the others."""
 
 
 def read_spans(path: Path) -> pl.DataFrame:
@@ -50,8 +64,10 @@ def read_spans(path: Path) -> pl.DataFrame:
 def _column(frame: pl.DataFrame, name: str) -> pl.Expr:
     if name == "error":
         return _error(frame).alias("error")
-    if name == "instance":
-        return _instance(frame).alias("instance")
+    if name == "peer":
+        return _told(frame, name).str.replace(r":\d+$", "").alias(name)
+    if name in _TOLD:
+        return _told(frame, name).alias(name)
     if name not in frame.columns:
         return pl.lit(None, dtype=SPANS[name]).alias(name)
     column = pl.col(name)
@@ -70,51 +86,62 @@ def _error(frame: pl.DataFrame) -> pl.Expr:
     return pl.when(text.is_null()).then(None).otherwise(bad | (number >= 500)).cast(pl.Boolean)
 
 
-def _instance(frame: pl.DataFrame) -> pl.Expr:
-    for name in ("instance", "pod", "host"):
-        if name in frame.columns:
-            return pl.col(name).cast(pl.String, strict=False)
-    if "attributes" not in frame.columns or frame.schema["attributes"] != pl.String:
-        return pl.lit(None, dtype=pl.String)
-    found = [
-        pl.col("attributes").str.extract(r'"' + key.replace(".", r"\.") + r'"\s*:\s*"([^"]*)"', 1)
-        for key in _INSTANCE
-    ]
-    return pl.coalesce(found)
+def _told(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """A column of its own, else what the attributes say."""
+    keys = _TOLD[name]
+    own = [key for key in (name, *keys) if key in frame.columns]
+    found = [pl.col(key).cast(pl.String, strict=False) for key in dict.fromkeys(own)]
+    if frame.schema.get("attributes") == pl.String:
+        known = set(_KEYS) - set(own)
+        some = frame["attributes"].drop_nulls()
+        some = some.sample(min(_SAMPLE, len(some)), seed=0) if len(some) > _SAMPLE else some
+        text = "\n".join(some)
+        found += [
+            pl.col("attributes").str.extract(rf'"{re.escape(key)}"\s*:\s*"?([^",}}]+)', 1)
+            for key in keys
+            if key in known and f'"{key}"' in text
+        ]
+    return pl.coalesce(found) if found else pl.lit(None, dtype=pl.String)
+
+
+_FIELDS = (
+    "trace_id", "span_id", "parent_span_id", "service", "name", "kind", "start_ns", "end_ns", "status",
+)  # fmt: skip
 
 
 def _rows(path: Path) -> pl.DataFrame:
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            "trace_id",
-            "span_id",
-            "parent_span_id",
-            "service",
-            "name",
-            "kind",
-            "start_ns",
-            "end_ns",
-            "status",
-            "attributes",
-        )
-    }
+    columns: dict[str, list[Any]] = {name: [] for name in (*_FIELDS, *_KEYS)}
     for row in json_rows(path):
         spans = otlp_rows(row) if "resourceSpans" in row else (row,)
         for span in spans:
-            for name, values in columns.items():
-                values.append(_scalar(span.get(name)))
+            told = _attributes(span.get("attributes"))
+            for name in _FIELDS:
+                columns[name].append(_scalar(span.get(name)))
+            for name in _KEYS:
+                columns[name].append(_scalar(told.get(name, span.get(name))))
     if not columns["span_id"]:
         raise SourceError(f"{path.name}: no span could be parsed; one JSON object a line is needed")
     integers = ("start_ns", "end_ns")
+    # A key that no span has is no column; the others of its name may be.
+    told_of = [name for name in _KEYS if any(value is not None for value in columns[name])]
     return pl.DataFrame(
         {
-            name: pl.Series(name, [_integer(v) for v in values], dtype=pl.Int64)
+            name: pl.Series(name, [_integer(v) for v in columns[name]], dtype=pl.Int64)
             if name in integers
-            else pl.Series(name, values, dtype=pl.String, strict=False)
-            for name, values in columns.items()
+            else pl.Series(name, columns[name], dtype=pl.String, strict=False)
+            for name in (*_FIELDS, *told_of)
         }
     )
+
+
+def _attributes(value: Any) -> Mapping[str, Any]:
+    """Attributes as a mapping; text is JSON, as in Parquet."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _scalar(value: Any) -> Any:
