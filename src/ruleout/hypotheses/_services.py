@@ -7,32 +7,33 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ruleout import modes
-from ruleout._records import Hypothesis, Layer, SafeguardGap, Status, Subject, Symptom
+from ruleout._records import Hypothesis, Layer, SafeguardGap, Status, Symptom
 from ruleout.hypotheses._propose import Numbered
 
 if TYPE_CHECKING:
-    from ruleout.attribution.services import ServiceHypothesis, ServicesResult
-
-_NOTHING = "random_fluctuation"
+    from ruleout.attribution.services import Null, ServiceHypothesis, ServicesResult
 
 
 def service_hypotheses(result: ServicesResult, rows: Sequence[Numbered]) -> list[Hypothesis]:
     """The services' hypotheses in the public form, likeliest first; the null where it has mass."""
     told = [_one(one, result.symptom, rows) for one in result.hypotheses]
-    if result.no_incident > 0:
-        null = modes.mode(_NOTHING)
-        told.append(
-            Hypothesis(
-                rank=0,
-                failure_mode=_NOTHING,
-                layer=null.layer,
-                subject=Subject(),
-                probability=result.no_incident,
-                status="supported",
-                remedies=null.advice(),
-            )
-        )
+    told += [_null(one, rows) for one in result.nulls]
     return ranked(told)
+
+
+def _null(one: Null, rows: Sequence[Numbered]) -> Hypothesis:
+    mode = modes.mode(one.mode)
+    heard = tuple(r.evidence.id for r in rows if r.evidence.signal == one.mode)
+    return Hypothesis(
+        rank=0,
+        failure_mode=one.mode,
+        layer=mode.layer,
+        subject=one.subject,
+        probability=one.probability,
+        status="supported",
+        evidence_for=heard,
+        remedies=mode.advice(one.subject.names),
+    )
 
 
 def _one(one: ServiceHypothesis, symptom: Symptom, rows: Sequence[Numbered]) -> Hypothesis:

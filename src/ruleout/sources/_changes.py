@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import polars as pl
@@ -28,6 +29,13 @@ KINDS = (
 )
 """What a change can be of."""
 
+_MEANT = re.compile(
+    r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears|dry.?run"
+    r"|maintenance|migrat|cut-?over|switch-?over|\b(planned|scheduled|announced)\b",
+    re.IGNORECASE,
+)
+"""How people write of work that is meant to disturb; a holiday, a launch or a campaign is the world's doing."""
+
 _NEEDED = ("timestamp", "kind", "entity", "description")
 
 
@@ -52,6 +60,13 @@ class Change:
     """A commit, build, ticket or version."""
 
     diff: str | None = None
+
+
+def meant_to_disturb(kind: str, description: str) -> bool:
+    """Whether a change is a chaos run, or announced work that may hurt by its own words."""
+    if kind == "chaos":
+        return True
+    return kind in ("calendar", "flag", "scale") and _MEANT.search(description) is not None
 
 
 def load_changes(incident: Incident) -> tuple[Change, ...]:

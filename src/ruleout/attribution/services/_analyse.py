@@ -17,8 +17,14 @@ from ruleout.attribution.services._elsewhere import Elsewhere, elsewhere
 from ruleout.attribution.services._hypothesise import aligned, hypotheses
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._masking import mask
+from ruleout.attribution.services._nulls import nulls, shared_out
 from ruleout.attribution.services._rank import entity_scores, probabilities
-from ruleout.attribution.services._records import ServiceHypothesis, ServicesResult, Signal
+from ruleout.attribution.services._records import (
+    Null,
+    ServiceHypothesis,
+    ServicesResult,
+    Signal,
+)
 from ruleout.attribution.services._replay import replay
 from ruleout.attribution.services._roles import with_roles
 from ruleout.attribution.services._safeguards import amplified, as_records, gaps
@@ -41,8 +47,6 @@ _FAILED = {
 """Signals of failures, beside which masking them means something."""
 
 Progress = Callable[[str], None]
-_CALM = 0.7
-"""Probability of no incident where the symptom's own metric never left its usual range."""
 
 
 def analyse(
@@ -76,15 +80,16 @@ def analyse(
     named = _explained(seen, named, rng)
     named = with_roles(named, amplified(seen), seen.tree, seen.period)
     told = symptom(incident, telemetry, windows, seen.start, rng)
-    calm = _CALM if told.significant is False else 0.0
-    named = tuple(replace(one, probability=one.probability * (1 - calm)) for one in named)
+    calm = shared_out(nulls(seen, told))
+    left = 1 - sum(one.probability for one in calm)
+    named = tuple(replace(one, probability=one.probability * left) for one in named)
     missing, guarded = as_records(gaps(seen))
     return ServicesResult(
         symptom=told,
-        checked=(*found.checked, _changes_checked(verdict, others), guarded),
+        checked=(*found.checked, _changes_checked(verdict, others), guarded, _nulls_checked(calm)),
         hypotheses=named,
-        unknown=max(1 - calm - sum(one.probability for one in named), 0.0),
-        no_incident=calm,
+        unknown=max(left - sum(one.probability for one in named), 0.0),
+        nulls=tuple(calm),
         safeguard_gaps=missing,
         changes=aligned(verdict),
         sources=sources,
@@ -168,6 +173,24 @@ def _who_changed(
     return blame(seen, culprits, others), others
 
 
+def _nulls_checked(found: Sequence[Null]) -> Checked:
+    """The evidence that the alarm is nobody's fault."""
+    findings = [
+        Finding(
+            one.mode,
+            one.subject,
+            one.statement,
+            one.probability,
+            one.probability,
+            None,
+            one.probability,
+            (one.mode,),
+        )
+        for one in found
+    ]
+    return Checked("nothing_at_fault", "none", "path", tuple(findings))
+
+
 def _changes_checked(verdict: Verdict | None, others: list[Elsewhere]) -> Checked:
     """The evidence about changes, and about causes that are none."""
     modes = ("change_regression",)
@@ -228,6 +251,5 @@ def _nothing(
         checked=(Checked("telemetry", "infrastructure", "path", (outcome,)),),
         hypotheses=(),
         unknown=1.0,
-        no_incident=0.0,
         sources=sources,
     )

@@ -40,6 +40,15 @@ class Signal(NamedTuple):
     effect: float
 
 
+class Null(NamedTuple):
+    """One way in which the alarm is nobody's fault."""
+
+    mode: str
+    subject: Subject
+    probability: float
+    statement: str
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceHypothesis:
     """An entity with a failure mode, and how far it can be believed to be the cause."""
@@ -67,10 +76,11 @@ class ServicesResult:
     symptom: Symptom
     checked: tuple[Checked, ...]
     hypotheses: tuple[ServiceHypothesis, ...]
-    """Likeliest first; their probabilities, `unknown` and `no_incident` sum to 1."""
+    """Likeliest first; their probabilities, `unknown` and those of the nulls sum to 1."""
 
     unknown: float
-    no_incident: float
+    nulls: tuple[Null, ...] = ()
+    """Null hypotheses, likeliest first."""
     safeguard_gaps: tuple[SafeguardGap, ...] = ()
     changes: tuple[AlignedChange, ...] = ()
     sources: tuple[SourceStatus, ...] = ()
@@ -90,3 +100,8 @@ class ServicesResult:
 
     seen: Observed | None = field(default=None, repr=False)
     """What all of it was told from; None where there was nothing to look at."""
+
+    @property
+    def no_incident(self) -> float:
+        """Probability that nothing is at fault."""
+        return sum(one.probability for one in self.nulls)

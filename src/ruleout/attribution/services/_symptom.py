@@ -35,7 +35,7 @@ def symptom(
         return Symptom(spec.metric, None, None, None, None, None, None, when, "none")
     before, after = found
     change = float(np.mean(after) - np.mean(before))
-    sign = _direction(incident)
+    sign = direction(incident)
     drawn = np.sort(_resampled(after, rng) - _resampled(before, rng))
     low, high = float(drawn[int(0.025 * _RESAMPLES)]), float(drawn[int(0.975 * _RESAMPLES)])
     return Symptom(
@@ -51,7 +51,8 @@ def symptom(
     )
 
 
-def _direction(incident: Incident) -> int:
+def direction(incident: Incident) -> int:
+    """+1 where more of the symptom's metric is worse, -1 where less is, 0 where either may be."""
     spec = incident.symptom
     return {"up": 1, "down": -1}.get(spec.direction or "", worse(spec.metric or ""))
 
@@ -92,7 +93,7 @@ def symptom_onset(incident: Incident, telemetry: Telemetry, windows: Windows) ->
     series = telemetry.metrics.filter(
         (pl.col("entity") == spec.entity) & (pl.col("metric") == spec.metric)
     )
-    return onset(series, windows, _direction(incident))
+    return onset(series, windows, direction(incident))
 
 
 def _samples(

@@ -8,7 +8,6 @@ where the level changes. Assumes timestamps.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -22,27 +21,19 @@ from ruleout.checks.symptom import measure
 from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
 from ruleout.profile import Case, Which
 from ruleout.profile._case import ChangeEvent
+from ruleout.sources._changes import meant_to_disturb
 from ruleout.stats._boosting import Floats
 from ruleout.stats._changepoint import pulse, step
 from ruleout.stats._density import density_ratio
 from ruleout.stats._twosample import ks, normal_sf
 
 NEEDS = ("data.reference", "data.current", "data.columns.timestamp", "data.columns.target")
-_PLANNED = ("calendar", "chaos")
 _APART = 0.9
 """AUC from which two sets of rows are of different mixes."""
 
 _SURE = 1e-4
 _PLACED = 4.0
 """z of the loss in a stretch that an input has placed."""
-
-_SWITCHED = ("flag", "scale")
-_MEANT = re.compile(
-    r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears|dry.?run"
-    r"|maintenance|migrat|cut-?over|switch-?over|\b(planned|scheduled|announced)\b",
-    re.IGNORECASE,
-)
-"""How people write of work that is meant to disturb; a holiday, a launch or a campaign is the world's doing."""
 
 
 class Timed(NamedTuple):
@@ -289,7 +280,7 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     events = [
         c
         for c in case.changes
-        if (c.kind in _PLANNED or (c.kind in _SWITCHED and _MEANT.search(c.description)))
+        if (c.kind == "calendar" or meant_to_disturb(c.kind, c.description))
         and before.time[0] <= c.at <= now.time[-1]
     ]
     if not case.changes:
@@ -336,7 +327,9 @@ def announcement(case: Case) -> ChangeEvent | None:
     told = [
         c
         for c in case.changes
-        if c.kind == "calendar" and low <= c.at <= high and not _MEANT.search(c.description)
+        if c.kind == "calendar"
+        and low <= c.at <= high
+        and not meant_to_disturb(c.kind, c.description)
     ]
     return min(told, key=lambda c: abs(c.at - (low + high) / 2), default=None)
 
@@ -356,7 +349,7 @@ def _certainty(case: Case, event: ChangeEvent) -> float:
     """A chaos run is meant to hurt, planned work may; any other calendar entry says little of what broke."""
     if event.kind == "chaos":
         return 1.0
-    if _MEANT.search(event.description) is None:
+    if not meant_to_disturb(event.kind, event.description):
         return 0.15
     return 0.3 if "world benign" in case.cache else 0.95
 
