@@ -47,6 +47,9 @@ _MAYBE = 0.7
 _DEMAND = 1.3
 """By what factor an entity's own use of the processor must grow for throttling to be its own doing."""
 
+_UNLOOKED = 0.7
+"""Part of what speaks for the processor that goes to waiting where the processor was not measured."""
+
 _CREEPING = 0.75
 """Part of its rise that memory has made by the middle of the incident, below which it creeps."""
 
@@ -81,7 +84,7 @@ _SAYINGS: tuple[tuple[str, str], ...] = (
         "storage_fault",
         r"no space left|disk (is )?full|i/o error|input/output error|read-only file|fsync|disk quota",
     ),
-    ("queue_backlog", r"queue (is )?full|consumer lag|backlog|dead.?letter|poison"),
+    ("queue_backlog", r"consumer lag|backlog|dead.?letter|poison|redeliver"),
     (
         "schema_change",
         (
@@ -123,6 +126,11 @@ def mode_shares(
     _tell_apart(weight, own)
     _on_the_machine(weight, entity, departed)
     measured = set(own.filter(pl.col("clue").is_null())["kind"])
+    if "cpu" not in measured and machine is None:
+        # Nobody looked at its processor: time of its own may as well be waiting.
+        told_by_time = _UNLOOKED * weight.get("cpu_saturation", 0.0)
+        weight["slow_dependency"] += told_by_time
+        weight["cpu_saturation"] = weight.get("cpu_saturation", 0.0) - told_by_time
     moved = {one.name: one.weight for one in mine}
     for kind, mode in _MEASURED.items():
         if kind in measured and moved.get(f"metric.{kind}", 0.0) < _STILL and mode in weight:
