@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import polars as pl
 
+from ruleout.attribution.services._entities import about
 from ruleout.attribution.services._kinds import ASKED, clue_of, kind_of, on_host, words, worse
 from ruleout.attribution.services._windows import Windows
 
@@ -31,6 +32,10 @@ _UNASKED = 0.002
 _SECONDS = 0.25
 """Power of the time that was lost over the most that the same metric lost anywhere."""
 
+_REACHED = 0.9
+_FREE = 0.75
+"""Parts of a limit: at the first it is reached, below the second it was not."""
+
 _BLOCKS = 20
 """So many blocks the reference should hold."""
 
@@ -38,20 +43,32 @@ _NULL = 0.75
 """The reference's block that a departure must exceed; its very worst may be the tail of another incident."""
 
 
-def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+def departures(
+    metrics: pl.DataFrame,
+    windows: Windows,
+    machines: Collection[str] = (),
+    names: Collection[str] = (),
+) -> pl.DataFrame:
     """One row a series: how much further the incident went than the reference ever does.
 
     The current window is cut into quarters (finer, where the reference would hold fewer than twenty
     blocks as long), and the reference likewise; the worst tenth of the current blocks is compared with
     the median, spread and upper blocks of the reference.
 
+    Args:
+        metrics: long metrics, as `Telemetry.metrics`.
+        windows: the incident's windows.
+        machines: entities that are machines.
+        names: of entities; a metric whose label names another one is the caller's view of it.
+
     Returns:
-        `entity, metric, kind, clue, host, level, now, middle_now, up, down, score, sign, alone, idle`:
+        `entity, metric, kind, clue, host, about, full, level, now, middle_now, up, down, score, sign, alone, idle`:
         `now` is the worst tenth of the incident's blocks, `middle_now` their median, `up` and `down` in units
         of the series' own spread, `score` is the departure beyond the reference's upper blocks on a
         log scale, in the bad direction of its kind (the larger of both where either may be bad),
-        `alone` that score over the largest of the same kind anywhere, and `idle` whether nobody asks
-        the entity anything.
+        `alone` that score over the largest of the same kind anywhere, `idle` whether nobody asks
+        the entity anything, `host` whether a machine is measured, `about` the entity that the metric's label names,
+        and `full` whether what is held has come to its limit (null where no limit was recorded).
     """
     start, end = windows.current
     known = sum(high - low for low, high in windows.reference)
@@ -61,8 +78,10 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     summary = _summary(blocks)
     if summary.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
-    names = summary["metric"].to_list()
-    kinds = [kind_of(name) for name in names]
+    metric_names = summary["metric"].to_list()
+    pairs = summary.select("metric", "entity").iter_rows()
+    told = [about(metric, entity, names) for metric, entity in pairs]
+    kinds = [kind_of(name) for name in metric_names]
     level = summary["level"].to_numpy()
     spread = _spread(summary, kinds)
     up = (summary["high"].to_numpy() - level) / spread
@@ -71,15 +90,17 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     null_down = np.maximum((level - summary["ref_low"].to_numpy()) / spread, 0)
     over = _beyond(up, null_up)
     under = _beyond(down, null_down)
-    side = np.array([worse(name) for name in names])
+    side = np.array([worse(name) for name in metric_names])
     sign = np.where(side == 0, np.where(over >= under, 1, -1), side)
     score = np.where(sign > 0, over, under)
     return (
         summary.select("entity", "metric", "level", "high", "low", "middle_now")
         .with_columns(
             pl.Series("kind", kinds),
-            pl.Series("clue", [_clue(name) for name in names], dtype=pl.String),
-            pl.Series("host", [on_host(name) for name in names]),
+            pl.Series("clue", [_clue(name) for name in metric_names], dtype=pl.String),
+            pl.Series("host", [on_host(name) for name in metric_names])
+            | pl.col("entity").is_in(list(machines)),
+            pl.Series("about", told, dtype=pl.String),
             pl.Series(
                 "now", np.where(sign > 0, summary["high"].to_numpy(), summary["low"].to_numpy())
             ),
@@ -89,8 +110,26 @@ def departures(metrics: pl.DataFrame, windows: Windows) -> pl.DataFrame:
             pl.Series("sign", sign),
         )
         .with_columns(_alone().alias("alone"), pl.col("entity").is_in(_idle(blocks)).alias("idle"))
+        .pipe(_with_limits)
         .select(list(_SCHEMA))
     )
+
+
+def _with_limits(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with `full`: whether what is held was far from its limit, and is no longer."""
+    limits = (
+        table.filter(pl.col("clue") == "limit")
+        .group_by("entity", "about")
+        .agg(pl.col("middle_now").max().alias("limit"))
+    )
+    joined = table.join(
+        limits, on=["entity", "about"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    held = (pl.col("clue") == "held") & (pl.col("limit") > 0)
+    reached = (pl.col("now") >= _REACHED * pl.col("limit")) & (
+        pl.col("level") < _FREE * pl.col("limit")
+    )
+    return joined.with_columns(pl.when(held).then(reached).alias("full"))
 
 
 def _clue(metric: str) -> str | None:
@@ -114,6 +153,8 @@ _SCHEMA = {
     "kind": pl.String,
     "clue": pl.String,
     "host": pl.Boolean,
+    "about": pl.String,
+    "full": pl.Boolean,
     "level": pl.Float64,
     "now": pl.Float64,
     "middle_now": pl.Float64,

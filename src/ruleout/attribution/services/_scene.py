@@ -10,7 +10,6 @@ import polars as pl
 from ruleout.attribution.services._behaviour import events_of
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._graph import Edge, traced_edges
-from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._periods import periods
 from ruleout.attribution.services._places import Located, located
@@ -72,7 +71,7 @@ def observe(
         events = events_of(tree, telemetry.logs)
     spec = incident.symptom
     alone = tree is None and (spec.entity is None or spec.metric is None)
-    looks = Looks(tree, events, telemetry.metrics, telemetry.kpis, alone=alone)
+    looks = Looks(tree, events, telemetry, alone=alone)
     near: tuple[Windows, ...] = (windows,)
     trust: tuple[float, ...] = (1.0,)
     if tree is not None:
@@ -83,7 +82,7 @@ def observe(
         incident=incident,
         telemetry=telemetry,
         windows=windows,
-        departed=departures(telemetry.metrics, windows),
+        departed=looks.table(windows),
         tree=tree,
         events=events,
         period=period,

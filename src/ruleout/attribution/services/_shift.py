@@ -16,6 +16,7 @@ import polars as pl
 
 from ruleout.attribution.services._behaviour import behaviour
 from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._entities import known_names, machines
 from ruleout.attribution.services._failures import Outgoing, outgoing, refusals
 from ruleout.attribution.services._latency import lags
 from ruleout.attribution.services._metrics import departures
@@ -28,6 +29,7 @@ from ruleout.attribution.services._signals import (
     from_refusals,
 )
 from ruleout.attribution.services._windows import Windows
+from ruleout.sources.telemetry import Telemetry
 
 BROKEN = (ArithmeticError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError)
 """What odd data can raise inside a detector; it must not take the other detectors along."""
@@ -58,13 +60,13 @@ class Looks:
         self,
         tree: Calls | None,
         events: pl.DataFrame,
-        metrics: pl.DataFrame,
-        kpis: Sequence[str],
+        telemetry: Telemetry,
         *,
         alone: bool,
     ) -> None:
-        self._tree, self._events, self._metrics = tree, events, metrics
-        self._kpis, self._alone = kpis, alone
+        self._tree, self._events, self._metrics = tree, events, telemetry.metrics
+        self._kpis, self._alone = telemetry.kpis, alone
+        self._machines, self._names = machines(telemetry), known_names(telemetry)
         self._calls: Outgoing | None = None
         self._made: dict[tuple[str, Windows], list[Signal]] = {}
 
@@ -116,8 +118,12 @@ class Looks:
             self._calls = outgoing(tree)
         return self._calls
 
+    def table(self, windows: Windows) -> pl.DataFrame:
+        """How far each metric has departed, as `departures` returns it."""
+        return departures(self._metrics, windows, self._machines, self._names)
+
     def _departures(self, windows: Windows) -> list[Signal]:
-        table = departures(self._metrics, windows)
+        table = self.table(windows)
         traced = () if self._tree is None else self._tree.services
         return from_departures(table, self._kpis, alone=self._alone, traced=traced)
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._behaviour import Change
+from ruleout.attribution.services._clues import Clue
 from ruleout.attribution.services._failures import Refusal
 from ruleout.attribution.services._flow import Flow
 from ruleout.attribution.services._kinds import clue_of
@@ -52,6 +53,16 @@ _IDLE = 0.02
 
 _UNASKED = 0.3
 """Weight of what an entity shows that nobody asks anything: no request suffers from it."""
+
+_SEEN = {"latency", "error", "availability"}
+"""Kinds that a caller measures of whom it calls."""
+
+_SEEN_BARE, _SEEN_TRACED = 3.0, 1.0
+_SEEN_ITSELF = 0.25
+"""What is left of such a metric as evidence against the caller."""
+
+_BELOW_LIMIT = 0.2
+"""What is left of a pool that is used more and far from its limit."""
 
 _NOTED = 0.25
 """A change by this share of the level has most of its weight."""
@@ -147,22 +158,50 @@ def from_departures(
         points = share is not None or kind in _RESOURCE
         top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) if share is None else share
-        top *= (0.3 if row["host"] else 1.0) * row["alone"] ** 2
+        top *= _machines_part(row, clue) * row["alone"] ** 2
+        if row["full"] is not None:
+            top *= 2.0 if row["full"] else _BELOW_LIMIT
         top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * matters(row)
         top *= _UNASKED if row["idle"] and row["entity"] not in traced else 1.0
         size = row["up"] if row["sign"] > 0 else row["down"]
+        if row["about"] is not None and kind in _SEEN:
+            signals.append(_seen(row, traced=bool(traced)))
+            top *= _SEEN_ITSELF
         signals.append(
             Signal(
                 row["entity"],
                 f"metric.{kind}",
                 saturated(float(row["score"]), 2.0, top),
-                modes_of(kind, row["metric"], row["sign"]),
+                {"pool_exhaustion": 1.0}
+                if row["full"]
+                else modes_of(kind, row["metric"], row["sign"]),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
                 float(row["score"]),
             )
         )
     return signals
+
+
+def _machines_part(row: Mapping[str, Any], clue: Clue | None) -> float:
+    """Weight of what a machine shows: everything on it moves with its services, but for a mechanism of its own."""
+    if not row["host"]:
+        return 1.0
+    return 0.5 if clue is not None and clue.primary else 0.3
+
+
+def _seen(row: Mapping[str, Any], *, traced: bool) -> Signal:
+    """A callee's answers as a caller measures them."""
+    weight = saturated(float(row["score"]), 2.0, _SEEN_TRACED if traced else _SEEN_BARE)
+    return Signal(
+        row["about"],
+        "seen_by_callers",
+        weight * row["alone"],
+        _SLOW if row["kind"] == "latency" else _KIND_MODES[row["kind"]],
+        f"{row['entity']} sees {row['metric']} go from {row['level']:.4g} to {row['now']:.4g}",
+        float(row["score"]),
+        float(row["score"]),
+    )
 
 
 def modes_of(kind: str, metric: str, sign: int) -> Mapping[str, float]:
