@@ -45,7 +45,7 @@ _UNTOLD = 4.5
 _GUESSED = 0.7
 """Weight of a trouble at somebody who is only guessed to be called."""
 
-_UNSEEN = {"losses", "restarts", "oom", "names"}
+_UNSEEN = {"losses", "restarts", "oom", "names", "steal", "device", "clock", "heat"}
 """Mechanisms at a callee that its own measure of the symptom does not show."""
 
 _GONE = {"silence": 1.0, "unreached": 1.0, "asked_again": 2.5}
@@ -75,6 +75,8 @@ class _Scene(NamedTuple):
     """Whether the symptom is lost time, and not failures."""
 
     edges: frozenset[Edge]
+    unplaced: frozenset[str]
+    """Machines, and others that nobody is known to call: they may lie beneath anybody."""
 
     def nats(self, name: str) -> float:
         return self.trouble[name].nats if name in self.trouble else 0.0
@@ -95,6 +97,7 @@ def beneath(
     departed: pl.DataFrame,
     edges: Collection[Edge],
     kind: Kind,
+    machines: Collection[str] = (),
 ) -> list[Signal]:
     """The signals, with what callers lose shared with callees that do not measure it.
 
@@ -103,7 +106,9 @@ def beneath(
         departed: series that departed, as `departures` returns them.
         edges: (caller, callee) pairs; without them anybody may be called.
         kind: of the symptom's metric.
+        machines: entities that are machines.
     """
+    placed = {name for edge in edges for name in edge}
     scene = _Scene(
         {one.entity: one for one in signals if one.name == "symptom_flow"},
         _troubles(signals, departed, kind),
@@ -111,6 +116,7 @@ def beneath(
         entity_scores(signals),
         kind == "latency",
         frozenset(edge for edge in edges if edge[0] != edge[1]),
+        frozenset(set(departed["entity"]) - placed) | frozenset(machines),
     )
     kept: dict[str, float] = {}
     given: list[Signal] = []
@@ -132,9 +138,10 @@ def _asked_beneath(name: str, scene: _Scene) -> tuple[float, list[Signal]]:
     if lost < _LOSES or own >= _SURE:
         return 1.0, []
     under = sorted({callee for caller, callee in scene.edges if caller == name})
+    asked = {*under, *scene.unplaced} if scene.edges else set(scene.trouble)
     able = {
-        one: scene.nats(one) * (1.0 if scene.edges else _GUESSED)
-        for one in (under if scene.edges else sorted(scene.trouble))
+        one: scene.nats(one) * (1.0 if one in under else _GUESSED)
+        for one in sorted(asked)
         if one != name and one in scene.trouble and scene.hides(one)
     }
     worst = max(able, key=lambda one: able[one], default=None)
@@ -159,7 +166,7 @@ def _asked_beneath(name: str, scene: _Scene) -> tuple[float, list[Signal]]:
 
 def _granted(name: str, caller: str, weight: float, modes: Mapping[str, float]) -> Signal:
     text = f"{caller} loses by itself what calls to {name} may have cost it unseen"
-    return Signal(name, "beneath", weight, modes, text, weight, weight)
+    return Signal(name, "beneath", weight, modes, text, weight, weight, caller)
 
 
 def _troubles(signals: Sequence[Signal], departed: pl.DataFrame, kind: Kind) -> dict[str, _Trouble]:

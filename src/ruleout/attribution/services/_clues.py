@@ -407,16 +407,25 @@ CLUES: tuple[Clue, ...] = (
         (_set("backlog lag oldest unacked undelivered unprocessed"),),
     ),
     Clue(
+        "in_flight",
+        "saturation",
+        1,
+        0.2,
+        {},
+        False,
+        (
+            _set("request requests rq req"),
+            _set("inflight concurrency concurrent active outstanding flight running"),
+        ),
+    ),
+    Clue(
         "waiting",
         "saturation",
         1,
         0.4,
         {"queue_backlog": 0.4, "pool_exhaustion": 0.4, "slow_dependency": 0.2},
         False,
-        (
-            _set("request requests rq req"),
-            _WAITS | _set("queued inflight concurrency concurrent active outstanding flight"),
-        ),
+        (_set("request requests rq req"), _WAITS | _set("queued")),
     ),
     Clue(
         "backlog",
@@ -455,12 +464,7 @@ CLUES: tuple[Clue, ...] = (
         "error",
         1,
         None,
-        {
-            "rate_limited": 0.4,
-            "resilience_mistrip": 0.2,
-            "pool_exhaustion": 0.2,
-            "change_regression": 0.2,
-        },
+        {"resilience_mistrip": 0.45, "rate_limited": 0.35, "pool_exhaustion": 0.2},
         False,
         (_set("reject rejected rejects rejections shed shedded"),),
     ),

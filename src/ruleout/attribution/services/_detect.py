@@ -72,7 +72,7 @@ def detect(seen: Observed) -> Detection:
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         kind = kind_of(seen.incident.symptom.metric or "")
-        signals = beneath(signals, seen.departed, seen.edges, kind)
+        signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)
     checked.append(Checked("resources", "infrastructure", "path", tuple(_cleared(seen))))
     return Detection(signals, checked)
 

@@ -26,6 +26,9 @@ _STAND_IN = 0.6
 """Weight of a leaf beside a working sibling that loses more at the same instants: one call seen twice."""
 
 
+_NEAR = 1.3
+"""Times its caller's usual length that a callee's own may have: not every request of the caller needs it."""
+
 _MUCH = 0.5
 """Part of a caller's loss that a guessed callee must lose itself to explain all of it."""
 
@@ -157,7 +160,7 @@ def _likely_calls(
     for caller, (above, caller_lost) in levels.items():
         for callee, (below, lost) in levels.items():
             if kind == "latency":
-                waits = above > below and lost * above > caller_lost * below
+                waits = _NEAR * above > below and lost * above > caller_lost * below
             elif symptom in (caller, callee):
                 other = callee if caller == symptom else caller
                 within = volumes[other] >= _WITHIN * volumes[symptom]

@@ -42,7 +42,7 @@ def hypotheses(
     errors = error_lines(seen.telemetry, seen.windows)
     none = 1.0 if verdict is None else verdict.none
     for entity, probability in ranking[:_ENTITIES]:
-        told = mode_shares(signals, entity, seen.departed, errors, machine_of(entity, seen.places))
+        told = mode_shares(signals, entity, seen.departed, errors, _machine(seen, entity, signals))
         shares = _modes(entity, told, others, changes=verdict is not None)
         found += [
             _one(seen, mode, entity, probability * none * share, signals)
@@ -104,7 +104,7 @@ def _one(
 ) -> ServiceHypothesis:
     spec = seen.incident.symptom
     way = chain(entity, spec.entity, seen.edges)
-    machine = machine_of(entity, seen.places) if mode in _OF_MACHINES else None
+    machine = _machine(seen, entity, signals) if mode in _OF_MACHINES else None
     return ServiceHypothesis(
         failure_mode=mode,
         subject=Subject("host", (machine,)) if machine else Subject(_kind(seen, entity), (entity,)),
@@ -115,11 +115,19 @@ def _one(
     )
 
 
+def _machine(seen: Observed, entity: str, signals: Sequence[Signal]) -> str | None:
+    """The machine on which an entity suffers: of its one sick copy, or one whose own trouble would explain it."""
+    told = machine_of(entity, seen.places)
+    if told is not None:
+        return told
+    granted = [
+        s for s in signals if s.name == "beneath" and s.of == entity and s.entity in seen.machines
+    ]
+    return max(granted, key=lambda s: s.weight).entity if granted else None
+
+
 def _kind(seen: Observed, entity: str) -> SubjectKind:
-    declared = seen.telemetry.kinds.get(entity, "").lower()
-    if not declared and seen.tree is not None and entity not in seen.tree.services:
-        declared = "host" if (seen.tree.frame["host"] == entity).any() else ""
-    return "host" if declared in {"host", "node", "machine", "vm"} else "service"
+    return "host" if entity in seen.machines else "service"
 
 
 def _onset(seen: Observed, entity: str) -> Onset | None:

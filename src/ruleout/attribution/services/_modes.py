@@ -157,6 +157,9 @@ def _named(own: pl.DataFrame) -> dict[str, float]:
         nats = saturated(row["score"] - _PLAIN, _HALF, _NAMED) * matters(row) * row["alone"]
         if nats > strongest.get(clue.name, (0.0,))[0]:
             strongest[clue.name] = (nats, clue.primary, modes_of(row["kind"], row["metric"], 1))
+    if "refused" in strongest and _slower(own):
+        # Who is slow and full refuses work because of it.
+        del strongest["refused"]
     lead = max((nats for nats, primary, _ in strongest.values() if primary), default=0.0)
     weight: dict[str, float] = defaultdict(float)
     for nats, primary, modes in strongest.values():
@@ -164,6 +167,13 @@ def _named(own: pl.DataFrame) -> dict[str, float]:
         for mode, share in modes.items():
             weight[mode] += left * share
     return weight
+
+
+def _slower(own: pl.DataFrame) -> bool:
+    rows = own.filter(
+        (pl.col("kind") == "latency") & (pl.col("sign") > 0) & pl.col("about").is_null()
+    )
+    return bool(rows.filter(pl.col("score") > 1.0).height)
 
 
 def _tell_apart(weight: dict[str, float], own: pl.DataFrame) -> None:

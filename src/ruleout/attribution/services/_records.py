@@ -38,6 +38,8 @@ class Signal(NamedTuple):
     statement: str
     statistic: float
     effect: float
+    of: str = ""
+    """Whose loss it takes over, where it is told as another's."""
 
 
 class Null(NamedTuple):

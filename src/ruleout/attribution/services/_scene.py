@@ -9,6 +9,7 @@ import polars as pl
 
 from ruleout.attribution.services._behaviour import events_of
 from ruleout.attribution.services._calls import Calls, calls
+from ruleout.attribution.services._entities import told_edges
 from ruleout.attribution.services._graph import Edge, traced_edges
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._periods import periods
@@ -51,6 +52,9 @@ class Observed:
 
     changes: tuple[Change, ...]
 
+    machines: frozenset[str]
+    """Entities that are machines."""
+
     places: tuple[Located, ...]
     """Machines, copies and builds that hold what services lost, as far as spans tell where they ran."""
 
@@ -63,7 +67,7 @@ def observe(
 ) -> Observed:
     """Gather what the detectors share."""
     tree = calls(telemetry.spans) if telemetry.spans.height else None
-    edges = set(telemetry.topology)
+    edges = set(telemetry.topology) | told_edges(telemetry)
     period = np.zeros(0, dtype=np.int64)
     events = pl.DataFrame(schema={"row": pl.Int64, "event": pl.String})
     if tree is not None:
@@ -92,6 +96,7 @@ def observe(
         edges=frozenset(edges),
         start=symptom_onset(incident, telemetry, windows),
         changes=changes,
+        machines=looks.machines,
         places=_places(tree, period),
     )
 

@@ -66,7 +66,7 @@ class Looks:
     ) -> None:
         self._tree, self._events, self._metrics = tree, events, telemetry.metrics
         self._kpis, self._alone = telemetry.kpis, alone
-        self._machines, self._names = machines(telemetry), known_names(telemetry)
+        self.machines, self._names = machines(telemetry), known_names(telemetry)
         self._calls: Outgoing | None = None
         self._made: dict[tuple[str, Windows], list[Signal]] = {}
 
@@ -120,7 +120,7 @@ class Looks:
 
     def table(self, windows: Windows) -> pl.DataFrame:
         """How far each metric has departed, as `departures` returns it."""
-        return departures(self._metrics, windows, self._machines, self._names)
+        return departures(self._metrics, windows, self.machines, self._names)
 
     def _departures(self, windows: Windows) -> list[Signal]:
         table = self.table(windows)
