@@ -63,6 +63,79 @@ CLUES: tuple[Clue, ...] = (
         _WAITS | FAILED | _set("usage used reached exceeded active"),
     ),
     Clue(
+        "arms",
+        "other",
+        0,
+        1.0,
+        {"experiment_misassignment": 1.0},
+        True,
+        (
+            _set(
+                "assignment assignments arm arms variant variants exposure exposures bucket bucketing"
+            ),
+        ),
+        _set("s3 storage object objects le histogram token"),
+    ),
+    Clue(
+        "refusals",
+        "error",
+        1,
+        1.0,
+        {"guardrail_overblock": 1.0},
+        True,
+        (
+            _set("guardrail guardrails moderation safety policy refusal refusals content filter"),
+            _set(
+                "block blocked blocks refusal refusals refused filtered flagged denied violation violations rate ratio"
+            ),
+        ),
+        _set("latency duration packets packet iptables network"),
+    ),
+    Clue(
+        "refusals",
+        "error",
+        1,
+        1.0,
+        {"guardrail_overblock": 1.0},
+        True,
+        (_set("refusal refusals overblock overblocked overblocks"),),
+    ),
+    Clue(
+        "index_age",
+        "other",
+        1,
+        1.0,
+        {"stale_index": 1.0},
+        True,
+        (
+            _set(
+                "index indexes indices document documents doc docs snapshot corpus embedding embeddings"
+            ),
+            _set("age staleness stale freshness lag behind"),
+        ),
+        _set("queue message messages consumer partition"),
+    ),
+    Clue(
+        "generated",
+        "other",
+        0,
+        0.4,
+        {"provider_model_change": 0.7, "prompt_change": 0.3},
+        False,
+        (_set("token tokens"), _set("output completion completions generated response")),
+        _set("bucket auth vault"),
+    ),
+    Clue(
+        "prompted",
+        "other",
+        0,
+        0.4,
+        {"prompt_change": 0.6, "context_truncation": 0.4},
+        False,
+        (_set("token tokens"), _set("input prompt prompts context")),
+        _set("bucket auth vault"),
+    ),
+    Clue(
         "run_queue",
         "cpu",
         1,
@@ -476,79 +549,6 @@ CLUES: tuple[Clue, ...] = (
         {"slow_runtime": 0.9, "hardware_fault": 0.1},
         True,
         (_DEVICE, _set("util utilization utilisation usage busy duty active occupancy")),
-    ),
-    Clue(
-        "arms",
-        "other",
-        0,
-        1.0,
-        {"experiment_misassignment": 1.0},
-        True,
-        (
-            _set(
-                "assignment assignments arm arms variant variants exposure exposures bucket bucketing"
-            ),
-        ),
-        _set("s3 storage object objects le histogram token"),
-    ),
-    Clue(
-        "refusals",
-        "error",
-        1,
-        1.0,
-        {"guardrail_overblock": 1.0},
-        True,
-        (
-            _set("guardrail guardrails moderation safety policy refusal refusals content filter"),
-            _set(
-                "block blocked blocks refusal refusals refused filtered flagged denied violation violations rate ratio"
-            ),
-        ),
-        _set("latency duration packets packet iptables network"),
-    ),
-    Clue(
-        "refusals",
-        "error",
-        1,
-        1.0,
-        {"guardrail_overblock": 1.0},
-        True,
-        (_set("refusal refusals overblock overblocked overblocks"),),
-    ),
-    Clue(
-        "index_age",
-        "other",
-        1,
-        1.0,
-        {"stale_index": 1.0},
-        True,
-        (
-            _set(
-                "index indexes indices document documents doc docs snapshot corpus embedding embeddings"
-            ),
-            _set("age staleness stale freshness lag behind"),
-        ),
-        _set("queue message messages consumer partition"),
-    ),
-    Clue(
-        "generated",
-        "other",
-        0,
-        0.4,
-        {"provider_model_change": 0.7, "prompt_change": 0.3},
-        False,
-        (_set("token tokens"), _set("output completion completions generated response")),
-        _set("bucket auth vault"),
-    ),
-    Clue(
-        "prompted",
-        "other",
-        0,
-        0.4,
-        {"prompt_change": 0.6, "context_truncation": 0.4},
-        False,
-        (_set("token tokens"), _set("input prompt prompts context")),
-        _set("bucket auth vault"),
     ),
     Clue("late", "error", 1, None, {"slow_dependency": 0.8}, False, (_set("timeout timeouts"),)),
     Clue("wire", "network", 1, None, {"network_fault": 0.6}, False, (_NET, _set("io read write"))),

@@ -13,6 +13,7 @@ from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._load import offered, silent
+from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
@@ -27,6 +28,9 @@ _EXCUSED = 0.8
 
 _REFUSALS = {"refused_calls": 1.0, "silence": 1.0, "unreached": 1.0, "metric.cache": 2.0}
 """Signals of a callee that excuse its callers, and how many times their weight counts for it."""
+
+_TROUBLED = 1.0
+"""Nats of its own trouble from which on a cache sends its callers elsewhere."""
 
 _CERTAIN = 6.0
 """Nats from which on a refusal is sure."""
@@ -69,6 +73,8 @@ def detect(seen: Observed) -> Detection:
         seconds = time.perf_counter() - started
         checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
     signals = excused_by_places(excused(signals, seen.edges), seen.places)
+    caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
+    signals = excused_by_callers(signals, seen.calls, caches)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         kind = kind_of(seen.incident.symptom.metric or "")
@@ -184,6 +190,10 @@ def _departures(seen: Observed) -> list[Signal]:
     return averaged([seen.looks.departures(one) for one in seen.near], seen.trust)
 
 
+def _passed_on(seen: Observed) -> list[Signal]:
+    return from_edges(seen.calls)
+
+
 def _placed(seen: Observed) -> list[Signal]:
     return from_places(seen.places)
 
@@ -228,6 +238,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.traces",
         _spans,
         _refused,
+    ),
+    Detector(
+        "passed_on",
+        "integration",
+        ("deadline_inversion", "change_regression", "cache_storm"),
+        "telemetry.traces",
+        _spans,
+        _passed_on,
     ),
     Detector(
         "one_place",

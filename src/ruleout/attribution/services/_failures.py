@@ -19,6 +19,14 @@ from ruleout.attribution.services._calls import Calls
 _FEW = 5
 """Calls that an edge must have to be compared with others."""
 
+_QUICK = 0.3
+"""Part of the usual length of a call below which a refused one never left its caller."""
+
+_HEARD = 3
+_SOUND = 0.2
+_USUAL = 1.5
+"""So many calls that arrive, fewer of them failed, and none much longer: the callee is well."""
+
 
 class Outgoing(NamedTuple):
     """The client's side of calls; one item each."""
@@ -47,6 +55,11 @@ class Refusal(NamedTuple):
     callee: str
     before: float
     after: float
+    quick: bool = False
+    """Whether the refused calls end much sooner than calls that are answered: somebody near refuses them."""
+
+    sound: bool = False
+    """Whether the calls that do arrive are answered as ever."""
 
 
 def outgoing(tree: Calls) -> Outgoing:
@@ -128,7 +141,41 @@ def refusals(tree: Calls, calls: Outgoing, period: np.ndarray) -> list[Refusal]:
         .filter(pl.col("n1") >= _FEW)
         .sort("caller", "callee")
     )
-    return _shared(tree, edges)
+    return _shared(tree, _with_answers(tree, calls, period, edges, unheard))
+
+
+def _with_answers(
+    tree: Calls, calls: Outgoing, period: np.ndarray, edges: pl.DataFrame, unheard: np.ndarray
+) -> pl.DataFrame:
+    """The edges with how soon refused calls end, and how those fare that arrive."""
+    when = period[calls.row]
+    table = pl.DataFrame(
+        {
+            "caller": tree.service[calls.row],
+            "callee": calls.callee,
+            "ms": tree.duration[calls.row],
+            "failed": failed_spans(tree)[calls.row],
+            "refused": unheard,
+            "arrived": ~calls.lost,
+            "now": when == 2,
+            "usual": (when == 0) | (when == 1),
+        }
+    )
+    answered = pl.col("arrived") & pl.col("now")
+    length = pl.col("ms").filter(pl.col("arrived") & pl.col("usual")).median()
+    told = table.group_by("caller", "callee").agg(
+        (pl.col("ms").filter(pl.col("refused") & pl.col("now")).median() < _QUICK * length)
+        .fill_null(value=False)
+        .alias("quick"),
+        (
+            (answered.sum() >= _HEARD)
+            & (pl.col("failed").filter(answered).mean() < _SOUND)
+            & (pl.col("ms").filter(answered).median() < _USUAL * length)
+        )
+        .fill_null(value=False)
+        .alias("sound"),
+    )
+    return edges.join(told, on=["caller", "callee"], how="left", maintain_order="left")
 
 
 def _shared(tree: Calls, edges: pl.DataFrame) -> list[Refusal]:
@@ -150,7 +197,9 @@ def _shared(tree: Calls, edges: pl.DataFrame) -> list[Refusal]:
         whole = max(sender + taker, 1e-9)
         ends = (tree.services[row["caller"]], tree.services[row["callee"]])
         for name, part in ((ends[0], sender), (ends[1], taker)):
-            one = Refusal(name, evidence * part / whole, *ends, before, after)
+            one = Refusal(
+                name, evidence * part / whole, *ends, before, after, row["quick"], row["sound"]
+            )
             if one.score > 0 and (name not in best or one.score > best[name].score):
                 best[name] = one
     return sorted(best.values(), key=lambda one: (-one.score, one.service))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -12,6 +14,7 @@ from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._entities import told_edges
 from ruleout.attribution.services._graph import Edge, traced_edges
 from ruleout.attribution.services._onset import Start
+from ruleout.attribution.services._passed_on import Calling, callings
 from ruleout.attribution.services._periods import periods
 from ruleout.attribution.services._places import Located, located
 from ruleout.attribution.services._shift import BROKEN, Looks, begun
@@ -51,6 +54,9 @@ class Observed:
     """Onset of the symptom's own metric."""
 
     changes: tuple[Change, ...]
+
+    calls: tuple[Calling, ...]
+    """Who calls whom how often in each invocation, as far as spans tell."""
 
     machines: frozenset[str]
     """Entities that are machines."""
@@ -97,15 +103,21 @@ def observe(
         start=symptom_onset(incident, telemetry, windows),
         changes=changes,
         machines=looks.machines,
-        places=_places(tree, period),
+        places=_of_spans(located, tree, period),
+        calls=_of_spans(callings, tree, period),
     )
 
 
-def _places(tree: Calls | None, period: np.ndarray) -> tuple[Located, ...]:
+T = TypeVar("T")
+
+
+def _of_spans(
+    look: Callable[[Calls, np.ndarray], list[T]], tree: Calls | None, period: np.ndarray
+) -> tuple[T, ...]:
     if tree is None:
         return ()
     try:
-        return tuple(located(tree, period))
+        return tuple(look(tree, period))
     except BROKEN:
         # Odd data must not take the other detectors along; the detector says that it saw nothing.
         return ()

@@ -23,6 +23,14 @@ _REFUSED = {
     "slow_dependency": 0.15,
     "pool_exhaustion": 0.1,
 }
+_TRIPPED = {"resilience_mistrip": 0.85, "rate_limited": 0.15}
+_CUT_SHORT = {
+    "resilience_mistrip": 0.4,
+    "network_fault": 0.2,
+    "hardware_fault": 0.2,
+    "slow_dependency": 0.1,
+    "pool_exhaustion": 0.1,
+}
 _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "cpu": {"cpu_saturation": 0.9, "noisy_neighbour": 0.1},
     "memory": {"memory_leak": 0.8},
@@ -125,7 +133,7 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
             one.service,
             "refused_calls",
             saturated(one.score, 5.0, 9.0),
-            _REFUSED,
+            _refused_modes(one),
             f"{one.after:.0%} of the calls from {one.caller} to {one.callee} fail and never arrive,"
             f" {one.before:.0%} before",
             one.score,
@@ -134,6 +142,13 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
         for one in found
         if one.score > 0.5
     ]
+
+
+def _refused_modes(one: Refusal) -> Mapping[str, float]:
+    """Refused near the caller: its breaker or limiter, rightly or wrongly; else it is lost on the way."""
+    if one.quick:
+        return _TRIPPED if one.sound else _CUT_SHORT
+    return _REFUSED
 
 
 def from_departures(
