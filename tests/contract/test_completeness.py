@@ -8,6 +8,7 @@ import pytest
 
 from ruleout import experiments, modes
 from ruleout._registry import REPAIRS, CheckSpec, load_all
+from ruleout.attribution.services._clues import clues
 from ruleout.checks._run import RUNGS, ladder
 from ruleout.experiments._catalogue import catalogue
 from ruleout.hypotheses._weights import load_weights
@@ -45,7 +46,9 @@ def _named_from_telemetry() -> set[str]:
     rooms = ("services", "latency")
     files = (f for room in rooms for f in (ROOT / "src/ruleout/attribution" / room).glob("*.py"))
     nodes = (n for f in files for n in ast.walk(ast.parse(f.read_text(encoding="utf-8"))))
-    return {str(n.value) for n in nodes if isinstance(n, ast.Constant)} & set(modes.load())
+    spelt = {str(n.value) for n in nodes if isinstance(n, ast.Constant)}
+    told = {mode for clue in clues() for mode in clue.modes}
+    return (spelt | told) & set(modes.load())
 
 
 def test_every_mode_is_looked_for_or_says_why_not() -> None:

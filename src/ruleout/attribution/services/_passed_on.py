@@ -55,13 +55,8 @@ class Calling(NamedTuple):
     """Share of the callee's calls that come from this caller."""
 
 
-def callings(tree: Calls, period: np.ndarray) -> list[Calling]:
-    """Every edge with enough calls in both periods.
-
-    Args:
-        tree: the calls.
-        period: 2 the incident, 0 and 1 references, -1 neither.
-    """
+def _calls(tree: Calls, period: np.ndarray) -> pl.DataFrame:
+    """A row for every call from one service to another: who, when, whether it failed or came late, its length."""
     n = len(tree.entry)
     entry = tree.entry == np.arange(n)
     arrived = np.flatnonzero(entry & (tree.parent >= 0))
@@ -72,7 +67,7 @@ def callings(tree: Calls, period: np.ndarray) -> list[Calling]:
     owner = tree.parent[arrived]
     nothing = np.full(len(lost), np.nan)
     rows = np.concatenate([arrived, lost])
-    table = pl.DataFrame(
+    return pl.DataFrame(
         {
             "caller": np.concatenate([tree.service[owner], tree.service[lost]]),
             "callee": np.concatenate([tree.service[arrived], sent.callee[sent.lost]]),
@@ -85,6 +80,16 @@ def callings(tree: Calls, period: np.ndarray) -> list[Calling]:
             "ms": np.concatenate([tree.duration[arrived], nothing]),
         }
     ).filter(pl.col("caller") != pl.col("callee"))
+
+
+def callings(tree: Calls, period: np.ndarray) -> list[Calling]:
+    """Every edge with enough calls in both periods.
+
+    Args:
+        tree: the calls.
+        period: 2 the incident, 0 and 1 references, -1 neither.
+    """
+    table = _calls(tree, period)
     counts = [
         expression
         for window, mark in (("now", "1"), ("usual", "0"))
@@ -98,6 +103,7 @@ def callings(tree: Calls, period: np.ndarray) -> list[Calling]:
             .alias(f"ms{mark}"),
         )
     ]
+    entry = tree.entry == np.arange(len(tree.entry))
     work = pl.DataFrame(
         {
             "caller": tree.service[entry],
