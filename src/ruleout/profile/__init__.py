@@ -11,6 +11,7 @@ from ruleout.profile._case import (
     scope_mask,
 )
 from ruleout.profile._clock import iso
+from ruleout.profile._generation import PARTS, Role, generation_columns
 from ruleout.profile._metric import (
     METRICS,
     Metric,
@@ -28,6 +29,7 @@ from ruleout.profile._table import Table, numeric_array, text_series
 __all__ = [
     "DATE_COLUMNS",
     "METRICS",
+    "PARTS",
     "Case",
     "ChangeEvent",
     "ColumnSummary",
@@ -37,11 +39,13 @@ __all__ = [
     "Predictor",
     "Profile",
     "Representation",
+    "Role",
     "Table",
     "Which",
     "agreement",
     "build_case",
     "decision_threshold",
+    "generation_columns",
     "iso",
     "known_metric",
     "metric_for",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ruleout._errors import IncidentError
 from ruleout.incident import Columns, Incident
 from ruleout.profile._case import Kind
+from ruleout.profile._generation import LOGGED, generation_columns
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import decision_threshold
 from ruleout.sources import epoch_seconds
@@ -43,8 +44,12 @@ def input_kinds(
         if declared is None
         else [n for n in dict.fromkeys([*declared, *special]) if n in every]
     )
+    logged = generation_columns([n for n in inputs if n not in special])
+    outcomes = {n for role, found in logged.items() if role in LOGGED for n in found}
     kinds: dict[str, Kind] = {}
     for name in inputs:
+        if name in outcomes:
+            continue
         series = (reference if name in reference.columns else current).get_column(name)
         kind = _kind(name, series, columns)
         if kind is not None:

@@ -152,6 +152,10 @@ def _prior(case: Case, parts: Split) -> Iterator[Outcome]:
     if not len(prior.reference):
         yield Abstained(("prior_shift",), "the task has no classes")
         return
+    if _one_answer(case):
+        told = "every answer is the same: how common a class is, is the metric itself and no reason for it"
+        yield Abstained(("prior_shift",), told)
+        return
     subject = Subject("label", (case.incident.data.columns.target or "label",))
     if not p.balanced:
         why = (
@@ -193,6 +197,13 @@ def _prior(case: Case, parts: Split) -> Iterator[Outcome]:
             "current": prior.current[:30].tolist(),
         },
     )
+
+
+def _one_answer(case: Case) -> bool:
+    """Whether all known answers of both windows are one, as where an outcome was judged and nothing predicted."""
+    said = [case.outputs(which).decision for which in ("reference", "current")]
+    known = np.concatenate([d[d.astype(float) >= 0] for d in said])
+    return len(known) > 0 and bool((known == known[0]).all())
 
 
 def _inputs(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:

@@ -39,6 +39,9 @@ Mask = NDArray[np.bool_]
         "tokenizer_mismatch",
         "context_truncation",
         "image_preprocessing",
+        "prompt_change",
+        "provider_model_change",
+        "guardrail_overblock",
     ),
 )
 def intended_answers(case: Case, plan: RepairPlan) -> Undone:

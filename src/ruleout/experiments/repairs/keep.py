@@ -10,8 +10,18 @@ from ruleout._registry import repair
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
 
+_OF_A_MODEL = (
+    "prompt_change",
+    "provider_model_change",
+    "guardrail_overblock",
+    "schema_change",
+    "context_truncation",
+    "stale_index",
+)
+"""Faults around a language model, whose rows the log names."""
 
-@repair("keep", undoes=("new_category", "adversarial_shift"))
+
+@repair("keep", undoes=("new_category", "adversarial_shift", *_OF_A_MODEL))
 def keep(case: Case, plan: RepairPlan) -> Undone:
     """Keep the current rows outside the plan's scope.
 

@@ -1,0 +1,119 @@
+"""What a log of a language model tells beside its inputs: which template, model and policy answered, and how it ended.
+
+Such columns are recorded by whoever serves. They are no inputs of the world: a template that was never seen before
+is a release, and a refusal is an outcome.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+Role = Literal[
+    "template", "model", "policy", "tool", "index",
+    "refused", "tool_failed", "finish", "context_size", "answer_size", "age", "likeness", "retrieved", "late",
+]  # fmt: skip
+
+PARTS: Final[tuple[Role, ...]] = ("template", "model", "policy", "tool", "index")
+"""Roles that name which edition of a part answered."""
+
+_ID = "hash sha id version ver rev revision name tag digest variant build snapshot date release"
+
+_SPELT: Final[tuple[tuple[Role, tuple[str, ...], str], ...]] = (
+    ("context_size", ("prompt input context in", "token tokens"), "template"),
+    ("answer_size", ("completion output generated response answer out", "token tokens"), ""),
+    ("tool_failed", ("tool tools function json", "error errors failed failure invalid status valid ok"), ""),
+    ("tool", ("tool tools function", f"schema {_ID}"), "call calls count used"),
+    ("finish", ("finish stop", "reason"), ""),
+    ("policy", ("policy guardrail guardrails guard moderation safety filter ruleset", _ID), "tenant user customer"),
+    ("refused", ("refused refusal refusals guardrail guardrails moderation blocked safety", ""), f"policy {_ID}"),
+    ("template", ("prompt template instructions", f"template {_ID}"), "token tokens length chars count email"),
+    ("model", ("fingerprint snapshot", ""), "device browser user card index"),
+    ("model", ("provider upstream llm", f"model {_ID}"), ""),
+    ("index", ("index corpus kb", _ID), "page tab"),
+    ("age", ("doc docs document documents index retrieved chunk chunks passage corpus kb",
+             "age staleness stale freshness"), ""),
+    ("likeness", ("retrieval retrieved doc docs top1 top chunk passage neighbour neighbor nn embedding",
+                  "similarity sim cosine score relevance distance"), "rank"),
+    ("retrieved", ("retrieved docs chunks passages hits", "n num count number"), ""),
+    ("late", ("latency ttft ttfb", ""), ""),
+)  # fmt: skip
+"""A name holds a word of each list and none of the last; the first role that fits counts."""
+
+_TELLING: Final[frozenset[Role]] = frozenset(
+    {"template", "model", "policy", "refused", "finish", "context_size", "answer_size", "tool_failed", "likeness", "age"}
+)  # fmt: skip
+_SHARP = frozenset(
+    [
+        "prompt",
+        "completion",
+        "fingerprint",
+        "llm",
+        "finish",
+        "refused",
+        "refusal",
+        "guardrail",
+        "guardrails",
+        "retrieval",
+        "retrieved",
+    ]
+)
+
+_SHORT: Final[Mapping[str, Role]] = {
+    "template": "template",
+    "prompt": "template",
+    "model": "model",
+    "model version": "model",
+    "model id": "model",
+    "model name": "model",
+    "engine": "model",
+}
+"""Names that tell nothing by themselves, and something in a log that others show to be a language model's."""
+
+LOGGED: Final[frozenset[Role]] = frozenset(
+    {*PARTS, "refused", "tool_failed", "finish", "answer_size", "age", "likeness", "late"}
+)
+"""Roles that are no inputs: what served, and what came of it."""
+
+
+def generation_columns(names: Sequence[str]) -> Mapping[Role, tuple[str, ...]]:
+    """Roles of columns in a log of a language model, by the words of their names.
+
+    Args:
+        names: columns that are neither key, time, answer nor label.
+
+    Returns:
+        Role -> columns; empty where fewer than two of them tell of a language model.
+    """
+    found: dict[Role, list[str]] = {}
+    sharp = 0
+    for name in names:
+        parts = set(_words(name))
+        role = _role(parts)
+        if role is not None:
+            found.setdefault(role, []).append(name)
+            sharp += bool(parts & _SHARP)
+    if not sharp or sum(len(v) for k, v in found.items() if k in _TELLING) < 2:
+        return {}
+    for name in names:
+        role = _SHORT.get(" ".join(_words(name)))
+        if role is not None and name not in found.get(role, ()):
+            found.setdefault(role, []).append(name)
+    return {role: tuple(columns) for role, columns in found.items()}
+
+
+def _role(parts: set[str]) -> Role | None:
+    for role, lists, never in _SPELT:
+        wanted = [set(some.split()) for some in lists if some]
+        if not parts & set(never.split()) and all(parts & some for some in wanted):
+            # One word cannot be both: `template` alone says nothing of an edition.
+            if len(wanted) == 2 and len(parts & (wanted[0] | wanted[1])) < 2:
+                continue
+            return role
+    return None
+
+
+def _words(name: str) -> list[str]:
+    apart = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    return [word for word in re.split(r"[\W_]+", apart.lower()) if word]
