@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from ruleout.sources import epoch_seconds
 
 Floats = NDArray[np.float64]
+
+_STARTS_AS_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 _LARGEST = 1e60
 """Numbers count as no larger than this, so that their fourth powers can still be summed."""
@@ -66,7 +69,7 @@ class Table:
 
 
 def numeric_array(frame: pl.DataFrame, name: str) -> Floats:
-    """Column `name` as float64; all NaN when the frame lacks it."""
+    """Column `name` as float64, instants (also as text) as epoch seconds; all NaN when the frame lacks it."""
     series: pl.Series | None = frame.get_column(name, default=None)
     if series is None:
         return np.full(frame.height, np.nan)
@@ -76,6 +79,9 @@ def numeric_array(frame: pl.DataFrame, name: str) -> Floats:
         series = series.cast(pl.String)
     if series.dtype == pl.String:
         series = series.str.strip_chars()
+        first = series.drop_nulls().head(1)
+        if len(first) and _STARTS_AS_DATE.match(first[0]):
+            series = epoch_seconds(series)
     values = np.asarray(series.cast(pl.Float64, strict=False).to_numpy(), dtype=float)
     huge = np.isfinite(values) & (np.abs(values) > _LARGEST)
     return np.where(huge, np.copysign(_LARGEST, values), values) if huge.any() else values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,22 @@ def test_labels_that_are_not_final_are_immature() -> None:
     assert undone(case, outcomes, "immature_labels") > 0.65
     blind = system.case(features=("amount", "age", "rate", "device"))
     assert supported(run(blind, "label_maturity")) == {"immature_labels"}
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f"])
+def test_times_of_final_labels_may_be_texts(form: str) -> None:
+    """Files without types hold instants as texts, and all labels may be too young."""
+    system = healthy()
+    ts = system.current["ts"].to_numpy()
+    place = np.linspace(0.0, 1.0, system.rows)
+    known = np.random.default_rng(3).random(system.rows) > place
+    final = [datetime.fromtimestamp(t + 45 * DAY, UTC).strftime(form) for t in ts]
+    case = system.change(y=np.where(known, truth(system), 0), final=final).case(
+        label_available_at="final"
+    )
+    outcomes = run(case, "label_maturity")
+    assert supported(outcomes) == {"immature_labels"}
+    assert {o.signal for o in outcomes} == {"labels.immature", "labels.ripening"}
 
 
 def test_missing_newest_labels_are_pending() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,14 @@ def label_maturity(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     final = case.incident.data.columns.label_available_at
     if final is not None and case.current.has(final):
-        yield _by_column(case, final)
+        if np.isfinite(case.current.numeric(final)).any():
+            by_column = _by_column(case, final)
+            yield by_column
+            ripening = _censored(case) if isinstance(by_column, Finding) else None
+            if ripening is not None:
+                yield replace(ripening, signal="labels.ripening", against=("prior_shift",))
+        else:
+            yield Abstained(_MODES, f"{final} holds no instants", "data.columns.label_available_at")
         return
     if case.current.time is None or case.current.rows < 200:
         yield Abstained(
@@ -55,6 +63,8 @@ def mature_rows(case: Case) -> NDArray[np.bool_] | None:
     if final is None or not case.current.has(final):
         return None
     available = case.current.numeric(final)
+    if not np.isfinite(available).any():
+        return None
     return np.asarray(~(available > as_of(case)))
 
 

@@ -186,12 +186,7 @@ def immature_rows(case: Case) -> NDArray[np.bool_]:
         if table.time is None or not table.rows:
             return np.zeros(table.rows, dtype=bool)
         noticed = float(np.nanmax(table.time))
-    due = table.numeric(name)
-    from ruleout.sources import epoch_seconds
-
-    if np.isnan(due).all() and table.rows:
-        due = np.asarray(epoch_seconds(table.frame.get_column(name)).to_numpy(), dtype=float)
-    return np.asarray(np.nan_to_num(due, nan=-np.inf) > noticed)
+    return np.asarray(np.nan_to_num(table.numeric(name), nan=-np.inf) > noticed)
 
 
 def onset(case: Case) -> Onset | None:
