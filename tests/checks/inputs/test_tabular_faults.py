@@ -183,6 +183,29 @@ def test_exchanged_columns_are_one_pair() -> None:
     assert {n: f.subject.names for n, f in found.items()} == {"swap.marginals": ("age", "income")}
 
 
+def test_an_exchange_shows_where_one_column_departs_in_some_places_most() -> None:
+    """Counts of which one differs by place are still found in each other's place, in all places."""
+    rng = np.random.default_rng(4)
+
+    def counted(frame: pl.DataFrame) -> pl.DataFrame:
+        depot = rng.integers(0, 12, len(frame))
+        return frame.with_columns(
+            depot=pl.Series([f"d{k:02d}" for k in depot]),
+            ahead=pl.Series(rng.normal(30 + depot, 5).round()),
+            queue=pl.Series(rng.normal(26 + 5 * depot, 6).round()),
+        )
+
+    reference, current = (counted(f) for f in quiet())
+    since = late(current)
+    current = current.with_columns(
+        ahead=pl.when(since).then("queue").otherwise("ahead"),
+        queue=pl.when(since).then("ahead").otherwise("queue"),
+    )
+    told = findings(made((reference, current), segments=["depot"]), "exchanged_columns")
+    assert {n: f.subject.names for n, f in told.items()} == {"swap.marginals": ("ahead", "queue")}
+    assert told["swap.marginals"].scope.column is None
+
+
 def test_one_moved_column_is_no_exchange() -> None:
     """A column in another unit beside a sound one is not exchanged with it."""
     assert cleared(made(broken(pl.col("income") * 100)), "exchanged_columns") == {"feature_swap"}

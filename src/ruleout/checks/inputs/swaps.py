@@ -49,17 +49,19 @@ def _pair(case: Case, ctx: Context, first: Departure, second: Departure) -> Find
         return None
     if not (first.departed and second.departed):
         return _by_correlation(case, ctx, first, second)
-    rows = first.rows & second.rows
-    if rows.sum() < 50:
-        return None
     gaps = _text_gaps if kinds == {"categorical"} else _number_gaps
-    own, cross, shares, noise = gaps(case, first.name, second.name, rows)
-    apart = abs(shares[0] - shares[1]) > 0.15 + 0.1 * max(shares)
-    if min(own) < 3 * noise or min(shares) < 0.05 or apart:
-        return None
-    if max(cross) > max(1.6 * noise, 0.15 * min(own)):
-        return None
-    return _finding(first, second, own, cross, "swap.marginals", min(own) / noise)
+    # Where one of the two departs by more in some rows, its scope is narrower than the exchange.
+    narrow, wide = sorted((first, second), key=lambda d: int(d.rows.sum()))
+    for place, rows in ((narrow, first.rows & second.rows), (wide, first.rows | second.rows)):
+        if rows.sum() < 50:
+            continue
+        own, cross, shares, noise = gaps(case, first.name, second.name, rows)
+        apart = abs(shares[0] - shares[1]) > 0.15 + 0.1 * max(shares)
+        if min(own) < 3 * noise or min(shares) < 0.05 or apart:
+            continue
+        if max(cross) <= max(1.6 * noise, 0.15 * min(own)):
+            return _finding((first, second), place, own, cross, "swap.marginals", min(own) / noise)
+    return None
 
 
 Gaps = tuple[tuple[float, float], tuple[float, float], tuple[float, float], float]
@@ -137,7 +139,7 @@ def _by_correlation(
     if kept < 8 * noise or exchanged > max(2 * noise, 0.15 * kept):
         return None
     gaps = (kept, kept), (exchanged, exchanged)
-    return _finding(first, second, *gaps, "swap.correlations", kept / noise)
+    return _finding((first, second), first, *gaps, "swap.correlations", kept / noise)
 
 
 def _few(case: Case, name: str) -> Floats:
@@ -176,16 +178,17 @@ def _correlated(x: Floats) -> Floats:
 
 
 def _finding(
-    first: Departure,
-    second: Departure,
+    pair: tuple[Departure, Departure],
+    place: Departure,
     own: tuple[float, float],
     cross: tuple[float, float],
     signal: str,
     effect: float,
 ) -> Finding:
+    first, second = pair
     subject = Subject("feature", (first.name, second.name))
     told = (
-        f"{first.name} looks like {second.name} did and the reverse{scope_words(first)} (distance to its own past "
+        f"{first.name} looks like {second.name} did and the reverse{scope_words(place)} (distance to its own past "
         f"{own[0]:.3g} and {own[1]:.3g}, to the other's {cross[0]:.3g} and {cross[1]:.3g})"
     )
     return Finding(
@@ -206,9 +209,9 @@ def _finding(
             "precision_loss",
             "stale_features",
         ),
-        first.scope,
-        first.onset,
-        (RepairPlan("exchange", subject, first.scope),),
+        place.scope,
+        place.onset,
+        (RepairPlan("exchange", subject, place.scope),),
         {
             "kind": "table",
             "columns": ["input", "distance to its own past", "distance to the other's past"],
