@@ -10,6 +10,7 @@ import pytest
 
 from linked_world import DAY, START, Frames, broken, late, made, quiet, served
 from ruleout._records import Scope
+from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._view import view
@@ -415,3 +416,22 @@ def test_the_number_of_the_day_is_no_fault_when_days_go_on(days: int) -> None:
     seen = view(case)
     assert seen is not None
     assert "day" not in seen.owner
+
+
+def test_what_time_tells_is_the_clocks() -> None:
+    """Hours, weekdays and their names go with the clock; amounts and places do not."""
+
+    def timed(frame: pl.DataFrame) -> pl.DataFrame:
+        at = pl.col("ts")
+        names = {str(k): f"day {k}" for k in range(1, 8)}
+        weekday = at.dt.weekday()
+        return frame.with_columns(
+            hour=at.dt.hour(),
+            weekday=weekday,
+            dayname=weekday.cast(pl.String).replace_strict(names),
+        )
+
+    reference, current = (timed(f) for f in quiet())
+    case = made((reference, current))
+    told = {name for name in case.kinds if follows_clock(case, name)}
+    assert told == {"hour", "weekday", "dayname"}

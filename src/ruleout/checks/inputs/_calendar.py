@@ -17,6 +17,9 @@ _UPWARDS, _WHOLLY = 0.5, 0.9
 """The same where time alone tells nearly all of the input: few numbers, each for long, correlate less."""
 
 _BLOCKS = 40
+_HOURS = 400
+_CLOCK = 0.75
+"""Share of an input's variance between stretches of time from which on it is the clock's; chance gives an eighth."""
 
 
 def follows_calendar(case: Case, name: str) -> bool:
@@ -36,9 +39,29 @@ def follows_calendar(case: Case, name: str) -> bool:
     return tie > _CALENDAR or (tie > _UPWARDS and _told_by_time(rank, at) > _WHOLLY)
 
 
-def _told_by_time(rank: Floats, at: Floats) -> float:
+def follows_clock(case: Case, name: str) -> bool:
+    """Whether time tells an input's value all through the current window, as it tells an hour and a weekday.
+
+    Whatever began within the window is tied to such an input, which is no place where it happened.
+    """
+    time = case.current.time
+    if time is None or case.kind(name) not in ("numeric", "categorical"):
+        return False
+    if case.kind(name) == "numeric":
+        values = case.current.numeric(name)
+    else:
+        codes = case.codes("current", name).astype(float)
+        values = np.where(codes < 0, np.nan, codes)
+    known = np.isfinite(values) & np.isfinite(time)
+    if known.sum() < _LEAST or np.ptp(values[known]) == 0:
+        return False
+    rank, at = middle_ranks(values[known]), middle_ranks(time[known])
+    return _told_by_time(rank, at, min(int(known.sum()) // 8, _HOURS)) > _CLOCK
+
+
+def _told_by_time(rank: Floats, at: Floats, blocks: int = _BLOCKS) -> float:
     """Share of the variance of ranks (n,) between stretches of time: a week's number is one number for all its rows."""
-    block = (at * _BLOCKS / (at.max() + 1)).astype(np.int64)
-    count = np.bincount(block, minlength=_BLOCKS)
-    means = np.bincount(block, weights=rank, minlength=_BLOCKS) / np.maximum(count, 1)
+    block = (at * blocks / (at.max() + 1)).astype(np.int64)
+    count = np.bincount(block, minlength=blocks)
+    means = np.bincount(block, weights=rank, minlength=blocks) / np.maximum(count, 1)
     return float((count * (means - rank.mean()) ** 2).sum() / ((rank - rank.mean()) ** 2).sum())

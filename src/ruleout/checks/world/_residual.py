@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.world._view import MOST_CLASSES, View, expected_classes, split, view
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
@@ -20,6 +21,9 @@ from ruleout.stats._flips import (
     label_residual,
     overlap_weights,
 )
+
+_PLACED = 0.4
+"""Share of the largest change of an effect at which an input is blamed before one that the clock tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,4 +220,8 @@ def effect_blame(case: Case, seen: View, *, most: int = 2) -> tuple[str, ...]:
     ranked = sorted(by_name.items(), key=lambda item: (-item[1], item[0]))
     if not ranked or ranked[0][1] <= 0:
         return ()
+    # What began within the window goes with the weekday, which is not where it happened.
+    placed = [(n, v) for n, v in ranked if v > 0 and not follows_clock(case, n)]
+    if placed and placed[0][1] > _PLACED * ranked[0][1]:
+        ranked = placed
     return tuple(name for name, value in ranked[:most] if value >= 0.7 * ranked[0][1])

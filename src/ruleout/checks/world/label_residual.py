@@ -17,6 +17,7 @@ import numpy as np
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._residual import Residual, effect_blame, residual
@@ -242,10 +243,23 @@ def _region_names(
     """The inputs of the slice that holds all of the disagreement, else those whose effect changed most."""
     rows = len(seen.current.x)
     whole = [s for s in slices if s.share > 0.8 and s.extra > 0.18 and s.rows < 0.65 * rows]
-    if not whole:
-        return effect_blame(case, seen)
-    best = min(whole, key=lambda s: len(s.conditions))
-    return tuple(dict.fromkeys(table.names[c.column] for c in best.conditions))
+    if whole:
+        best = min(whole, key=lambda s: len(s.conditions))
+        names = _names(best, table)
+        return tuple(n for n in names if not _clock(case, n)) or names
+    blamed = effect_blame(case, seen)
+    if slices and blamed and all(_clock(case, n) for n in blamed):
+        # What began within the window goes with the weekday; the place beside it is where it happened.
+        return tuple(n for n in _names(slices[0], table) if not _clock(case, n)) or blamed
+    return blamed
+
+
+def _names(found: Slice, table: Binned) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(table.names[c.column] for c in found.conditions))
+
+
+def _clock(case: Case, name: str) -> bool:
+    return name in case.kinds and follows_clock(case, name)
 
 
 def _mapping(case: Case, found: Residual) -> str | None:
