@@ -24,7 +24,15 @@ LOG = {
     "index_version": "index",
     "retrieved_doc_age_days": "age",
     "top1_similarity": "likeness",
-    "ttft_ms": "late",
+    "ttft_ms": "said",
+    "model_fp": "model",
+    "kb_build": "index",
+    "chat_template": "template",
+    "parse_error": "tool_failed",
+    "engine": "runtime",
+    "unk_tokens": "unknown",
+    "avg_logprob": "said",
+    "n_chunks": "retrieved",
 }
 
 

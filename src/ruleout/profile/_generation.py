@@ -11,38 +11,79 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 Role = Literal[
-    "template", "model", "policy", "tool", "index",
-    "refused", "tool_failed", "finish", "context_size", "answer_size", "age", "likeness", "retrieved", "late",
+    "template", "model", "policy", "tool", "index", "runtime",
+    "refused", "tool_failed", "finish", "context_size", "answer_size", "age", "likeness", "retrieved", "unknown",
+    "said",
 ]  # fmt: skip
 
-PARTS: Final[tuple[Role, ...]] = ("template", "model", "policy", "tool", "index")
+PARTS: Final[tuple[Role, ...]] = ("template", "model", "policy", "tool", "index", "runtime")
 """Roles that name which edition of a part answered."""
 
 _ID = "hash sha id version ver rev revision name tag digest variant build snapshot date release"
 
 _SPELT: Final[tuple[tuple[Role, tuple[str, ...], str], ...]] = (
+    ("unknown", ("unk unknown oov", "token tokens rate"), ""),
     ("context_size", ("prompt input context in", "token tokens"), "template"),
     ("answer_size", ("completion output generated response answer out", "token tokens"), ""),
-    ("tool_failed", ("tool tools function json", "error errors failed failure invalid status valid ok"), ""),
-    ("tool", ("tool tools function", f"schema {_ID}"), "call calls count used"),
+    (
+        "tool_failed",
+        (
+            "tool tools function json parse parser parsing",
+            "error errors failed failure invalid status valid ok",
+        ),
+        "",
+    ),
+    ("tool", ("tool tools function", f"schema {_ID}"), "call calls count used name"),
     ("finish", ("finish stop", "reason"), ""),
-    ("policy", ("policy guardrail guardrails guard moderation safety filter ruleset", _ID), "tenant user customer"),
-    ("refused", ("refused refusal refusals guardrail guardrails moderation blocked safety", ""), f"policy {_ID}"),
-    ("template", ("prompt template instructions", f"template {_ID}"), "token tokens length chars count email"),
-    ("model", ("fingerprint snapshot", ""), "device browser user card index"),
+    (
+        "policy",
+        ("policy guardrail guardrails guard moderation safety filter ruleset", _ID),
+        "tenant user customer",
+    ),
+    (
+        "refused",
+        ("refused refusal refusals guardrail guardrails moderation blocked safety",),
+        f"policy {_ID}",
+    ),
+    (
+        "template",
+        ("prompt template instructions chat", f"template {_ID}"),
+        "token tokens length chars count email",
+    ),
+    ("model", ("fingerprint snapshot",), "device browser user card index"),
+    ("model", ("model llm system provider", "fp alias"), ""),
     ("model", ("provider upstream llm", f"model {_ID}"), ""),
+    ("runtime", ("engine runtime kernel", _ID), ""),
     ("index", ("index corpus kb", _ID), "page tab"),
-    ("age", ("doc docs document documents index retrieved chunk chunks passage corpus kb",
-             "age staleness stale freshness"), ""),
-    ("likeness", ("retrieval retrieved doc docs top1 top chunk passage neighbour neighbor nn embedding",
-                  "similarity sim cosine score relevance distance"), "rank"),
+    (
+        "age",
+        (
+            "doc docs document documents index retrieved chunk chunks passage corpus kb",
+            "age staleness stale freshness",
+        ),
+        "",
+    ),
+    (
+        "likeness",
+        (
+            "retrieval retrieved doc docs top1 top chunk passage neighbour neighbor nn embedding",
+            "similarity sim cosine score relevance distance",
+        ),
+        "rank",
+    ),
     ("retrieved", ("retrieved docs chunks passages hits", "n num count number"), ""),
-    ("late", ("latency ttft ttfb", ""), ""),
-)  # fmt: skip
+    ("said", ("latency ttft ttfb",), ""),
+    ("said", ("retrieved", "ids id urls"), ""),
+    ("said", ("avg mean sum self answer", "logprob logprobs conf confidence"), ""),
+    ("said", ("tool tools function", "calls used"), ""),
+)
 """A name holds a word of each list and none of the last; the first role that fits counts."""
 
 _TELLING: Final[frozenset[Role]] = frozenset(
-    {"template", "model", "policy", "refused", "finish", "context_size", "answer_size", "tool_failed", "likeness", "age"}
+    {
+        "template", "model", "policy", "refused", "finish", "context_size", "answer_size", "tool_failed", "likeness",
+        "age", "unknown",
+    }
 )  # fmt: skip
 _SHARP = frozenset(
     [
@@ -67,12 +108,23 @@ _SHORT: Final[Mapping[str, Role]] = {
     "model version": "model",
     "model id": "model",
     "model name": "model",
-    "engine": "model",
+    "engine": "runtime",
+    "runtime": "runtime",
 }
 """Names that tell nothing by themselves, and something in a log that others show to be a language model's."""
 
 LOGGED: Final[frozenset[Role]] = frozenset(
-    {*PARTS, "refused", "tool_failed", "finish", "answer_size", "age", "likeness", "late"}
+    {
+        *PARTS,
+        "refused",
+        "tool_failed",
+        "finish",
+        "answer_size",
+        "age",
+        "likeness",
+        "retrieved",
+        "said",
+    }
 )
 """Roles that are no inputs: what served, and what came of it."""
 
@@ -105,7 +157,7 @@ def generation_columns(names: Sequence[str]) -> Mapping[Role, tuple[str, ...]]:
 
 def _role(parts: set[str]) -> Role | None:
     for role, lists, never in _SPELT:
-        wanted = [set(some.split()) for some in lists if some]
+        wanted = [set(some.split()) for some in lists]
         if not parts & set(never.split()) and all(parts & some for some in wanted):
             # One word cannot be both: `template` alone says nothing of an edition.
             if len(wanted) == 2 and len(parts & (wanted[0] | wanted[1])) < 2:

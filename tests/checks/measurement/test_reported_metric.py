@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,25 @@ def test_a_drop_that_the_rows_do_not_show_is_the_monitors(
     outcomes = run(case, "reported_metric")
     assert supported(outcomes) == ({"monitor_defect"} if defect else set())
     assert ("monitor_defect" in cleared(outcomes)) is not defect
+
+
+@pytest.mark.parametrize("name", ["accuracy_daily", "model_accuracy", "accuracy 24h"])
+def test_a_metric_may_be_reported_by_the_day(tmp_path: Path, name: str) -> None:
+    """A name with words of its period, and readings that carry dates alone, are the metric's."""
+    days = range(9)
+    dates = [
+        datetime.fromtimestamp(START + d * DAY, UTC).strftime("%Y-%m-%d")
+        for d in days
+        for _ in "ab"
+    ]
+    levels = [v for d in days for v in (0.74 if d < 5 else 0.5, 500.0)]
+    names = [n for _ in days for n in (name, "rows_joined")]
+    frame = pl.DataFrame({"timestamp": dates, "entity": "m", "metric": names, "value": levels})
+    frame.write_csv(tmp_path / "metrics.csv")
+    case = healthy().case()
+    telemetry = TelemetrySpec(metrics=("metrics.csv",))
+    case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
+    assert supported(run(case, "reported_metric")) == {"monitor_defect"}
 
 
 def test_another_metric_is_an_abstention(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from ruleout.incident._model import Columns, DataSpec, SymptomSpec, TableSpec
 from ruleout.profile import Case, build_case
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from systems import cleared, run, supported, undone
+from systems import abstained, cleared, run, supported, undone
 
-CHECKS = ("editions", "endings", "context_size", "retrieval")
+CHECKS = ("editions", "endings", "context_size", "retrieval", "token_counts")
 Log = dict[str, Any]
 
 
@@ -37,8 +37,19 @@ def _log(rng: np.random.Generator, rows: int = 3_000) -> Log:
         "tool_error": rng.random(rows) < 0.02,
         "doc_age_days": rng.gamma(2, 9, rows),
         "top1_similarity": rng.normal(0.75, 0.08, rows),
+        "n_chunks": rng.integers(4, 8, rows),
+        "chars": np.zeros(rows),
+        "unk_tokens": rng.poisson(0.2, rows),
         "right": (rng.random(rows) < 0.86) & ~refused,
     }
+
+
+def _with_texts(log: Log, rng: np.random.Generator) -> Log:
+    """Contexts whose tokens are those of their texts, and of a template of 40."""
+    chars = np.exp(rng.normal(7.6, 0.5, len(log["topic"]))).round()
+    log["chars"] = chars
+    log["prompt_tokens"] = (40 + chars / 4 + rng.normal(0, 4, len(chars))).astype(int)
+    return log
 
 
 def _frame(log: Log, start: float) -> pl.DataFrame:
@@ -59,7 +70,7 @@ def _frames(
     spoil: Callable[[Log, np.ndarray[Any, Any], np.random.Generator], None],
 ) -> dict[str, pl.DataFrame]:
     rng = np.random.default_rng(3)
-    before, now = _log(rng), _log(rng)
+    before, now = (_with_texts(_log(rng), rng) for _ in range(2))
     late = np.arange(len(now["topic"])) > 0.35 * len(now["topic"])
     spoil(now, late, rng)
     return {"reference": _frame(before, 1.7e9), "current": _frame(now, 1.7005e9)}
@@ -128,12 +139,35 @@ def _old_index(now: Log, late: np.ndarray[Any, Any], rng: np.random.Generator) -
     _lose(now, late, rng, 0.2)
 
 
+def _part_of_index(now: Log, late: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
+    hit = late & (now["topic"] == "refund")
+    now["n_chunks"][hit] = rng.integers(0, 3, hit.sum())
+    _lose(now, hit, rng, 0.6)
+
+
+def _newest_missing(now: Log, late: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
+    old = now["doc_age_days"]
+    now["doc_age_days"] = np.where(late & (old < 9), old + 9, old)
+    _lose(now, late, rng, 0.15)
+
+
+def _other_tokenizer(now: Log, late: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
+    now["prompt_tokens"][late] = (40 + now["chars"][late] / 3.4).astype(int)
+    _lose(now, late, rng, 0.2)
+
+
+def _other_vocabulary(now: Log, late: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
+    now["unk_tokens"][late] += rng.poisson(1.5, late.sum())
+    _lose(now, late, rng, 0.2)
+
+
 def _other_encoder(now: Log, late: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
     now["top1_similarity"][late] -= 0.25
     _lose(now, late, rng, 0.25)
 
 
 FAULTS = {
+    "tokenizer_mismatch": (_other_tokenizer, "prompt_tokens"),
     "prompt_change": (_template, "prompt_hash"),
     "provider_model_change": (_provider, "system_fingerprint"),
     "guardrail_overblock": (_guardrail, "refused"),
@@ -156,6 +190,71 @@ def test_each_fault_is_told_by_its_own_column(mode: str) -> None:
     found = _found(run(_case(_frames(spoil)), *CHECKS))
     assert {name for f in found for name in f.subject.names} in ({column}, {"finish_reason"})
     assert mode in supported(list(found))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "signal", "mode"),
+    [
+        (_part_of_index, "retrieval.fewer", "stale_index"),
+        (_newest_missing, "retrieval.older", "stale_index"),
+        (_other_vocabulary, "tokens.unknown", "tokenizer_mismatch"),
+    ],
+)
+def test_faults_that_show_in_another_way(spoil: Any, signal: str, mode: str) -> None:
+    """A part of an index, its newest documents, a vocabulary: each has a sign of its own."""
+    found = _found(run(_case(_frames(spoil)), *CHECKS))
+    assert [(f.signal, f.supports) for f in found] == [(signal, (mode,))]
+
+
+def test_a_longer_template_is_no_other_tokenizer() -> None:
+    """The same number of tokens more for each text leaves the tokens of a character alone."""
+
+    def longer(now: Log, late: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
+        now["prompt_tokens"][late] += 300
+        _lose(now, late, rng, 0.2)
+
+    outcomes = run(_case(_frames(longer)), "token_counts")
+    assert supported(outcomes) == set()
+    assert cleared(outcomes) == {"tokenizer_mismatch"}
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_an_index_that_is_no_longer_built(stops: bool) -> None:
+    """One build lasts where a new one came every few hours; daily builds by themselves are no fault."""
+    frames = _frames(lambda *_: None)
+    for name, frame in frames.items():
+        build = ((frame["ts"] - 1.7e9) // 40_000).cast(pl.Int64)
+        last = 9 if stops else 10**6
+        frames[name] = frame.with_columns(
+            kb_build="kb-" + build.clip(0, last).cast(pl.String).str.zfill(3)
+        )
+    found = _found(run(_case(frames), *CHECKS))
+    assert [f.signal for f in found] == (["index.frozen"] if stops else [])
+
+
+def test_judged_answers_have_no_class_balance() -> None:
+    """Where nearly every answer is one and the label judges it, refusals count by how they were judged."""
+
+    def judged(frames: dict[str, pl.DataFrame]) -> Case:
+        tables = {
+            name: TableSpec(
+                frame=frame.with_columns(
+                    good=(frame["intent"] == frame["said"]).cast(pl.Int64),
+                    self_check=(~frame["refused"]).cast(pl.Int64),
+                )
+            )
+            for name, frame in frames.items()
+        }
+        roles = Columns(timestamp="ts", target="good", prediction="self_check", positive=1)
+        symptom = SymptomSpec(metric="accuracy")
+        data = DataSpec(columns=roles, **tables)
+        return build_case(Incident(title="test", task="binary", symptom=symptom, data=data))
+
+    case = judged(_frames(_guardrail))
+    found = _found(run(case, *CHECKS))
+    assert "guardrail_overblock" in supported(list(found))
+    worse = judged(_frames(_template))
+    assert "the metric itself" in abstained(run(worse, "shift_decomposition"))
 
 
 def test_contexts_that_are_cut_after_they_were_counted() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ruleout.incident import Incident, TelemetrySpec
 from ruleout.sources.telemetry import Telemetry, read_telemetry
-from ruleout.sources.telemetry._metrics import split_names
+from ruleout.sources.telemetry._metrics import read_metrics, split_names
 
 
 def _read(folder: Path, **spec: object) -> Telemetry:
@@ -187,3 +187,25 @@ def test_attributes_tell_the_copy_the_machine_the_build_and_who_is_called(tmp_pa
             "1.4.2",
             "cart-redis",
         )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("timestamp", "entity", "metric", "value"),
+        ("ts", "service", "name", "val"),
+        ("Time", "host", "metric_name", "Reading"),
+    ],
+)
+def test_long_metrics_by_the_names_of_exporters(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """A time, who, what and how much are one long table, whatever the columns are called."""
+    rows = [
+        ("2026-09-11 10:03:00+00:00", "api", "p95_ms", 41.3),
+        ("2026-09-11 10:04", "db", "cpu", 2),
+    ]
+    frame = pl.DataFrame(rows, schema=list(names), orient="row", strict=False)
+    frame.write_csv(tmp_path / "metrics.csv")
+    read = read_metrics(tmp_path / "metrics.csv")
+    assert read["entity"].to_list() == ["api", "db"]
+    assert read["metric"].to_list() == ["p95_ms", "cpu"]
+    assert read["value"].to_list() == [41.3, 2.0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Onset, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.measurement._labels import known_labels, label_subject
+from ruleout.checks.reproduction._generation import judged
 from ruleout.profile import Case, Which, iso
 from ruleout.stats._twosample import normal_sf
 
@@ -48,7 +49,9 @@ def label_maturity(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             _MODES, "rows carry no time, or are too few", "data.columns.label_available_at"
         )
         return
-    seen = [outcome for outcome in (_pending(case), _censored(case)) if outcome is not None]
+    # Where answers are judged, judgements that get worse are the symptom itself.
+    censored = None if judged(case) else _censored(case)
+    seen = [outcome for outcome in (_pending(case), censored) if outcome is not None]
     yield from seen
     if not seen:
         yield Abstained(

@@ -17,7 +17,7 @@ from ruleout.profile import Case, Which, iso
 
 Floats = NDArray[np.float64]
 _MODES = ("monitor_defect",)
-_POINTS = 5
+_POINTS = 3
 _WINDOWS: tuple[Which, Which] = ("reference", "current")
 
 
@@ -129,11 +129,24 @@ def _metrics(case: Case) -> pl.DataFrame:
 def _reported(case: Case, name: str) -> pl.DataFrame:
     """Instants and values of the reported metrics of that name, whoever reported them."""
     metrics = _metrics(case)
-    wanted = _plain(name)
-    names = [m for m in metrics["metric"].unique().sort().to_list() if _plain(str(m)) == wanted]
+    every = [str(m) for m in metrics["metric"].unique().sort().to_list()]
+    names = [m for m in every if _plain(m) == _plain(name)] or [m for m in every if _is(m, name)]
     entity = case.incident.symptom.entity
     chosen = metrics.filter(pl.col("metric").is_in(names))
     return chosen if entity is None else chosen.filter(pl.col("entity") == entity)
+
+
+_PERIODS = re.compile(
+    r"\d*[smhdw]|\d+(min|day|days|hours)?|daily|hourly|weekly|rolling|moving|window|avg|mean|last|live|online|model"
+)
+"""Words of a name that tell over what time or of what a metric is reported."""
+
+
+def _is(reported: str, name: str) -> bool:
+    """Whether a reported name is a metric's, with words of the time over which it is taken: `auc_daily`, `mae_24h`."""
+    words = [w for w in re.split(r"[^a-z0-9]+", reported.lower()) if w]
+    rest = [w for w in words if not _PERIODS.fullmatch(w)]
+    return len(rest) < len(words) and "".join(rest) == _plain(name)
 
 
 def _plain(name: str) -> str:

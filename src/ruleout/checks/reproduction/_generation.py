@@ -24,6 +24,13 @@ _MOST_EDITIONS = 60
 _SURE = 4.0
 """Standard errors from which a difference of the mean loss counts."""
 
+_JUDGED = 0.85
+"""Share of one answer from which a log tells how answers were judged, not what they were."""
+
+_LEAST_KNOWN = 30
+_OFTEN_NEW = 0.3
+"""Share of the reference's second half in editions that the first half lacks: builds of every day are no news."""
+
 _BETTER = 12.0
 """Sum of squares in units of the noise by which a step at another time must tell the loss better."""
 
@@ -86,12 +93,24 @@ class Ending(NamedTuple):
     """The new edition that it comes with, and hardly ever without."""
 
 
+class Loss(NamedTuple):
+    """What rows lose, and by how much more than before."""
+
+    before: Floats
+    now: Floats
+    rise: float
+    """Rise of the mean, above 0."""
+
+
 class Log(NamedTuple):
     """All of it."""
 
     roles: Mapping[Role, tuple[str, ...]]
-    rise: float | None
-    """By how much the mean loss rose; None without labels or where it did not rise."""
+    judged: bool
+    """Labels tell how answers were judged, and nothing was predicted."""
+
+    loss: Loss | None
+    """None without labels, or where it did not rise."""
 
     parts: tuple[Part, ...]
     endings: tuple[Ending, ...]
@@ -116,19 +135,39 @@ def _log_of(case: Case) -> Log | None:
     roles = generation_columns(both)
     if not roles:
         return None
-    rise = _rise(case)
-    parts = _weighed(
-        case, [p for r in PARTS for n in roles.get(r, ()) for p in _new(case, r, n)], rise
-    )
-    endings = tuple(_endings(case, roles, parts, rise))
-    return Log(roles, rise, parts, endings)
+    by_judgement = _judged(case)
+    loss = _loss(case, judged=by_judgement)
+    parts = _weighed([p for r in PARTS for n in roles.get(r, ()) for p in _new(case, r, n)], loss)
+    return Log(roles, by_judgement, loss, parts, tuple(_endings(case, roles, parts, loss)))
 
 
-def _rise(case: Case) -> float | None:
-    if not (case.labelled("reference") and case.labelled("current")):
+def judged(case: Case) -> bool:
+    """Whether this is a log of a language model whose labels tell how answers were judged."""
+    log = log_of(case)
+    return log is not None and log.judged
+
+
+def _judged(case: Case) -> bool:
+    """Whether there are two classes, and nearly one answer to everything."""
+    if len(case.classes) != 2:
+        return False
+    said = [case.outputs(which).decision.astype(float) for which in ("reference", "current")]
+    known = np.concatenate([d[d >= 0] for d in said])
+    if not len(known):
+        return False
+    return float(np.unique(known, return_counts=True)[1].max()) / len(known) >= _JUDGED
+
+
+def _loss(case: Case, *, judged: bool) -> Loss | None:
+    """Per-row loss of both windows (n,): where answers were judged, whether badly."""
+    before, now = case.loss("reference"), case.loss("current")
+    if judged:
+        truths = (case.truth(w).astype(float) for w in ("reference", "current"))
+        before, now = (np.where(t < 0, np.nan, 1.0 - t) for t in truths)
+    if min(int(np.isfinite(x).sum()) for x in (before, now)) < _LEAST_KNOWN:
         return None
-    rise = float(np.nanmean(case.loss("current")) - np.nanmean(case.loss("reference")))
-    return rise if rise > 0 else None
+    rise = float(np.nanmean(now) - np.nanmean(before))
+    return Loss(before, now, rise) if rise > 0 else None
 
 
 def _new(case: Case, role: Role, column: str) -> Iterator[Part]:
@@ -137,6 +176,11 @@ def _new(case: Case, role: Role, column: str) -> Iterator[Part]:
     if not old or len(new) > _MOST_EDITIONS or len(old) > _MOST_EDITIONS:
         return
     n_old, n_new = sum(old.values()), sum(new.values())
+    half = len(before) // 2
+    known = before[:half].drop_nulls().unique().to_list()
+    fresh = (~before[half:].is_in(known)).fill_null(value=False).to_numpy()
+    if fresh.mean() > _OFTEN_NEW:
+        return  # new editions are the rule
     values = tuple(
         sorted(
             value
@@ -156,13 +200,12 @@ def _new(case: Case, role: Role, column: str) -> Iterator[Part]:
     yield Part(role, column, values, rows, float(rows.mean()), None, 0.0, replaced)
 
 
-def _weighed(case: Case, parts: list[Part], rise: float | None) -> tuple[Part, ...]:
+def _weighed(parts: list[Part], loss: Loss | None) -> tuple[Part, ...]:
     """The parts with the share of the rise that each takes in a common linear model of the rows' loss."""
-    if not parts or rise is None:
+    if not parts or loss is None:
         return tuple(parts)
-    loss = [case.loss("reference"), case.loss("current")]
-    size = [len(v) for v in loss]
-    y = np.concatenate(loss)
+    size = [len(loss.before), len(loss.now)]
+    y = np.concatenate([loss.before, loss.now])
     current = np.repeat([0.0, 1.0], size)
     held = [np.concatenate([np.zeros(size[0]), p.rows.astype(float)]) for p in parts]
     any_new = np.logical_or.reduce([p.rows for p in parts])
@@ -171,12 +214,12 @@ def _weighed(case: Case, parts: list[Part], rise: float | None) -> tuple[Part, .
         columns.append(current)
     known = np.isfinite(y)
     x, y = np.stack(columns, axis=1)[known], y[known]
-    step = _earlier_step(x, y, int(np.isfinite(loss[0]).sum()))
+    step = _earlier_step(x, y, int(np.isfinite(loss.before).sum()))
     if step is not None:
         x = np.column_stack([x, step])
     slope, error, _ = _fitted(x, y)
     return tuple(
-        p._replace(explained=float(slope[k] * p.share / rise), z=float(slope[k] / error[k]))
+        p._replace(explained=float(slope[k] * p.share / loss.rise), z=float(slope[k] / error[k]))
         for k, p in enumerate(parts, start=1)
     )
 
@@ -207,7 +250,7 @@ def _earlier_step(x: Floats, y: Floats, start: int) -> Floats | None:
 
 
 def _endings(
-    case: Case, roles: Mapping[Role, tuple[str, ...]], parts: tuple[Part, ...], rise: float | None
+    case: Case, roles: Mapping[Role, tuple[str, ...]], parts: tuple[Part, ...], loss: Loss | None
 ) -> Iterator[Ending]:
     for role, column, what, words in _bad_values(case, roles):
         before = _holds(case, "reference", column, words)
@@ -222,7 +265,7 @@ def _endings(
         z = risen / np.sqrt(max(now.mean() * (1 - now.mean()), 1e-4) / len(now))
         yield Ending(
             role, column, what, words, now, float(before.mean()), float(now.mean()), float(z),
-            _explained(case, now, risen, rise), part,
+            _explained(now, risen, loss), part,
         )  # fmt: skip
 
 
@@ -233,14 +276,14 @@ def _comes_with(now: Mask, before: Mask, part: Part) -> bool:
     return inside > 3 * beside and beside - usual < 0.3 * (inside - usual)
 
 
-def _explained(case: Case, flagged: Mask, risen: float, rise: float | None) -> float | None:
-    if rise is None:
+def _explained(flagged: Mask, risen: float, loss: Loss | None) -> float | None:
+    if loss is None:
         return None
-    loss = case.loss("current")
-    known = np.isfinite(loss)
+    known = np.isfinite(loss.now)
     if not (flagged & known).any() or not (~flagged & known).any():
         return None
-    return float(risen * (loss[flagged & known].mean() - loss[~flagged & known].mean()) / rise)
+    apart = loss.now[flagged & known].mean() - loss.now[~flagged & known].mean()
+    return float(risen * apart / loss.rise)
 
 
 def _bad_values(

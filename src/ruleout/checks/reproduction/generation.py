@@ -18,8 +18,7 @@ from ruleout._registry import check
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.checks.reproduction._generation import Ending, Log, Part, log_of, size_of
 from ruleout.checks.reproduction._repairs import acquits
-from ruleout.profile import Case, numeric_array
-from ruleout.stats._twosample import ks
+from ruleout.profile import Case
 
 Floats = NDArray[np.float64]
 
@@ -35,14 +34,15 @@ _PARTS = {
     "template": ("edition.template", "prompt_change", "the template"),
     "model": ("edition.model", "provider_model_change", "the model that answers"),
     "policy": ("edition.policy", "guardrail_overblock", "the policy"),
-    "tool": ("edition.tool", "guardrail_overblock", "the tools' schema"),
+    "tool": ("edition.tool", "schema_change", "the tools' schema"),
     "index": ("edition.index", "stale_index", "the index"),
+    "runtime": ("edition.runtime", "runtime_numerics", "the runtime"),
 }
-_CLEARED = (
+CLEARED = (
     "concept_drift", "covariate_shift", "prior_shift", "new_category", "label_noise", "corrupted_labels",
     "bad_retrain", "wrong_version", "mixed_versions", "calibration_change", "threshold_change", "runtime_numerics",
     "tokenizer_mismatch", "hardware_fault", "fallback_overload", "model_staleness", "category_recode",
-    "silent_nulls", "feature_swap", "selection_bias", "benign_mix", "class_map_mismatch", "change_regression",
+    "silent_nulls", "partial_batch", "feature_swap", "selection_bias", "benign_mix", "class_map_mismatch", "change_regression",
     "join_loss", "precision_loss", "train_serve_skew", "unit_change", "stale_features", "feedback_loop",
     "adversarial_shift",
 )  # fmt: skip
@@ -53,7 +53,14 @@ _CLEARED = (
     "editions",
     layer="integration",
     rung="reproduction",
-    looks_for=("prompt_change", "provider_model_change", "guardrail_overblock", "stale_index"),
+    looks_for=(
+        "prompt_change",
+        "provider_model_change",
+        "guardrail_overblock",
+        "schema_change",
+        "stale_index",
+        "runtime_numerics",
+    ),
 )
 def editions(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Do rows of a new template, model, policy, tool or index lose more than others?"""
@@ -71,7 +78,7 @@ def editions(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield _edition(case, log, part)
         if (part.explained or 0.0) >= _MOSTLY:
             told = f"{part.explained:.0%} of the rise in loss goes with {part.column}"
-            yield acquits("edition.explains", told, 10.0, _CLEARED)
+            yield acquits("edition.explains", told, 10.0, CLEARED)
 
 
 def _is_to_blame(case: Case, part: Part) -> bool:
@@ -101,7 +108,7 @@ def _edition(case: Case, log: Log, part: Part) -> Finding:
     weight = 0.5 if part.explained is None else float(np.clip(part.explained / 0.6, 0.3, 1.0))
     return Finding(
         signal, subject, told, part.share, part.z, None, weight, (mode,),
-        against=_CLEARED, scope=scope, onset=place.onset, repairs=(plan,),
+        against=CLEARED, scope=scope, onset=place.onset, repairs=(plan,),
     )  # fmt: skip
 
 
@@ -120,7 +127,8 @@ def endings(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if "refused" in log.roles and not any(e.role == "refused" for e in log.endings):
         told = f"no more refusals than before ({', '.join(log.roles['refused'])})"
         yield Clear(("guardrail_overblock",), Subject(), told, 0.01, "ending.refused.same")
-    free = [e for e in log.endings if e.with_part is None and _costs(e)]
+    blamed = {id(p) for p in log.parts if _is_to_blame(case, p)}
+    free = [e for e in log.endings if id(e.with_part) not in blamed and _costs(e)]
     for role in ("refused", "tool_failed", "finish"):
         some = [e for e in free if e.role == role]
         if some:
@@ -129,7 +137,7 @@ def endings(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             yield _ending(case, worst)
             if (worst.explained or 0.0) >= _MOSTLY:
                 told = f"{worst.explained:.0%} of the rise in loss is of answers that {worst.what}"
-                yield acquits("ending.explains", told, 10.0, _CLEARED)
+                yield acquits("ending.explains", told, 10.0, CLEARED)
 
 
 def _costs(ending: Ending) -> bool:
@@ -147,14 +155,14 @@ def _ending(case: Case, ending: Ending) -> Finding:
         told += f"; they carry {min(ending.explained, 1.0):.0%} of the rise in loss"
     modes = {
         "refused": ("guardrail_overblock",),
-        "tool_failed": ("guardrail_overblock", "schema_change"),
+        "tool_failed": ("schema_change", "guardrail_overblock"),
         "finish": ("context_truncation",),
     }[ending.role]
     weight = 0.6 if ending.explained is None else float(np.clip(ending.explained / 0.6, 0.3, 1.0))
     scope = Scope(column=ending.column, values=ending.values)
     return Finding(
         f"ending.{ending.role}", subject, told, ending.now - ending.before, ending.z, None, weight, modes,
-        against=_CLEARED, scope=place.scope if place.scope.column else scope, onset=place.onset,
+        against=CLEARED, scope=place.scope if place.scope.column else scope, onset=place.onset,
         repairs=(RepairPlan("keep", subject, scope),),
     )  # fmt: skip
 
@@ -180,7 +188,7 @@ def context_size(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     subject = Subject("feature", (column,))
     pile = _pile(case, log, before, now)
     if pile is None:
-        yield from _steps(case, log, sizes)
+        yield from _steps(log, sizes)
         return
     told = (
         f"{pile.piled:.1%} of the contexts are at the limit of {pile.limit:g} ({column}) {pile.where.words} and none is longer;"
@@ -192,10 +200,10 @@ def context_size(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     weight = 0.6 if pile.explained is None else float(np.clip(pile.explained / 0.5, 0.2, 1.0))
     yield Finding(
         "context.piled", subject, told, pile.limit, pile.piled * np.sqrt(len(now)), None, weight,
-        ("context_truncation",), against=_CLEARED, scope=place.scope, onset=place.onset,
+        ("context_truncation",), against=CLEARED, scope=place.scope, onset=place.onset,
     )  # fmt: skip
     if (pile.explained or 0.0) >= _MOSTLY:
-        yield acquits("context.explains", told, 10.0, (*_CLEARED, "prompt_change"))
+        yield acquits("context.explains", told, 10.0, (*CLEARED, "prompt_change"))
 
 
 def _pile(case: Case, log: Log, before: Floats, now: Floats) -> _Pile | None:
@@ -205,8 +213,10 @@ def _pile(case: Case, log: Log, before: Floats, now: Floats) -> _Pile | None:
     old = np.searchsorted(np.sort(before[np.isfinite(before)]), sizes, "right")
     old = old - np.searchsorted(np.sort(before[np.isfinite(before)]), sizes, "left")
     excess = counts / known.sum() - old / np.isfinite(before).sum()
-    limit = float(sizes[int(np.argmax(excess * (sizes > np.nanmedian(before) / 4)))])
+    most = int(np.argmax(excess * (sizes > np.nanmedian(before) / 4)))
     # Templates and separators leave some contexts a few units short of the limit.
+    dense = (sizes <= sizes[most] * 1.005) & (excess > 0.2 * excess[most])
+    limit = float(sizes[dense].max())
     piled = known & (now <= limit) & (now >= limit * 0.998)
     longer = float(np.nanmean(before > limit))
     usual = float(np.nanmean((before >= limit * 0.998) & (before <= limit)))
@@ -219,27 +229,27 @@ def _pile(case: Case, log: Log, before: Floats, now: Floats) -> _Pile | None:
     if beyond > 0.1 * longer or share < 3 * usual + 0.3 * longer:
         return None
     rows = piled & where.rows
-    return _Pile(limit, share, longer, rows, where, _carried(case, log, rows))
+    return _Pile(limit, share, longer, rows, where, _carried(log, rows))
 
 
-def _carried(case: Case, log: Log, rows: NDArray[np.bool_]) -> float | None:
-    if log.rise is None:
+def _carried(log: Log, rows: NDArray[np.bool_]) -> float | None:
+    if log.loss is None:
         return None
-    base, loss = float(np.nanmean(case.loss("reference"))), case.loss("current")
+    base, loss = float(np.nanmean(log.loss.before)), log.loss.now
     known = np.isfinite(loss)
-    return float((loss[rows & known] - base).sum() / (log.rise * known.sum()))
+    return float((loss[rows & known] - base).sum() / (log.loss.rise * known.sum()))
 
 
-def _steps(case: Case, log: Log, sizes: tuple[str, Floats, Floats]) -> Iterator[Outcome]:
+def _steps(log: Log, sizes: tuple[str, Floats, Floats]) -> Iterator[Outcome]:
     """Loss that rose for long contexts alone: what exceeds the limit is lost after it was counted."""
     column, before, now = sizes
     subject = Subject("feature", (column,))
     told = f"loss did not rise for long contexts alone ({column})"
-    if log.rise is None:
+    if log.loss is None:
         return
     edges = np.nanquantile(before, np.linspace(0, 1, 11))
     old, new = (np.clip(np.searchsorted(edges, v, "right") - 1, 0, 9) for v in (before, now))
-    losses = case.loss("reference"), case.loss("current")
+    losses = log.loss.before, log.loss.now
     known = np.isfinite(losses[0]) & np.isfinite(before), np.isfinite(losses[1]) & np.isfinite(now)
     means = [
         np.bincount(b[k], weights=x[k], minlength=10)
@@ -249,7 +259,7 @@ def _steps(case: Case, log: Log, sizes: tuple[str, Floats, Floats]) -> Iterator[
     weight = np.bincount(new[known[1]], minlength=10) / max(known[1].sum(), 1)
     rose = (means[1] - means[0]) * weight
     total = float(rose.sum())
-    if total < 0.5 * log.rise:
+    if total < 0.5 * log.loss.rise:
         yield Clear(("context_truncation",), subject, told, 0.1, "context.step.none")
         return
     for cut in range(9, 5, -1):
@@ -269,78 +279,7 @@ def _steps(case: Case, log: Log, sizes: tuple[str, Floats, Floats]) -> Iterator[
                 None,
                 1.0,
                 ("context_truncation",),
-                against=_CLEARED,
+                against=CLEARED,
             )
             return
     yield Clear(("context_truncation",), subject, told, 0.1, "context.step.none")
-
-
-@check(
-    "retrieval",
-    layer="integration",
-    rung="reproduction",
-    looks_for=("stale_index", "embedding_mismatch"),
-)
-def retrieval(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
-    """Have retrieved documents grown old, or do they no longer resemble the questions?"""
-    del rng
-    log = log_of(case)
-    if log is None:
-        return
-    aged = _moved(case, log.roles.get("age", ()), 1)
-    unlike = _moved(case, log.roles.get("likeness", ()), -1)
-    for column, shift, sizes in aged:
-        told = (
-            f"documents are older: the median of {column} is {sizes[1]:.4g}, {sizes[0]:.4g} before"
-        )
-        yield _retrieved(case, "retrieval.older", column, shift, told, ("stale_index",))
-    for column, shift, sizes in unlike:
-        told = f"documents resemble the questions less: the median of {column} is {sizes[1]:.4g}, {sizes[0]:.4g} before"
-        signal = "retrieval.apart" if shift >= _APART and not aged else "retrieval.less_alike"
-        yield _retrieved(case, signal, column, shift, told, ("embedding_mismatch", "stale_index"))
-    if "age" in log.roles and not aged:
-        told = f"{', '.join(log.roles['age'])}: as before"
-        yield Clear(("stale_index",), Subject(), told, _SHIFTED, "retrieval.age.same")
-    if "likeness" in log.roles and not unlike:
-        told = f"{', '.join(log.roles['likeness'])}: as before"
-        yield Clear(("embedding_mismatch",), Subject(), told, _SHIFTED, "retrieval.likeness.same")
-
-
-def _moved(
-    case: Case, columns: tuple[str, ...], sign: int
-) -> list[tuple[str, float, tuple[float, float]]]:
-    """Columns that moved in the bad direction, by how much (Kolmogorov-Smirnov), and their medians."""
-    out = []
-    for column in columns:
-        before, now = (numeric_array(t.frame, column) for t in (case.reference, case.current))
-        if "distance" in column.lower():
-            before, now = -before, -now
-        before, now = before[np.isfinite(before)], now[np.isfinite(now)]
-        if min(len(before), len(now)) < 100:
-            continue
-        found = ks(before, now)
-        middle = float(np.median(before)), float(np.median(now))
-        upper = (
-            float(np.mean(now > np.quantile(before, 0.9)))
-            if sign > 0
-            else float(np.mean(now < np.quantile(before, 0.1)))
-        )
-        if found.effect >= _SHIFTED and found.p_value < 1e-5 and upper > 0.14:
-            out.append((column, found.effect, middle))
-    return out
-
-
-def _retrieved(
-    case: Case, signal: str, column: str, shift: float, told: str, modes: tuple[str, ...]
-) -> Finding:
-    now = numeric_array(case.current.frame, column)
-    before = numeric_array(case.reference.frame, column)
-    line = float(np.nanquantile(before, 0.9 if "older" in signal else 0.1))
-    beyond = now > line if "older" in signal else now < line
-    place = locate(
-        case, np.arange(len(now)), np.where(np.isfinite(now), beyond.astype(float), np.nan)
-    )
-    return Finding(
-        signal, Subject("feature", (column,)), told, shift, shift * np.sqrt(len(now)), None,
-        float(np.clip(shift / 0.3, 0.3, 1.0)), modes, against=_CLEARED, scope=Scope(), onset=place.onset,
-    )  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.reproduction._generation import judged
 from ruleout.checks.world._view import NO_HARM, Split, View, split, view
 from ruleout.profile import Case
 from ruleout.stats._decompose import Share
@@ -200,10 +201,15 @@ def _prior(case: Case, parts: Split) -> Iterator[Outcome]:
 
 
 def _one_answer(case: Case) -> bool:
-    """Whether all known answers of both windows are one, as where an outcome was judged and nothing predicted."""
-    said = [case.outputs(which).decision for which in ("reference", "current")]
-    known = np.concatenate([d[d.astype(float) >= 0] for d in said])
-    return len(known) > 0 and bool((known == known[0]).all())
+    """Whether known answers of both windows are one, as where an outcome was judged and nothing predicted.
+
+    A log of a language model that only tells whether it answered may hold a few rows where it did not.
+    """
+    said = [case.outputs(which).decision.astype(float) for which in ("reference", "current")]
+    known = np.concatenate([d[d >= 0] for d in said])
+    if not len(known):
+        return False
+    return judged(case) or bool((known == known[0]).all())
 
 
 def _inputs(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:

@@ -15,6 +15,13 @@ from ruleout.sources.telemetry._records import METRICS
 from ruleout.sources.telemetry._times import seconds
 
 _TIMES = ("timestamp", "time", "ts", "datetime", "date")
+_LONG = (
+    ("entity", "service", "service_name", "host", "instance", "component", "job", "resource"),
+    ("metric", "metric_name", "name", "measurement", "series"),
+    ("value", "val", "metric_value", "reading"),
+)
+"""Names of the columns of a long table, the contract's own first."""
+
 _ABSURD = 1e150
 """No measurement is as large; its square would not be a number."""
 
@@ -26,16 +33,17 @@ _ROUNDS = 4
 def read_metrics(path: Path, entities: Collection[str] = ()) -> pl.DataFrame:
     """Metrics of a file as (time, entity, metric, value), finite values only.
 
-    Long tables have the columns `timestamp, entity, metric, value`; wide ones a time and one
-    column a series, named `entity_metric`.
+    Long tables have the columns `timestamp, entity, metric, value`, or other names that exporters give them
+    (`ts, service, name, val`); wide ones a time and one column a series, named `entity_metric`.
 
     Raises:
         SourceError: when there is no time column, or no number beside it.
     """
     frame = read_frame(path)
     clock = _clock(frame, path)
-    if {"entity", "metric", "value"} <= set(frame.columns):
-        return _long(frame, clock)
+    long = _long_columns(frame, clock)
+    if long is not None:
+        return _long(frame, clock, long)
     return _wide(frame, clock, entities, path)
 
 
@@ -49,12 +57,25 @@ def _clock(frame: pl.DataFrame, path: Path) -> str:
     )
 
 
-def _long(frame: pl.DataFrame, clock: str) -> pl.DataFrame:
+def _long_columns(frame: pl.DataFrame, clock: str) -> tuple[str, str, str] | None:
+    """Columns of the entity, the metric and the value, by the names that exporters give them; None in a wide table."""
+    by_name = {name.lower(): name for name in frame.columns if name != clock}
+    found = [next((by_name[n] for n in names if n in by_name), None) for names in _LONG]
+    entity, metric, value = found
+    if entity is None or metric is None or value is None:
+        return None
+    named = (entity, metric, value) == ("entity", "metric", "value")
+    worded = all(not frame.schema[n].is_numeric() for n in (entity, metric))
+    return (entity, metric, value) if named or worded else None
+
+
+def _long(frame: pl.DataFrame, clock: str, columns: tuple[str, str, str]) -> pl.DataFrame:
+    entity, metric, value = columns
     table = frame.select(
         seconds(frame[clock]).alias("time"),
-        pl.col("entity").cast(pl.String),
-        pl.col("metric").cast(pl.String),
-        pl.col("value").cast(pl.Float64, strict=False),
+        pl.col(entity).cast(pl.String).alias("entity"),
+        pl.col(metric).cast(pl.String).alias("metric"),
+        pl.col(value).cast(pl.Float64, strict=False).alias("value"),
     )
     return _finite(table)
 
