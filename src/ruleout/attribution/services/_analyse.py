@@ -14,6 +14,7 @@ from ruleout.attribution.services._blame import Verdict, blame, error_lines
 from ruleout.attribution.services._charts import charts
 from ruleout.attribution.services._detect import detect
 from ruleout.attribution.services._elsewhere import Elsewhere, elsewhere
+from ruleout.attribution.services._entities import known_names
 from ruleout.attribution.services._hypothesise import aligned, hypotheses
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._masking import mask
@@ -167,10 +168,19 @@ def _who_changed(
         name for name, kind in seen.telemetry.kinds.items() if kind in {"host", "node", "machine"}
     )
     errors = error_lines(seen.telemetry, seen.windows)
-    others = elsewhere(seen.departed, errors, seen.incident.symptom.entity, hosts)
+    others = elsewhere(seen.departed, errors, seen.incident.symptom.entity, hosts, _names(seen))
     if not seen.changes:
         return None, others
     return blame(seen, culprits, others), others
+
+
+def _names(seen: Observed) -> frozenset[str]:
+    """Machines, copies, builds and services that the telemetry names."""
+    spans = seen.telemetry.spans
+    told = set(known_names(seen.telemetry)) | set(seen.machines)
+    for name in ("host", "instance", "version"):
+        told |= set(spans[name].drop_nulls()) if spans.height else set()
+    return frozenset(told)
 
 
 def _nulls_checked(found: Sequence[Null]) -> Checked:

@@ -19,6 +19,7 @@ from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow
+from ruleout.attribution.services._views import asked_instead, passed_below
 
 _SHOWN = 8
 """So many findings a detector shows, strongest first."""
@@ -75,9 +76,11 @@ def detect(seen: Observed) -> Detection:
     signals = excused_by_places(excused(signals, seen.edges), seen.places)
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
     signals = excused_by_callers(signals, seen.calls, caches)
+    kind = kind_of(seen.incident.symptom.metric or "")
+    signals = passed_below(signals, seen.departed, kind, seen.machines)
+    signals = asked_instead(signals, seen.departed, seen.edges)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
-        kind = kind_of(seen.incident.symptom.metric or "")
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)
     checked.append(Checked("resources", "infrastructure", "path", tuple(_cleared(seen))))
     return Detection(signals, checked)

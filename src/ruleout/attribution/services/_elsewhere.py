@@ -59,7 +59,11 @@ class Elsewhere(NamedTuple):
 
 
 def elsewhere(
-    departed: pl.DataFrame, errors: pl.DataFrame, symptom: str | None, hosts: frozenset[str]
+    departed: pl.DataFrame,
+    errors: pl.DataFrame,
+    symptom: str | None,
+    hosts: frozenset[str],
+    names: frozenset[str] = frozenset(),
 ) -> list[Elsewhere]:
     """What speaks for a cause that nobody rolled out.
 
@@ -68,11 +72,12 @@ def elsewhere(
         errors: log lines of the incident that warn or fail.
         symptom: the entity that raised the alarm.
         hosts: entities that are machines, as far as they were declared.
+        names: of machines, copies and services, which are no records.
     """
     found = [
         *_load(departed, symptom),
         *_machine(departed, symptom, hosts),
-        *_poison(errors, symptom),
+        *_poison(errors, symptom, names | hosts),
         *_said(errors, symptom),
     ]
     return sorted(found, key=lambda one: (-one.weight, one.mode))
@@ -148,14 +153,14 @@ def _strained(metric: str, level: float, now: float) -> bool:
     return now > 3 * max(level, 1e-9)
 
 
-def _poison(errors: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
+def _poison(errors: pl.DataFrame, symptom: str | None, names: frozenset[str]) -> list[Elsewhere]:
     """The same record failing again and again."""
     if errors.height < 5:
         return []
     seen: Counter[str] = Counter()
     lines = [text for text in errors["message"].to_list() if text]
     for text in lines:
-        seen.update(set(_RECORD.findall(text)))
+        seen.update(set(_RECORD.findall(text)) - names)
     if not seen:
         return []
     name, count = min(seen.items(), key=lambda item: (-item[1], item[0]))

@@ -17,6 +17,9 @@ _LEAST = 2
 """Metrics of a machine that an entity must have to be taken for one."""
 
 _LABEL = re.compile(r"[\[{(]([^\]})]*)[\]})]|\"([^\"]*)\"")
+_PLACE = re.compile(r"\b(node|host|hostname|instance|pod|container|zone|az|rack)\s*[=:]\s*[^,}\s]+")
+"""Labels that tell where a copy runs, and nothing of whom it calls."""
+
 _PARTS = re.compile(r"[.:/|,=\s]+")
 
 
@@ -51,7 +54,7 @@ def known_names(telemetry: Telemetry) -> frozenset[str]:
 
 def about(metric: str, entity: str, names: Collection[str]) -> str | None:
     """The other entity that a metric's label names: a caller's view of whom it calls; None for most."""
-    parts = {part for found in _LABEL.findall(metric) for part in found if part}
+    parts = {_PLACE.sub("", part) for found in _LABEL.findall(metric) for part in found if part}
     parts |= {piece.strip("\"'") for part in list(parts) for piece in _PARTS.split(part)}
     parts |= set(_PARTS.split(_LABEL.sub("", metric))[1:])
     told = sorted(part for part in parts if part in names and part != entity)
@@ -63,4 +66,5 @@ def told_edges(telemetry: Telemetry) -> set[tuple[str, str]]:
     names = known_names(telemetry)
     pairs = telemetry.metrics.select("entity", "metric").unique().iter_rows()
     found = ((entity, about(metric, entity, names)) for entity, metric in pairs)
-    return {(entity, other) for entity, other in found if other is not None}
+    places = machines(telemetry)
+    return {(a, b) for a, b in found if b is not None and b not in places}

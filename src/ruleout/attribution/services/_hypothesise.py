@@ -43,7 +43,10 @@ def hypotheses(
     none = 1.0 if verdict is None else verdict.none
     for entity, probability in ranking[:_ENTITIES]:
         told = mode_shares(signals, entity, seen.departed, errors, _machine(seen, entity, signals))
-        shares = _modes(entity, told, others, changes=verdict is not None)
+        built = any(s.entity == entity and s.name == "one_version" for s in signals)
+        # One build alone that suffers is that build's doing, whatever else was noted.
+        known = verdict is not None and not built
+        shares = _modes(entity, told, () if built else others, changes=known)
         found += [
             _one(seen, mode, entity, probability * none * share, signals)
             for mode, share in shares.items()

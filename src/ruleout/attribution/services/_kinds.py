@@ -319,10 +319,24 @@ _LEFT = frozenset(
 _HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])
 
 
+_NAMED = re.compile(
+    r"\b(peer|target|upstream|destination|dst|backend|dependency|remote|callee|pool|cluster|node|host|hostname|pod"
+    r"|container|instance|namespace|job|zone|rack|topic|group|db|database|service)\s*[=:]\s*\"?[^,}\]\"]*",
+    re.IGNORECASE,
+)
+"""Labels whose values are names: who `edge-gpu-3` is says nothing of what is measured."""
+
+_A_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+"""A part between dots that is somebody's name: metrics are not written with dashes."""
+
+
 @lru_cache(maxsize=_NAMES)
 def words(name: str) -> tuple[str, ...]:
     """The lower-case words of a name, cut at signs, at camel case and before units."""
-    parted = re.sub(r"(?<![0-9])([1-5])(XX|xx)(?![a-z])", r" \1xx ", name)
+    parted = re.sub(r"(?<![0-9])([1-5])(XX|xx)(?![a-z])", r" \1xx ", _NAMED.sub(r"\1", name))
+    parts = parted.split(".")
+    inner = [part for part in parts[1:-1] if not _A_NAME.fullmatch(part)]
+    parted = ".".join([parts[0], *inner, *parts[1:][-1:]])
     parted = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", parted)
     parted = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", parted)
     return tuple(word for word in re.split(r"[^A-Za-z0-9]+", parted.lower()) if word)

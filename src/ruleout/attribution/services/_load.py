@@ -22,6 +22,9 @@ _WIDE = 3
 _GUESSED = 0.8
 """Weight where nobody told who calls whom, nor at whom the alarm was raised."""
 
+_SAMPLED = 0.3
+"""Weight where requests were counted by their traces, which are seldom all of them."""
+
 _MOMENTS = 6
 """Moments into which the incident is cut; the reference into as long ones."""
 
@@ -55,7 +58,10 @@ def offered(
         edges: (caller, callee) pairs.
         symptom: the entity that raised the alarm.
     """
-    ratios = _by_metrics(departed) | _by_roots(tree, period)
+    ratios, sampled = _by_metrics(departed), False
+    if departed.filter(pl.col("kind") == "traffic").is_empty():
+        # Traces alone: whoever keeps traces of slow or failed requests keeps more of them now.
+        ratios, sampled = _by_roots(tree, period), True
     grown = {name: ratio for name, ratio in ratios.items() if ratio >= _MORE}
     called = {callee for _, callee in edges}
     doors = [name for name in grown if name not in called] if edges else []
@@ -73,6 +79,8 @@ def offered(
     weight = min(4.0 * float(np.log2(ratio)), 7.0)
     if not edges and entity != symptom:
         weight *= _GUESSED
+    if sampled:
+        weight *= _SAMPLED
     text = f"{entity} is asked {ratio:.1f} times as much as usual"
     return [Signal(entity, "offered_load", weight, {"traffic_surge": 1.0}, text, ratio, ratio - 1)]
 

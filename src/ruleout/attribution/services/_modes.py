@@ -11,7 +11,7 @@ import polars as pl
 
 from ruleout.attribution.services._kinds import clue_of
 from ruleout.attribution.services._records import Signal
-from ruleout.attribution.services._signals import matters, modes_of, saturated
+from ruleout.attribution.services._signals import matters, modes_of, much_stolen, saturated
 
 _MEASURED = {
     "cpu": "cpu_saturation",
@@ -50,6 +50,9 @@ _DEMAND = 1.3
 _UNLOOKED = 0.7
 """Part of what speaks for the processor that goes to waiting where the processor was not measured."""
 
+_TAKES = 1.5
+"""Departure of stolen time from which on a machine gives its processor to others."""
+
 _CREEPING = 0.75
 """Part of its rise that memory has made by the middle of the incident, below which it creeps."""
 
@@ -57,9 +60,16 @@ _FOLLOWING = {"metric.error", "metric.availability", "metric.latency", "symptom_
 _REPEATED = 0.4
 """What is left of failures and of lost time as signs of a mode, where calls are made again and again."""
 
+_TOLD_OF = ["quota", "contract", "refusals"]
+"""Mechanisms of a callee that its callers count: how it turns them away."""
+
 _SPOKEN = 5
 """Error lines of its own from which on an entity speaks for itself; else others' lines about it count."""
 
+_OUTRIGHT = {"one_version", "one_young", "given_up", "asks_more", "own_pool", "asked_instead"}
+"""Signals that tell the mode as such, and not only who it is."""
+
+_PLAINLY = 3.0
 _LEAST = 0.1
 """Share of the error lines below which a word is chance."""
 
@@ -116,7 +126,7 @@ def mode_shares(
     """
     mine = [one for one in signals if one.entity == entity]
     own = departed.filter((pl.col("entity") == entity) & ~pl.col("host"))
-    named = _named(own)
+    named = _named(_with_views(own, departed, entity))
     weight = _weights(mine, sum(named.values()))
     for mode, nats in named.items():
         weight[mode] += nats
@@ -144,6 +154,25 @@ def mode_shares(
         return {"slow_dependency": 1.0}
     ranked = sorted(weight.items(), key=lambda item: (-item[1], item[0]))
     return {mode: value / total for mode, value in ranked}
+
+
+def _with_views(own: pl.DataFrame, departed: pl.DataFrame, entity: str) -> pl.DataFrame:
+    """An entity's series, less its waits for callees that have a trouble of their own, and with what callers say of it."""
+    own_trouble = departed.filter(
+        pl.col("about").is_null()
+        & ~pl.col("clue").is_in(["in_flight", "limit"]).fill_null(value=False)
+    )
+    ill = set(own_trouble.filter(pl.col("score") > 1.0)["entity"])
+    waits = pl.col("clue").is_in(["pool", "held", "late", "retries", "unreachable"])
+    waits = (waits & pl.col("about").is_in(sorted(ill))).fill_null(value=False)
+    told = departed.filter((pl.col("about") == entity) & pl.col("clue").is_in(_TOLD_OF))
+    kept = own.with_columns(
+        pl.when(waits)
+        .then(_CONSEQUENCE * pl.col("alone"))
+        .otherwise(pl.col("alone"))
+        .alias("alone")
+    )
+    return pl.concat([kept, told])
 
 
 def _named(own: pl.DataFrame) -> dict[str, float]:
@@ -220,7 +249,10 @@ def _creeps(own: pl.DataFrame) -> bool:
 def _on_the_machine(weight: dict[str, float], entity: str, departed: pl.DataFrame) -> None:
     """Where a machine gives its processor to others, who is slow without asking more may be on it."""
     taken = departed.filter(
-        (pl.col("clue") == "steal") & (pl.col("entity") != entity) & (pl.col("score") > 1.0)
+        (pl.col("clue") == "steal")
+        & (pl.col("entity") != entity)
+        & (pl.col("score") > _TAKES)
+        & much_stolen()
     )
     asks = departed.filter(
         (pl.col("entity") == entity)
@@ -246,23 +278,32 @@ def _weights(mine: Sequence[Signal], named: float) -> dict[str, float]:
     alone = max((one.weight for one in mine if one.name == "one_instance"), default=0.0)
     again = any(one.name == "asked_again" for one in mine)
     for one in mine:
-        damped = 1.0
-        if one.name != "behaviour":
-            damped = float(np.exp(-(0.15 if _names_resource(one) else 0.6) * code))
-        if one.name in {"added_time", "symptom_flow", "metric.latency", "behaviour"}:
-            damped *= float(np.exp(-0.5 * resource))
-        elif one.name in _FOLLOWING:
-            # That it fails says less of why than what it names itself.
-            damped *= float(np.exp(-0.5 * named))
-        if again and one.name in _FOLLOWING:
-            damped *= _REPEATED
-        if one.name in {"behaviour", "metric.error", "metric.availability", "symptom_flow"}:
-            damped *= float(np.exp(-0.5 * alone))
-        if one.name == "asked_again":
-            damped = _TOLD
+        damped = _damped(one, (code, resource, named, alone), again=again)
         for mode, share in one.modes.items():
             weight[mode] += one.weight * damped * share
     return weight
+
+
+def _damped(one: Signal, beside: tuple[float, float, float, float], *, again: bool) -> float:
+    """What a signal's weight for modes is multiplied by, beside code, resources, mechanisms and single copies."""
+    code, resource, named, alone = beside
+    if one.name == "asked_again":
+        return _TOLD
+    if one.name in _OUTRIGHT:
+        return _PLAINLY
+    damped = 1.0
+    if one.name != "behaviour":
+        damped = float(np.exp(-(0.15 if _names_resource(one) else 0.6) * code))
+    if one.name in {"added_time", "symptom_flow", "seen_below", "metric.latency", "behaviour"}:
+        damped *= float(np.exp(-0.5 * resource))
+    elif one.name in _FOLLOWING:
+        # That it fails says less of why than what it names itself.
+        damped *= float(np.exp(-0.5 * named))
+    if again and one.name in _FOLLOWING:
+        damped *= _REPEATED
+    if one.name in {"behaviour", "metric.error", "metric.availability", "symptom_flow"}:
+        damped *= float(np.exp(-0.5 * alone))
+    return damped
 
 
 def _names_resource(one: Signal) -> bool:

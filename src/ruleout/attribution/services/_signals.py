@@ -72,6 +72,9 @@ _SEEN_ITSELF = 0.25
 _BELOW_LIMIT = 0.2
 """What is left of a pool that is used more and far from its limit."""
 
+_STOLEN = 0.03
+"""Rise of the processor's time that others take, as a share of all, from which on it is missed."""
+
 _NOTED = 0.25
 """A change by this share of the level has most of its weight."""
 
@@ -232,9 +235,18 @@ def matters(row: Mapping[str, Any]) -> float:
 
     Shares (errors, availability, hit rates) are left to their own scale: a point of them matters.
     """
+    if row["clue"] == "steal":
+        whole = 100.0 if row["now"] > 1 else 1.0
+        return float(np.clip((row["now"] - row["level"]) / (_STOLEN * whole), 0.0, 1.0))
     if row["kind"] in _SHARES or row["level"] == 0:
         return 1.0
     return float(-np.expm1(-abs(row["now"] / row["level"] - 1) / _NOTED))
+
+
+def much_stolen() -> pl.Expr:
+    """Whether stolen time, a share or a percentage, has risen by what somebody would miss."""
+    whole = pl.when(pl.col("now") > 1).then(100.0).otherwise(1.0)
+    return (pl.col("now") - pl.col("level")) >= _STOLEN * whole
 
 
 def _loads(table: pl.DataFrame) -> dict[str, float]:

@@ -1,0 +1,289 @@
+"""What callers measure of whom they call: failures and time that a caller only passes on, and pools of its own.
+
+A service behind an interface may measure nothing, or measure it by another name than its callers. A caller that
+counts its calls by whom it calls tells how much of its loss comes from there. And where calls wait for a place in
+the caller's pool while the callee is as quick as ever, it is the pool that is too small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ruleout.attribution.services._graph import Edge
+from ruleout.attribution.services._kinds import Kind
+from ruleout.attribution.services._records import Signal
+
+_MOVED = 0.8
+"""Departure of a caller's view from which on it counts; at twice that it counts in full."""
+
+_PASSED = 0.85
+_WAITS = 1.5
+"""Departure of the time spent waiting for a place in a pool from which on it is no chance."""
+
+_SOUND = 1.0
+"""Departure below which a callee is as it was."""
+
+_TROUBLED = 1.0
+"""Nats of a cache's own trouble from which on its callers ask elsewhere."""
+
+_MORE = 1.2
+"""By what factor more than its caller somebody must be asked to be asked in a cache's place."""
+
+_HANDED = 0.8
+_OF_LOAD = {
+    "added_time", "symptom_flow", "seen_by_callers", "seen_below", "metric.latency", "metric.cpu", "metric.traffic",
+    "metric.saturation", "metric.disk", "asked_again", "own_pool", "offered_load",
+}  # fmt: skip
+_PART = 0.3
+"""Part of what calls take longer that must be spent waiting for a place."""
+
+_TAKEN = 0.7
+"""Of what calls to a sound callee have cost, what is its caller's pool's."""
+
+_ALIKE = 50.0
+"""Two changes of one kind differ by at most this factor, or they are told in other units."""
+
+_LOST = {"symptom_flow", "metric.error", "metric.availability", "metric.latency", "seen_by_callers"}
+_OF_CALLS = {"added_time", "symptom_flow", "seen_by_callers", "metric.latency", "refused_calls"}
+_SLOW = {"slow_dependency": 0.75, "cpu_saturation": 0.15, "network_fault": 0.1}
+_FAILS = {
+    "change_regression": 0.5,
+    "slow_dependency": 0.3,
+    "schema_change": 0.1,
+    "network_fault": 0.1,
+}
+_WIRE = {
+    "network_fault": 0.7,
+    "resilience_mistrip": 0.1,
+    "slow_dependency": 0.1,
+    "deadline_inversion": 0.1,
+}
+_OWN = ("latency", "cpu", "disk", "memory", "saturation", "error", "availability", "accelerator")
+
+
+class _View(NamedTuple):
+    callee: str
+    score: float
+    moved: float
+
+
+def passed_below(
+    signals: Sequence[Signal], departed: pl.DataFrame, kind: Kind, machines: Collection[str]
+) -> list[Signal]:
+    """The signals, with what callers lose handed on to those from whom, by their own count, it comes.
+
+    Args:
+        signals: of all detectors.
+        departed: series that departed, as `departures` returns them.
+        kind: of the symptom's metric.
+        machines: entities that are machines, which nobody calls.
+    """
+    pools = own_pools(departed)
+    views = _views(departed, kind, machines)
+    own = _moved_by_themselves(departed, kind)
+    lost = {one.entity: one.weight for one in signals if one.name == "symptom_flow"}
+    left: dict[str, float] = {}
+    given: dict[str, tuple[float, str]] = {}
+    for name in _downwards(lost, views):
+        seen = [v for v in views.get(name, []) if (name, v.callee) not in pools]
+        loss = max(lost.get(name, 0.0), given.get(name, (0.0, ""))[0])
+        if not seen or loss <= 0:
+            continue
+        share = _share(seen, own.get(name), kind)
+        left[name] = 1 - share
+        total = sum(v.moved for v in seen)
+        for view in seen:
+            part = loss * share * view.moved / total
+            if part > given.get(view.callee, (0.0, ""))[0]:
+                given[view.callee] = part, name
+    told = [
+        one._replace(weight=one.weight * left.get(one.entity, 1.0)) if one.name in _LOST else one
+        for one in signals
+    ]
+    still = _still(departed, kind)
+    for callee, (weight, caller) in sorted(given.items()):
+        more = weight * left.get(callee, 1.0) - lost.get(callee, 0.0)
+        if more > 0.1:
+            modes = _SLOW if kind == "latency" else _FAILS
+            text = f"{caller} counts what it loses at {callee}"
+            if callee in still:
+                modes, text = _WIRE, f"{text}, which by its own count is as it was"
+            told.append(Signal(callee, "seen_below", more, modes, text, weight, weight, caller))
+    return _to_pools(told, pools)
+
+
+def asked_instead(
+    signals: Sequence[Signal], departed: pl.DataFrame, edges: Collection[Edge]
+) -> list[Signal]:
+    """The signals, those of whom a cache's callers ask in its place handed back to the cache.
+
+    Args:
+        signals: of all detectors.
+        departed: series that departed, as `departures` returns them.
+        edges: (caller, callee) pairs.
+    """
+    caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
+    if not caches:
+        return list(signals)
+    grown = _grown(departed)
+    out = list(signals)
+    for cache in sorted(caches):
+        callers = {a for a, b in edges if b == cache}
+        beside = {
+            b
+            for a, b in edges
+            if a in callers
+            and b != cache
+            and b not in callers
+            and max(grown.get(("", b), 1.0), grown.get((a, b), 1.0))
+            > _MORE * grown.get(("", a), 1.0)
+        }
+        taken = 0.0
+        for k, one in enumerate(out):
+            part = (
+                _HANDED
+                if one.entity in beside
+                else _HANDED / 2
+                if beside and one.entity in callers
+                else 0.0
+            )
+            if part and one.name in _OF_LOAD:
+                taken += part * one.weight
+                out[k] = one._replace(weight=(1 - part) * one.weight)
+        if taken:
+            text = f"{', '.join(sorted(beside))} is asked for what {cache} no longer answers"
+            weight = min(1.0 + taken, 8.0)
+            out.append(
+                Signal(cache, "asked_instead", weight, {"cache_storm": 1.0}, text, taken, taken)
+            )
+    return out
+
+
+def _grown(departed: pl.DataFrame) -> dict[tuple[str, str], float]:
+    """By what factor requests grew: at an entity, ("", entity), and from a caller, (caller, callee)."""
+    rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
+    found: dict[tuple[str, str], float] = {}
+    for entity, about, level, now in rows.select(
+        "entity", "about", "level", "middle_now"
+    ).iter_rows():
+        key = ("", entity) if about is None else (entity, about)
+        found[key] = max(found.get(key, 0.0), now / level)
+    return found
+
+
+def _downwards(lost: Mapping[str, float], views: Mapping[str, Sequence[_View]]) -> list[str]:
+    """Callers before whom they call, as far as calls go one way."""
+    order: list[str] = []
+    waiting = sorted(lost, key=lambda name: (-lost[name], name))
+    called = {view.callee for seen in views.values() for view in seen}
+    waiting.sort(key=lambda name: name in called)
+    while waiting:
+        name = waiting.pop(0)
+        if name in order:
+            continue
+        order.append(name)
+        waiting += [view.callee for view in views.get(name, [])]
+    return order
+
+
+def _views(departed: pl.DataFrame, kind: Kind, machines: Collection[str]) -> dict[str, list[_View]]:
+    kinds = ["latency"] if kind == "latency" else ["error", "availability"]
+    rows = departed.filter(
+        pl.col("about").is_not_null()
+        & ~pl.col("about").is_in(list(machines))
+        & pl.col("kind").is_in(kinds)
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _MOVED)
+    )
+    found: dict[str, list[_View]] = {}
+    best = rows.group_by("entity", "about").agg(
+        pl.col("score").max(), (pl.col("now") - pl.col("level")).abs().max().alias("moved")
+    )
+    for entity, callee, score, moved in best.sort("entity", "about").iter_rows():
+        if moved > 0:
+            found.setdefault(entity, []).append(_View(callee, score, moved))
+    return found
+
+
+def _moved_by_themselves(departed: pl.DataFrame, kind: Kind) -> dict[str, float]:
+    """By how much each entity's own measure of lost time has grown."""
+    rows = departed.filter(
+        pl.col("about").is_null()
+        & (pl.col("kind") == kind)
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > 0)
+    )
+    moved = (pl.col("now") - pl.col("level")).abs().max()
+    return dict(rows.group_by("entity").agg(moved).iter_rows())
+
+
+def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
+    """Share of a caller's loss that comes from whom it calls."""
+    best = max(view.score for view in seen)
+    sure = float(np.clip((best - _MOVED) / _MOVED, 0.0, 1.0))
+    if kind == "latency" and own is not None and own > 0:
+        part = max(view.moved for view in seen) / own
+        if 1 / _ALIKE < part < _ALIKE:
+            return _PASSED * sure * min(part, 1.0)
+    return _PASSED * sure
+
+
+def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
+    """(caller, callee) where calls wait for the caller's own pool, while the callee is as it was."""
+    waits = departed.filter(
+        (pl.col("clue") == "pool") & pl.col("about").is_not_null() & (pl.col("score") > _WAITS)
+    )
+    if waits.is_empty():
+        return set()
+    own = departed.filter(
+        pl.col("kind").is_in(_OWN)
+        & pl.col("about").is_null()
+        & pl.col("clue").ne_missing("in_flight")
+    )
+    worst = dict(own.group_by("entity").agg(pl.col("score").max()).iter_rows())
+    moved = (pl.col("now") - pl.col("level")).max().alias("moved")
+    calls = departed.filter((pl.col("kind") == "latency") & pl.col("about").is_not_null())
+    longer = {(a, b): m for a, b, m in calls.group_by("entity", "about").agg(moved).iter_rows()}
+    waited = waits.group_by("entity", "about").agg(moved).sort("entity", "about").iter_rows()
+    return {
+        (a, b)
+        for a, b, wait in waited
+        if b in worst and worst[b] < _SOUND and wait >= _PART * longer.get((a, b), 0.0)
+    }
+
+
+def _still(departed: pl.DataFrame, kind: Kind) -> set[str]:
+    """Who measures what is lost, and by its own count loses no more than before."""
+    kinds = ["latency"] if kind == "latency" else ["error", "availability"]
+    own = departed.filter(pl.col("kind").is_in(kinds) & pl.col("about").is_null())
+    worst = own.group_by("entity").agg(pl.col("score").max())
+    return set(worst.filter(pl.col("score") < _SOUND / 2)["entity"])
+
+
+def _to_pools(signals: Sequence[Signal], pools: Collection[tuple[str, str]]) -> list[Signal]:
+    """What calls to a sound callee cost is taken by the pool in which they waited."""
+    out = list(signals)
+    for caller, callee in sorted(pools):
+        taken = 0.0
+        for k, one in enumerate(out):
+            if one.entity == callee and one.name in _OF_CALLS:
+                taken += _TAKEN * one.weight
+                out[k] = one._replace(weight=(1 - _TAKEN) * one.weight)
+        text = f"calls from {caller} wait for its pool of places at {callee}, which is as quick as ever"
+        out.append(
+            Signal(
+                caller,
+                "own_pool",
+                1.0 + taken,
+                {"pool_exhaustion": 1.0},
+                text,
+                taken,
+                taken,
+                callee,
+            )
+        )
+    return out
