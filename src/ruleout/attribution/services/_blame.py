@@ -15,12 +15,20 @@ from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._suspects import Scene, Suspect, suspects, text_words
 from ruleout.attribution.services._windows import Windows
 from ruleout.sources.telemetry import Telemetry
+from ruleout.sources.telemetry._records import LOGS, empty_logs
 
 NONE = 3.3
 """Score that stands for no change at all."""
 
 HEAT = 1.25
 """Divides scores before they become odds: a handful of labelled incidents cannot earn certainty."""
+
+
+_TELLING_CODES = ("429",)
+"""Codes of answers that tell why, without a word beside them."""
+
+_MOST = 20_000
+"""So many failed spans are read for their reasons."""
 
 
 class Verdict(NamedTuple):
@@ -94,10 +102,34 @@ def _forerunners(
 
 
 def error_lines(telemetry: Telemetry, windows: Windows) -> pl.DataFrame:
-    """Log lines of the incident that warn or fail, and were not usual before."""
+    """Log lines of the incident that warn or fail, and what failed spans of it give as their reason."""
+    start, end = windows.current
+    lines = _reasons(telemetry.spans, start, end)
     if telemetry.logs.is_empty():
-        return telemetry.logs
+        return lines
     severity = pl.col("severity").fill_null("").str.to_uppercase()
     loud = telemetry.logs.filter(severity.str.contains("WARN|ERR|FATAL|CRIT|SEVERE|PANIC"))
-    start, end = windows.current
-    return loud.filter((pl.col("time") >= start) & (pl.col("time") <= end + 600))
+    return pl.concat(
+        [loud.filter((pl.col("time") >= start) & (pl.col("time") <= end + 600)), lines]
+    )
+
+
+def _reasons(spans: pl.DataFrame, start: float, end: float) -> pl.DataFrame:
+    """Failed spans as lines of their service, with whom they called and why they failed, as far as they tell."""
+    if spans.is_empty():
+        return empty_logs()
+    at = pl.col("start") / 1e9
+    failed = spans.filter(
+        pl.col("error").fill_null(value=False)
+        & (at >= start)
+        & (at <= end)
+        & (pl.col("reason").is_not_null() | pl.col("code").is_in(_TELLING_CODES))
+    ).head(_MOST)
+    parts = [pl.col(name).fill_null("") for name in ("peer", "reason", "code")]
+    return failed.select(
+        at.alias("time"),
+        pl.col("service").alias("entity"),
+        pl.lit("ERROR").alias("severity"),
+        pl.concat_str(parts, separator=" ").str.strip_chars().alias("message"),
+        pl.col("trace"),
+    ).select(list(LOGS))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
 from ruleout.attribution.services._asked import asked
 from ruleout.attribution.services._beneath import beneath
+from ruleout.attribution.services._copies import copies, from_copies
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import kind_of
@@ -201,6 +202,10 @@ def _placed(seen: Observed) -> list[Signal]:
     return from_places(seen.places)
 
 
+def _copied(seen: Observed) -> list[Signal]:
+    return from_copies(copies(seen.departed, seen.machines))
+
+
 def _spans(seen: Observed) -> bool:
     return seen.tree is not None
 
@@ -257,6 +262,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.traces with the attributes host.name, service.instance.id or service.version",
         _spans,
         _placed,
+    ),
+    Detector(
+        "one_copy",
+        "infrastructure",
+        ("noisy_neighbour", "hardware_fault"),
+        "telemetry.metrics with a label of the copy, where traces do not tell where it ran",
+        lambda seen: seen.telemetry.metrics.height > 0 and not seen.places,
+        _copied,
     ),
     Detector(
         "metric_departure",

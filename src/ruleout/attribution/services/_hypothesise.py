@@ -9,6 +9,7 @@ import polars as pl
 
 from ruleout._records import AlignedChange, Onset, Subject, SubjectKind
 from ruleout.attribution.services._blame import Verdict, error_lines
+from ruleout.attribution.services._copies import copies, ill_machine
 from ruleout.attribution.services._elsewhere import Elsewhere
 from ruleout.attribution.services._graph import chain
 from ruleout.attribution.services._modes import mode_shares
@@ -123,10 +124,18 @@ def _machine(seen: Observed, entity: str, signals: Sequence[Signal]) -> str | No
     told = machine_of(entity, seen.places)
     if told is not None:
         return told
+    copied = [s for s in signals if s.name == "one_instance" and s.entity == entity and s.of]
+    if copied:
+        return max(copied, key=lambda s: s.weight).of
     granted = [
         s for s in signals if s.name == "beneath" and s.of == entity and s.entity in seen.machines
     ]
-    return max(granted, key=lambda s: s.weight).entity if granted else None
+    if granted:
+        return max(granted, key=lambda s: s.weight).entity
+    if entity in seen.machines:
+        return None
+    found = copies(seen.departed, seen.machines)
+    return ill_machine(seen.departed, entity, found, seen.machines)
 
 
 def _kind(seen: Observed, entity: str) -> SubjectKind:

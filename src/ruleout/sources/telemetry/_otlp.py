@@ -25,6 +25,7 @@ def otlp_rows(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                     "start_ns": span.get("startTimeUnixNano"),
                     "end_ns": span.get("endTimeUnixNano"),
                     "status": status.get("code", 0),
+                    "status_message": status.get("message") or None,
                     "attributes": shared | _attributes(span.get("attributes")),
                 }
 

@@ -24,6 +24,8 @@ SPANS = {
     "host": pl.String,
     "version": pl.String,
     "peer": pl.String,
+    "reason": pl.String,
+    "code": pl.String,
 }
 LOGS = {
     "time": pl.Float64,
@@ -60,7 +62,7 @@ class Telemetry:
     """One span a row; `start` and `end` in nanoseconds, `error` null where no status was told.
 
     `instance` and `host` say which copy of the service on which machine, `version` which build of it, and
-    `peer` whom a client's span calls, each where the attributes tell.
+    `peer` whom a client's span calls, `reason` and `code` why it failed, each where the attributes tell.
     """
 
     logs: pl.DataFrame = field(default_factory=empty_logs)

@@ -30,6 +30,10 @@ _TOLD = {
     "host": ("k8s.node.name", "host.name", "host.id", "node", "host"),
     "version": ("service.version", "version"),
     "peer": ("peer.service", "destination.service", "server.address", "net.peer.name", "db.name"),
+    "reason": (
+        "status_message", "error.message", "exception.message", "otel.status_description", "error.type", "exception.type"
+    ),
+    "code": ("http.status_code", "http.response.status_code", "rpc.grpc.status_code"),
 }  # fmt: skip
 """Columns that attributes fill: of each, the first key that is there (names of OpenTelemetry's conventions)."""
 
