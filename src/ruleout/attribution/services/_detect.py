@@ -13,14 +13,14 @@ from ruleout.attribution.services._copies import copies, from_copies
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._load import offered, silent
+from ruleout.attribution.services._load import excused_by_load, offered, silent
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow
-from ruleout.attribution.services._views import asked_instead, passed_below
+from ruleout.attribution.services._views import asked_instead, passed_below, retried
 
 _SHOWN = 8
 """So many findings a detector shows, strongest first."""
@@ -80,6 +80,7 @@ def detect(seen: Observed) -> Detection:
     kind = kind_of(seen.incident.symptom.metric or "")
     signals = passed_below(signals, seen.departed, kind, seen.machines)
     signals = asked_instead(signals, seen.departed, seen.edges)
+    signals = excused_by_load(signals, seen.departed)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)
@@ -202,6 +203,10 @@ def _placed(seen: Observed) -> list[Signal]:
     return from_places(seen.places)
 
 
+def _retried(seen: Observed) -> list[Signal]:
+    return retried(seen.departed)
+
+
 def _copied(seen: Observed) -> list[Signal]:
     return from_copies(copies(seen.departed, seen.machines))
 
@@ -262,6 +267,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.traces with the attributes host.name, service.instance.id or service.version",
         _spans,
         _placed,
+    ),
+    Detector(
+        "second_tries",
+        "integration",
+        ("retry_storm",),
+        "telemetry.metrics of retries by callee",
+        lambda seen: seen.telemetry.metrics.height > 0,
+        _retried,
     ),
     Detector(
         "one_copy",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._calls import Calls
-from ruleout.attribution.services._graph import Edge
+from ruleout.attribution.services._graph import Edge, chain
 from ruleout.attribution.services._kinds import OFFERED, words
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._windows import Windows
@@ -34,6 +34,17 @@ _BUSY = 0.75
 _FEW = 50
 """Requests that a stretch of traces must hold to tell a rate."""
 
+_SURELY = 2.0
+"""Nats of a surge from which on it explains what others do under it."""
+
+_AS_MUCH = 0.7
+"""Part of the surge's growth, on a log scale, that must have reached an entity to explain its trouble."""
+
+_LEFT = 0.3
+_OF_LOAD = {
+    "symptom_flow", "added_time", "metric.saturation", "metric.latency", "metric.accelerator", "metric.cpu",
+    "seen_by_callers", "seen_below", "own_pool", "metric.error", "beneath",
+}  # fmt: skip
 _SILENT = {
     "hardware_fault": 0.6,
     "memory_leak": 0.15,
@@ -70,7 +81,9 @@ def offered(
     if symptom in grown and symptom not in called:
         entity = str(symptom)
     elif doors:
-        entity = max(doors, key=lambda name: (grown[name], name))
+        # Who leads to the alarm goes before who merely grew as well.
+        leads = [name for name in doors if symptom is not None and chain(symptom, name, edges)[1:]]
+        entity = max(leads or doors, key=lambda name: (grown[name], name))
     elif grown and not edges:
         entity = str(symptom) if symptom in grown else _foremost(departed, grown)
     else:
@@ -83,6 +96,28 @@ def offered(
         weight *= _SAMPLED
     text = f"{entity} is asked {ratio:.1f} times as much as usual"
     return [Signal(entity, "offered_load", weight, {"traffic_surge": 1.0}, text, ratio, ratio - 1)]
+
+
+def excused_by_load(signals: Sequence[Signal], departed: pl.DataFrame) -> list[Signal]:
+    """The signals, those of whoever is asked as much more as comes in less what that explains."""
+    doors = [one for one in signals if one.name == "offered_load" and one.weight > _SURELY]
+    if not doors:
+        return list(signals)
+    door = max(doors, key=lambda one: one.weight)
+    rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
+    grown: dict[str, float] = {}
+    for entity, about, level, now in rows.select("entity", "about", "level", "now").iter_rows():
+        name = entity if about is None else about
+        grown[name] = max(grown.get(name, 0.0), now / level)
+    out, taken = [], 0.0
+    for one in signals:
+        share = np.log(max(grown.get(one.entity, 1.0), 1.0)) / np.log(1 + door.effect)
+        if one.name not in _OF_LOAD or one.entity == door.entity or share < _AS_MUCH:
+            out.append(one)
+            continue
+        out.append(one._replace(weight=_LEFT * one.weight))
+        taken = max(taken, (1 - _LEFT) * one.weight)
+    return [one._replace(weight=one.weight + taken) if one is door else one for one in out]
 
 
 def _foremost(departed: pl.DataFrame, grown: Mapping[str, float]) -> str:

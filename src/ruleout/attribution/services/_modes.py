@@ -66,7 +66,15 @@ _TOLD_OF = ["quota", "contract", "refusals"]
 _SPOKEN = 5
 """Error lines of its own from which on an entity speaks for itself; else others' lines about it count."""
 
-_OUTRIGHT = {"one_version", "one_young", "given_up", "asks_more", "own_pool", "asked_instead"}
+_OUTRIGHT = {
+    "one_version",
+    "one_young",
+    "given_up",
+    "asks_more",
+    "own_pool",
+    "asked_instead",
+    "retried",
+}
 """Signals that tell the mode as such, and not only who it is."""
 
 _PLAINLY = 3.0

@@ -33,11 +33,20 @@ _TROUBLED = 1.0
 _MORE = 1.2
 """By what factor more than its caller somebody must be asked to be asked in a cache's place."""
 
+_FEWER = 0.6
+"""Part of its requests below which an entity that fails is no longer asked."""
+
+_CACHE = {"cache_storm": 1.0}
+_FELL_BACK = {"fallback_overload": 1.0}
 _HANDED = 0.8
 _OF_LOAD = {
     "added_time", "symptom_flow", "seen_by_callers", "seen_below", "metric.latency", "metric.cpu", "metric.traffic",
     "metric.saturation", "metric.disk", "asked_again", "own_pool", "offered_load",
 }  # fmt: skip
+_DOUBLED = 1.8
+_MOSTLY = 0.6
+"""Growth of a caller's requests, and the part of it that is second tries, from which on they are a storm."""
+
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
 
@@ -127,40 +136,75 @@ def asked_instead(
         edges: (caller, callee) pairs.
     """
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
+    failing = _failing(departed)
+    caches |= failing
     if not caches:
         return list(signals)
     grown = _grown(departed)
     out = list(signals)
     for cache in sorted(caches):
         callers = {a for a, b in edges if b == cache}
+        usual = max((_asked_of(a, cache, grown) for a in callers), default=1.0)
         beside = {
             b
             for a, b in edges
             if a in callers
             and b != cache
-            and b not in callers
-            and max(grown.get(("", b), 1.0), grown.get((a, b), 1.0))
-            > _MORE * grown.get(("", a), 1.0)
+            and b not in callers | caches
+            and _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
         }
-        taken = 0.0
+        if not beside:
+            continue
+        told = _FELL_BACK if cache in failing else _CACHE
         for k, one in enumerate(out):
             part = (
-                _HANDED
-                if one.entity in beside
-                else _HANDED / 2
-                if beside and one.entity in callers
-                else 0.0
+                _HANDED if one.entity in beside else _HANDED / 2 if one.entity in callers else 0.0
             )
             if part and one.name in _OF_LOAD:
-                taken += part * one.weight
                 out[k] = one._replace(weight=(1 - part) * one.weight)
-        if taken:
-            text = f"{', '.join(sorted(beside))} is asked for what {cache} no longer answers"
-            weight = min(1.0 + taken, 8.0)
-            out.append(
-                Signal(cache, "asked_instead", weight, {"cache_storm": 1.0}, text, taken, taken)
-            )
+        taken = sum(a.weight - b.weight for a, b in zip(signals, out, strict=False))
+        names = ", ".join(sorted(beside))
+        if told is _FELL_BACK:
+            text = f"{names} is asked while {cache} fails"
+            name, taken = min(beside), taken + _HANDED * _take(out, cache)
+        else:
+            text, name = f"{names} is asked for what {cache} no longer answers", cache
+        weight = min(1.0 + taken, 8.0)
+        out.append(Signal(name, "asked_instead", weight, told, text, taken, taken))
     return out
+
+
+def _take(signals: list[Signal], name: str) -> float:
+    """Leave an entity a part of what speaks against it; return what was taken."""
+    taken = 0.0
+    for k, one in enumerate(signals):
+        if one.entity == name and not one.name.startswith("asked_instead"):
+            taken += _HANDED * one.weight
+            signals[k] = one._replace(weight=(1 - _HANDED) * one.weight)
+    return taken
+
+
+def _asked_of(caller: str, callee: str, grown: Mapping[tuple[str, str], float]) -> float:
+    """By what factor requests from a caller to a callee grew, or to the callee where nobody counts them apart."""
+    return grown.get((caller, callee), grown.get(("", callee), 1.0))
+
+
+def _incoming(name: str, grown: Mapping[tuple[str, str], float]) -> float:
+    """By what factor requests to an entity grew, by its own count or its callers'."""
+    seen = [factor for (_, callee), factor in grown.items() if callee == name]
+    return max(seen, default=1.0)
+
+
+def _failing(departed: pl.DataFrame) -> set[str]:
+    """Who fails or is cut off, and gets far fewer requests than it did: whoever needs it asks elsewhere."""
+    bad = departed.filter(
+        pl.col("kind").is_in(["error", "availability"])
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _SOUND)
+    )
+    failing = set(bad.filter(pl.col("about").is_null())["entity"]) | set(bad["about"].drop_nulls())
+    grown = _grown(departed)
+    return {name for name in failing if grown.get(("", name), 1.0) < _FEWER}
 
 
 def _grown(departed: pl.DataFrame) -> dict[tuple[str, str], float]:
@@ -230,6 +274,29 @@ def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
         if 1 / _ALIKE < part < _ALIKE:
             return _PASSED * sure * min(part, 1.0)
     return _PASSED * sure
+
+
+def retried(departed: pl.DataFrame) -> list[Signal]:
+    """Callees of which most requests are second tries: what keeps them down is their callers' patience."""
+    rows = departed.filter(pl.col("about").is_not_null())
+    again = rows.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
+    calls = rows.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
+    asked = {
+        (a, b): (level, now)
+        for a, b, level, now in calls.select("entity", "about", "level", "middle_now").iter_rows()
+    }
+    found = []
+    for a, b, more in again.select("entity", "about", "middle_now").iter_rows():
+        level, now = asked.get((a, b), (0.0, 0.0))
+        if level <= 0 or now < _DOUBLED * level or more < _MOSTLY * (now - level):
+            continue
+        growth = now / level
+        text = f"{a} asks {b} {growth:.1f} times as often, most of it by trying again"
+        weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0)
+        found.append(
+            Signal(b, "retried", weight, {"retry_storm": 1.0}, text, growth, growth - 1, a)
+        )
+    return found
 
 
 def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
