@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import clue_of
+from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import matters, modes_of, much_stolen, saturated
 
@@ -76,6 +76,26 @@ _OUTRIGHT = {
     "retried",
 }
 """Signals that tell the mode as such, and not only who it is."""
+
+_OF_TIME = {
+    "added_time", "symptom_flow", "seen_below", "seen_by_callers", "beneath", "metric.latency", "behaviour",
+}  # fmt: skip
+"""Signals that a resource that ran out, or a mechanism that was named, explains."""
+
+_MODEL_SERVER = {
+    "inference",
+    "model",
+    "batch",
+    "tokens",
+    "ttft",
+    "tpot",
+    "onnx",
+    "triton",
+    "vllm",
+    "predict",
+}
+_BY_ITSELF = 0.7
+"""Part of the waiting of a model's server that is its runtime's, where its load and processor are as they were."""
 
 _PLAINLY = 3.0
 _LEAST = 0.1
@@ -155,6 +175,9 @@ def mode_shares(
             # It was measured and stood still: whatever took the time, this did not.
             weight["slow_dependency"] += (1 - _CLEARED) * weight[mode]
             weight[mode] *= _CLEARED
+    if _serves_model(own):
+        weight["slow_runtime"] += _BY_ITSELF * weight.get("slow_dependency", 0.0)
+        weight["slow_dependency"] = (1 - _BY_ITSELF) * weight.get("slow_dependency", 0.0)
     for mode, share in told(errors, entity).items():
         weight[mode] += _TOLD * share
     total = sum(weight.values())
@@ -162,6 +185,17 @@ def mode_shares(
         return {"slow_dependency": 1.0}
     ranked = sorted(weight.items(), key=lambda item: (-item[1], item[0]))
     return {mode: value / total for mode, value in ranked}
+
+
+def _serves_model(own: pl.DataFrame) -> bool:
+    """Whether an entity's metrics are those of a model's server, and neither its load nor its processor has grown."""
+    telling = [m for m in own["metric"] if len(set(words(m)) & _MODEL_SERVER) > 0]
+    if not telling:
+        return False
+    busy = own.filter(
+        (pl.col("kind").is_in(["cpu", "traffic"])) & (pl.col("sign") > 0) & (pl.col("score") > 1.0)
+    )
+    return busy.is_empty()
 
 
 def _with_views(own: pl.DataFrame, departed: pl.DataFrame, entity: str) -> pl.DataFrame:
@@ -302,7 +336,7 @@ def _damped(one: Signal, beside: tuple[float, float, float, float], *, again: bo
     damped = 1.0
     if one.name != "behaviour":
         damped = float(np.exp(-(0.15 if _names_resource(one) else 0.6) * code))
-    if one.name in {"added_time", "symptom_flow", "seen_below", "metric.latency", "behaviour"}:
+    if one.name in _OF_TIME:
         damped *= float(np.exp(-0.5 * resource))
     elif one.name in _FOLLOWING:
         # That it fails says less of why than what it names itself.
