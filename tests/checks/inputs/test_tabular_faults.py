@@ -435,3 +435,35 @@ def test_what_time_tells_is_the_clocks() -> None:
     case = made((reference, current))
     told = {name for name in case.kinds if follows_clock(case, name)}
     assert told == {"hour", "weekday", "dayname"}
+
+
+def test_degrees_of_another_scale_are_a_unit_though_days_were_warmer() -> None:
+    """Fahrenheit in a week that was warmer as well is no line of its own, but a unit and a rest."""
+    rng = np.random.default_rng(3)
+    reference, current = quiet()
+    before = reference.with_columns(temp=pl.Series(rng.normal(14, 4, len(reference))))
+    warmer = rng.normal(17, 3.2, len(current))
+    now = current.with_columns(temp=pl.Series(1.8 * warmer + 32))
+    told = findings(made((before, now)), "quantile_relation")["quantile_relation.unit"]
+    assert told.repairs[0].options == {"slope": 1.8, "offset": 32.0}
+    drifted = current.with_columns(temp=pl.Series(1.3 * warmer + 3))
+    assert "quantile_relation.unit" not in findings(made((before, drifted)), "quantile_relation")
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_segments_that_always_came_in_stretches_take_no_turns(turns: bool) -> None:
+    """A default in one surface, whose sessions come in stretches as ever, was written by no second generator."""
+
+    def served_in_sessions(frame: pl.DataFrame, *, stretches: bool) -> pl.DataFrame:
+        session = np.arange(len(frame)) // 60
+        inside = np.random.default_rng(5).random(session.max() + 1) < 0.5
+        chosen = inside[session] if stretches else np.random.default_rng(6).random(len(frame)) < 0.5
+        names = np.where(chosen, "mail", "feed")
+        return frame.with_columns(surface=pl.Series(names))
+
+    reference, current = quiet()
+    before = served_in_sessions(reference, stretches=not turns)
+    now = served_in_sessions(current, stretches=True)
+    now = now.with_columns(age=pl.when(pl.col("surface") == "mail").then(0.0).otherwise("age"))
+    found = findings(made((before, served(now)), segments=["surface"]), "missing_and_defaults")
+    assert ("defaults.turns" in found) is turns

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import (
     Defaulted,
@@ -19,7 +19,7 @@ from ruleout.checks.inputs._defaults import (
     together,
 )
 from ruleout.checks.inputs._departure import departures, scope_words
-from ruleout.profile import Case
+from ruleout.profile import Case, scope_mask
 from ruleout.stats._alternation import turns
 
 _ALL = 0.97
@@ -134,6 +134,8 @@ def _in_turns(
     column = found.scope.column
     if column is None and _many(case, group):
         return  # A service that answers by defaults whenever it is overloaded looks like this too.
+    if column is not None and _took_turns(case, found.scope):
+        return  # Sessions and batches of a segment come in stretches at the best of times.
     hit = group[0].rows if column is None else case.scope_rows(found.scope)
     seen = turns(hit, case.current.time)
     if seen is None:
@@ -154,6 +156,12 @@ def _in_turns(
         against=_MODES,
         chart={},
     )
+
+
+def _took_turns(case: Case, scope: Scope) -> bool:
+    """Whether rows of the segment followed others in turns through the reference as well."""
+    before = scope_mask(case.reference, replace(scope, since=None, until=None))
+    return turns(before, case.reference.time) is not None
 
 
 def _where(case: Case, group: Sequence[Defaulted], found: Finding, listed: str) -> Outcome:

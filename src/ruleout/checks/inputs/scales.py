@@ -34,6 +34,9 @@ Floats = NDArray[np.float64]
 _HOUR = 3600.0
 _LIKE_ROWS = 100
 _PROBS = np.linspace(0.02, 0.98, 49)
+_BEYOND, _BACK, _LEFT = 0.6, 0.97, 0.45
+"""Parts of the values beyond the reference's range, and back in it, and of their distance that may be left."""
+
 _THIN = 0.8
 """Below this factor, and none of a unit, a sum more likely lacks events than changed its currency."""
 
@@ -55,6 +58,8 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
         moved += 1
         before, after = known_values(case, name, found)
         told = whole_map(before, after) or best_map(before, after)
+        if told is None or (told.slope != 1.0 and told.offset != 0.0):
+            told = temperature_map(before, after) or told
         if told is not None:
             yield _affine_finding(case, found, told, before, after)
         elif case.kind(name) == "numeric" and (part := part_in_unit(before, after)) is not None:
@@ -133,6 +138,31 @@ def whole_map(before: Floats, after: Floats) -> Affine | None:
     q0, q1 = np.quantile(before, _PROBS), np.quantile(after, _PROBS)
     r = float(np.corrcoef(q0, q1)[0, 1]) if np.ptp(q0) > 0 and np.ptp(q1) > 0 else 0.0
     return Affine(factor, 0.0, r, one, two, noise_distance(len(before), len(after)))
+
+
+def temperature_map(before: Floats, after: Floats) -> Affine | None:
+    """Another unit of temperature, where values that the reference never had come back into its range by it.
+
+    Days that were warmer as well leave a rest, which no other line would: no unit but a temperature's has both a
+    scale and a zero of its own.
+    """
+    if min(len(before), len(after)) < 50:
+        return None
+    low, high = float(before.min()), float(before.max())
+    beyond = float(((after < low) | (after > high)).mean())
+    apart = ks(before, after).effect
+    best: Affine | None = None
+    for slope, offset in TEMPERATURES:
+        back = (after - offset) / slope
+        left = ks(before, back).effect
+        inside = float(((back >= low) & (back <= high)).mean())
+        if beyond < _BEYOND or inside < _BACK or left > _LEFT * apart:
+            continue
+        if best is None or left < best.distance_after:
+            r = float(np.corrcoef(np.quantile(before, _PROBS), np.quantile(after, _PROBS))[0, 1])
+            noise = noise_distance(len(before), len(after))
+            best = Affine(slope, offset, r, apart, left, noise)
+    return best
 
 
 def _slack(before: Floats, after: Floats) -> float:
