@@ -136,3 +136,11 @@ def test_importing_the_package_is_light() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("seed", [-1, "x", None, 1.5])
+def test_a_seed_is_a_whole_number(seed: object) -> None:
+    """Another one is refused by its value."""
+    reference, current = quiet()
+    with pytest.raises(ruleout.IncidentError, match=f"seed is {seed!r}; it must be a whole number"):
+        ruleout.diagnose(reference=reference, current=current, seed=seed, **ROLES)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ruleout import _seed, modes
 from ruleout import hypotheses as weighing
-from ruleout import modes
 from ruleout._errors import SourceError
 from ruleout._records import (
     AlignedChange,
@@ -64,9 +64,10 @@ def run(
         observe: given the first pass over the tables, weighed, before a second cause is looked for.
 
     Raises:
-        IncidentError: the incident contradicts its tables.
+        IncidentError: the incident contradicts its tables, or the seed is negative or no whole number.
         SourceError: a table cannot be read.
     """
+    seed = _seed.checked(seed)
     started = time.perf_counter()
     say = progress or (lambda _: None)
     services = None

@@ -175,8 +175,15 @@ def test_mistakes_have_status_2(
 
 
 def test_what_argparse_refuses_has_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    """No command, an unknown command and an unknown option have status 2 as well."""
-    for words in ([], ["diagnos"], ["diagnose", "--jsn", "x"]):
+    """No command, an unknown command or option and a seed that is none have status 2 as well."""
+    for words in (
+        [],
+        ["diagnos"],
+        ["diagnose", "--jsn", "x"],
+        ["diagnose", "x", "--seed", "-1"],
+        ["fit", "x", "--seed", "one"],
+        ["inject", "x", "unit_change", "--out", "y", "--seed", "1.5"],
+    ):
         with pytest.raises(SystemExit) as left:
             main(words)
         assert left.value.code == 2

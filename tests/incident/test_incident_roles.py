@@ -159,3 +159,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "incident.yaml").read_text() == "mine"
     write_incident(tmp_path, "a", "b", [], task="none", title="x", force=True)
     assert load(tmp_path).title == "x"
+
+
+def test_durations_are_looked_at_as_well(fraud: pl.DataFrame) -> None:
+    """A column of durations, which polars cannot spell, stays a feature."""
+    timed = fraud.with_columns(took=pl.duration(seconds=pl.int_range(pl.len())))
+    assert roles(timed) == roles(fraud)

@@ -114,6 +114,12 @@ def test_no_rows(tmp_path: Path) -> None:
         ("t.arrow", b"ARROW1 not really", "cannot be read"),
         ("t.jsonl", b"{not json", "cannot be read"),
         ("t.csv.gz", b"not gzip", "cannot be read"),
+        (
+            "t.csv.gz",
+            gzip.compress(b"a,b\n1,2\n" * 500)[:-20],
+            "cannot be read: Compressed file ended",
+        ),
+        ("t.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 40, "cannot be read"),
         ("t.xlsx", b"PK", r"of this kind are not read; known: \.csv"),
         ("t", b"x", "of this kind are not read"),
     ],

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from importlib import import_module
 
-from ruleout import __version__
+from ruleout import __version__, _seed
 
 _ROLES = (
     ("target", "COLUMN", "ground truth"),
@@ -88,7 +88,11 @@ def add_outputs(command: ArgumentParser) -> None:
         help="no progress; no answer on the terminal if a file was asked for",
     )
     command.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)"
+        "--seed",
+        type=_seed.from_word,
+        default=0,
+        metavar="N",
+        help="seed of all randomness (default 0)",
     )
 
 

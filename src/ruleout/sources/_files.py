@@ -7,6 +7,7 @@ import csv
 import glob
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,15 @@ from ruleout.sources._frames import refuse_repeated
 _TEXTS = ("csv", "tsv")
 _MISSING = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-")
 """What exporters write in the gaps of a column of numbers. In a column of texts these stay texts."""
+
+_DAMAGE = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    ValueError,
+    EOFError,
+    zlib.error,
+)
 
 
 def scan_files(uri: str, folder: Path, name: str) -> tuple[pl.LazyFrame, int | None]:
@@ -67,11 +77,12 @@ def find_files(uri: str, folder: Path, name: str) -> tuple[Path, ...]:
 def readable(where: str) -> Iterator[None]:
     """What polars raises about damaged data inside becomes a `SourceError` that names `where`.
 
-    A panic is how polars' readers meet damage that they did not foresee; it is not an `Exception`.
+    A panic is how polars' readers meet damage that they did not foresee; it is not an `Exception`. A compressed
+    file that is cut off or garbled ends in an `EOFError` or a `zlib.error`.
     """
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+    except _DAMAGE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SourceError(f"{where}: cannot be read: {reason}") from error
 

@@ -98,6 +98,11 @@ def _add_frame(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
         _add_column(digest, column.alias("x"))
 
 
+def _too_wide(dtype: pl.DataType) -> bool:
+    """Whether NumPy has no such integer, so that its spelling is hashed."""
+    return dtype.is_integer() and str(dtype).endswith("128")
+
+
 def _add_column(digest: hashlib._Hash, column: pl.Series) -> None:
     """Which values are null, then the values, by a layout of bytes that is the same for the same values."""
     dtype = column.dtype
@@ -112,7 +117,7 @@ def _add_column(digest: hashlib._Hash, column: pl.Series) -> None:
     elif dtype in (pl.Binary, pl.Object):
         values = [value if isinstance(value, bytes) else repr(value).encode() for value in column]
         digest.update(b"".join(len(value).to_bytes(8, "little") + value for value in values))
-    elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
+    elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or _too_wide(dtype):
         text = column.cast(pl.String).fill_null("")
         digest.update(text.str.len_bytes().to_numpy().tobytes())
         digest.update((text.str.join("").item() or "").encode())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ruleout import _seed
 from ruleout._errors import RuleoutError
 
 
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", action="store_true", help="print figures on held-out data sets and mode families"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_seed.from_word, default=0)
     return parser
 
 
@@ -62,6 +63,10 @@ def _run(options: argparse.Namespace) -> int:
         designs = list(_closed.collect(closed, options.seed))
         if options.designs is not None:
             _design.write_designs(options.designs, designs)
+    if not designs:
+        raise RuleoutError(
+            "none of these incidents has tables, which is what weights are fitted on"
+        )
     if options.check:
         sys.stdout.write(_write.checked(designs, options.spread))
     fitted = _judge.train(designs, spread=options.spread, before=load_calibration())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ruleout import _seed
 from ruleout._errors import RuleoutError
 
 
@@ -25,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ramp", action="store_true", help="grow from the onset to the end")
     parser.add_argument("--share", type=float, default=1.0, help="share of entities that are hit")
     parser.add_argument("--where", metavar="COLUMN=VALUE", help="only rows with this value")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_seed.from_word, default=0)
     parser.add_argument("--trust-model", action="store_true", help="allow models that run code")
     return parser
 
@@ -35,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     from ruleout.prevention.inject import Schedule, inject_folder
 
-    column, _, value = (options.where or "").partition("=")
+    column, equals, value = (options.where or "").partition("=")
+    if options.where is not None and not (column and equals):
+        sys.stderr.write(f"ruleout inject: --where is {options.where!r}; write COLUMN=VALUE\n")
+        return 2
     schedule = Schedule(
         options.onset,
         options.end,
