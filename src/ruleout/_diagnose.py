@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ruleout import _seed, modes
+from ruleout import _arguments, modes
 from ruleout import hypotheses as weighing
 from ruleout._errors import SourceError
 from ruleout._records import (
@@ -67,7 +67,7 @@ def run(
         IncidentError: the incident contradicts its tables, or the seed is negative or no whole number.
         SourceError: a table cannot be read.
     """
-    seed = _seed.checked(seed)
+    seed = _arguments.checked_seed(seed)
     started = time.perf_counter()
     say = progress or (lambda _: None)
     services = None

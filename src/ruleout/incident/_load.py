@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 
 from ruleout._errors import IncidentError
 from ruleout.incident._document import Node, plain, read
-from ruleout.incident._graph import edges_of
+from ruleout.incident._graph import edges_of, graph_file
 from ruleout.incident._model import (
     AuditProbe,
     Columns,
@@ -182,6 +182,7 @@ def _data(node: Node, folder: Path) -> DataSpec:
         columns=_columns(entries["columns"]) if "columns" in entries else Columns(),
         sources={name: source.names() for name, source in sources.items()},
         graph=_graph(entries["graph"], folder) if "graph" in entries else (),
+        graph_file=graph_file(entries["graph"].content) if "graph" in entries else None,
     )
 
 

@@ -72,6 +72,8 @@ class DataSpec:
     columns: Columns = Columns()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     graph: tuple[tuple[str, str], ...] = ()
+    graph_file: str | None = None
+    """Where the graph was read from, if it was a file."""
 
 
 @dataclass(frozen=True, slots=True)

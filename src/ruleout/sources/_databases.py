@@ -72,8 +72,13 @@ def _expand(uri: str, name: str) -> str:
     return re.sub(r"\$\{(\w+)\}", value, uri)
 
 
+def database_file(url: str, folder: Path) -> Path:
+    """The file of a SQLite or DuckDB URL."""
+    return folder / unquote(url.partition("://")[2].partition("?")[0].removeprefix("/"))
+
+
 def _file(url: str, folder: Path, where: str) -> Path:
-    path = folder / unquote(url.partition("://")[2].partition("?")[0].removeprefix("/"))
+    path = database_file(url, folder)
     if not path.is_file():
         raise SourceError(f"{where}: there is no database file {path}")
     return path

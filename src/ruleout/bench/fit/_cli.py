@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from ruleout import _seed
+from ruleout import _arguments
 from ruleout._errors import RuleoutError
 
 
@@ -18,11 +17,13 @@ def _parser() -> argparse.ArgumentParser:
         "A closed incident is a folder with an incident.yaml and a cause.yaml (mode, names), or a benchmark corpus "
         "with its truth.json. Use the result with 'ruleout diagnose --weights DIR' or RULEOUT_WEIGHTS=DIR.",
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder of weights to write")
+    parser.add_argument("folders", nargs="+", type=_arguments.path, metavar="FOLDER")
+    parser.add_argument(
+        "-o", "--out", type=_arguments.path, metavar="DIR", help="folder of weights to write"
+    )
     parser.add_argument(
         "--designs",
-        type=Path,
+        type=_arguments.path,
         metavar="FILE",
         help="keep what the diagnoses heard in this file; if it is there, read it and do not diagnose again",
     )
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", action="store_true", help="print figures on held-out data sets and mode families"
     )
-    parser.add_argument("--seed", type=_seed.from_word, default=0)
+    parser.add_argument("--seed", type=_arguments.seed_word, default=0)
     return parser
 
 

@@ -1,15 +1,16 @@
-"""The seed of all randomness, as Python and the command line give it."""
+"""Arguments that Python and several commands take: the seed of all randomness, and places of files."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from operator import index
+from pathlib import Path
 from typing import Any
 
 from ruleout._errors import IncidentError
 
 
-def checked(seed: Any) -> int:
+def checked_seed(seed: Any) -> int:
     """A seed as an integer.
 
     Raises:
@@ -24,7 +25,7 @@ def checked(seed: Any) -> int:
     return number
 
 
-def from_word(word: str) -> int:
+def seed_word(word: str) -> int:
     """The seed that a word of the command line spells.
 
     Raises:
@@ -33,3 +34,19 @@ def from_word(word: str) -> int:
     if not word.strip().isdecimal():
         raise ArgumentTypeError(f"{word!r} is no seed; give a whole number, 0 or more")
     return int(word)
+
+
+def named(word: str) -> str:
+    """A file or folder by its name.
+
+    Raises:
+        ArgumentTypeError: it has none; argparse prints so.
+    """
+    if not word.strip():
+        raise ArgumentTypeError(f"{word!r} names no file or folder; give a name, or leave it away")
+    return word
+
+
+def path(word: str) -> Path:
+    """As `named`, as a path."""
+    return Path(named(word))
