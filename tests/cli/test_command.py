@@ -224,7 +224,8 @@ def test_nothing_could_be_read(
 
         monkeypatch.setattr(_answer, "diagnose", diagnose)
         assert main(["diagnose", str(folder)]) == status
-        assert ("m.parquet does not exist" in capsys.readouterr().err) == (status == 3)
+        told = f"{folder / 'incident.yaml'}: no source could be read, so nothing was checked: telemetry.metrics: m.p"
+        assert (told in capsys.readouterr().err) == (status == 3)
 
 
 def test_a_bug_is_called_a_bug(

@@ -155,13 +155,16 @@ def test_damage_inside_a_parquet_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("none.parquet", "does not exist"),
+        ("none.parquet", r"none\.parquet does not exist$"),
+        ("referense.parquet", r"does not exist; the nearest file is 'reference\.parquet'"),
+        ("gone/t.parquet", "does not exist; nor does the folder .*gone"),
         ("none*.parquet", "matches no file"),
         (".", r"is a folder.*a glob such as"),
         ("https://host/t.parquet", "download the table first"),
     ],
 )
 def test_what_is_not_there(tmp_path: Path, uri: str, told: str) -> None:
-    """A path to nothing, a glob of nothing, a folder and a web page are told apart."""
+    """A path to nothing, a glob of nothing, a folder and a web page are told apart; a near name is offered."""
+    (tmp_path / "reference.parquet").touch()
     with pytest.raises(SourceError, match=told):
         opened(tmp_path, uri)

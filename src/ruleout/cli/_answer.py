@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ruleout._diagnose import run as diagnose
 from ruleout._errors import IncidentError, SourceError
-from ruleout._records import Diagnosis
+from ruleout._records import Diagnosis, SourceStatus
 from ruleout.cli._memory import keep_freed
 from ruleout.cli._progress import Progress
 from ruleout.incident import Incident
@@ -32,7 +32,7 @@ def answer(incident: Incident, chosen: Namespace, *, trust_model: bool) -> None:
     keep_freed()
     with Progress(quiet=chosen.quiet) as progress:
         diagnosis = diagnose(incident, trust_model=trust_model, seed=chosen.seed, progress=progress)
-        _require_sources(diagnosis)
+        _require_sources(diagnosis, incident)
         progress("writing")
         texts = {form: _render(diagnosis, form) for form in targets}
     for form, text in texts.items():
@@ -91,12 +91,20 @@ def _require_place(form: str, target: str) -> None:
         )
 
 
-def _require_sources(diagnosis: Diagnosis) -> None:
+def _require_sources(diagnosis: Diagnosis, incident: Incident) -> None:
     """A diagnosis of nothing at all is none."""
     sources = diagnosis.run.sources
     if sources and all(source.status == "failed" for source in sources):
-        told = "; ".join(source.reason or source.name for source in sources)
-        raise SourceError(f"no source could be read, so nothing was checked: {told}")
+        told = "; ".join(_named_reason(source) for source in sources)
+        raise SourceError(
+            f"{incident.file}: no source could be read, so nothing was checked: {told}"
+        )
+
+
+def _named_reason(source: SourceStatus) -> str:
+    """The reason, after the key of the source that failed; many reasons begin with it already."""
+    reason = source.reason or "failed"
+    return reason if reason.startswith(f"{source.name}") else f"{source.name}: {reason}"
 
 
 def _render(diagnosis: Diagnosis, form: str) -> str:

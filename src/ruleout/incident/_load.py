@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from ruleout._errors import IncidentError
-from ruleout.incident._document import Node, plain, read
+from ruleout.incident._document import Node, nearest, plain, read
 from ruleout.incident._graph import edges_of, graph_file
 from ruleout.incident._model import (
     AuditProbe,
@@ -25,6 +25,9 @@ from ruleout.incident._model import (
 )
 
 TASKS: tuple[Task, ...] = get_args(Task)
+LIVE = ("prometheus", "otlp", "mlflow", "wandb", "dvc", "git", "uri")
+"""Kinds of live sources, by the key that says where each is."""
+
 DATABASES = ("sqlite", "duckdb", "postgresql", "postgres")
 
 _TOP = (
@@ -289,8 +292,9 @@ def _signal(node: Node) -> tuple[Any, ...]:
 
 def _part(node: Node) -> Any:
     if isinstance(node.content, dict):
-        if not node.content:
-            node.fail("a live source is a mapping such as {prometheus: URL, queries: {...}}")
+        if not any(key in LIVE for key in node.content):
+            named = next(iter(node.content), "")
+            node.fail(f"a live source begins with its kind; {nearest(named, LIVE)}")
         return plain(node.value)
     return node.content if hasattr(node.content, "columns") else node.text()
 

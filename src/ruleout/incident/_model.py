@@ -116,7 +116,7 @@ class AuditProbe:
 
 @dataclass(frozen=True, slots=True)
 class TelemetrySpec:
-    """Where telemetry is: lists of paths or globs, or mappings that a connector understands."""
+    """Where telemetry is: lists of paths or globs, or mappings of live sources."""
 
     metrics: tuple[Any, ...] = ()
     traces: tuple[Any, ...] = ()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 import glob
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,9 +70,21 @@ def find_files(uri: str, folder: Path, name: str) -> tuple[Path, ...]:
     found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207
     files = tuple(file for file in found if file.is_file())
     if not files:
-        what = "matches no file" if glob.has_magic(uri) else "does not exist"
+        what = "matches no file" if glob.has_magic(uri) else f"does not exist{nearest_file(path)}"
         raise SourceError(f"{name}: {path} {what}")
     return files
+
+
+def nearest_file(path: Path) -> str:
+    """The way out of a path that does not exist: the nearest name beside it, if there is a near one."""
+    if not path.parent.is_dir():
+        return f"; nor does the folder {path.parent}"
+    if not os.access(path.parent, os.R_OK):
+        return ""
+    # By their stems: one ending in common does not make two names alike.
+    stems = {entry.stem: entry.name for entry in sorted(path.parent.iterdir(), reverse=True)}
+    near = difflib.get_close_matches(path.stem, stems, n=1)
+    return f"; the nearest file is {stems[near[0]]!r}" if near else ""
 
 
 @contextmanager
