@@ -278,6 +278,8 @@ def test_the_command_takes_a_folder_of_weights(
     assert told["layers"]["unknown"] >= 0.4
     assert command([*line, str(tmp_path / "gone")]) == 2
     assert "gone" in capsys.readouterr().err
+    assert command([*line, str(folder)]) == 2
+    assert f"{str(folder)!r}; that folder holds no weights" in capsys.readouterr().err
 
 
 def test_a_folder_of_weights_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

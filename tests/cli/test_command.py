@@ -370,6 +370,9 @@ def test_init_writes_an_incident_that_can_be_diagnosed(
     assert main(["diagnose", "case", "--json", "case/d.json", "--quiet"]) == 0
     diagnosis = decode((tables / "case" / "d.json").read_text())
     assert diagnosis.incident.task == "binary"
+    assert main(["init", "before.parquet", "after.parquet", "-o", "my case"]) == 0
+    assert capsys.readouterr().out.endswith("run: ruleout diagnose 'my case'\n")
+    assert "run: ruleout diagnose 'my case'\n" in Path("my case/incident.yaml").read_text()
     assert main(["init", "before.parquet", "after.parquet", "-o", "case"]) == 2
     assert "--force" in capsys.readouterr().err
     assert main(["init", "before.parquet", "before.parquet", "-o", "other"]) == 2

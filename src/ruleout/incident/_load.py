@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from ruleout._errors import IncidentError
-from ruleout.incident._document import Node, nearest, plain, read
+from ruleout.incident._document import Node, is_frame, nearest, plain, read
 from ruleout.incident._graph import edges_of, graph_file
 from ruleout.incident._model import (
     AuditProbe,
@@ -111,7 +111,7 @@ def table_spec(node: Node) -> TableSpec:
         if "uri" not in entries:
             node.fail("it needs a `uri`: a path, a glob or a database URL")
         uri = entries["uri"].text()
-    elif hasattr(node.content, "columns"):
+    elif is_frame(node.content):
         return TableSpec(frame=node.content)
     else:
         entries, uri = {}, node.text()
@@ -296,7 +296,7 @@ def _part(node: Node) -> Any:
             named = next(iter(node.content), "")
             node.fail(f"a live source begins with its kind; {nearest(named, LIVE)}")
         return plain(node.value)
-    return node.content if hasattr(node.content, "columns") else node.text()
+    return node.content if is_frame(node.content) else node.text()
 
 
 def _pairs(node: Node, rule: str) -> tuple[tuple[str, str], ...]:

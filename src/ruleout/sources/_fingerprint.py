@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from ruleout.incident import Incident
+from ruleout.incident._document import is_frame
 from ruleout.sources._databases import database_file, without_secret
 from ruleout.sources._files import readable
 from ruleout.sources._frames import as_polars
@@ -81,7 +82,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _add(digest: hashlib._Hash, path: str, leaf: Any, folder: Path) -> None:
-    if hasattr(leaf, "columns"):
+    if is_frame(leaf):
         _add_frame(digest, as_polars(leaf, "a frame").collect())
         return
     if callable(leaf):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -75,6 +76,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.out is not None:
         _write.write_folder(options.out, fitted, len(designs))
         sys.stdout.write(
-            f"written to {options.out}; use: ruleout diagnose --weights {options.out} ...\n"
+            f"written to {options.out}; use: ruleout diagnose --weights {shlex.quote(str(options.out))} ...\n"
         )
     return 0
