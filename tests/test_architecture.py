@@ -13,6 +13,7 @@ SRC = ROOT / "src" / "ruleout"
 FILES = sorted(SRC.rglob("*.py"))
 ORDER = (
     ("_errors", "_records", "_version"),
+    ("_arguments",),
     ("stats",),
     ("modes",),
     ("incident",),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import polars as pl
@@ -136,3 +138,43 @@ def test_importing_the_package_is_light() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("seed", [-1, "x", None, 1.5])
+def test_a_seed_is_a_whole_number(seed: object) -> None:
+    """Another one is refused by its value."""
+    reference, current = quiet()
+    with pytest.raises(ruleout.IncidentError, match=f"seed is {seed!r}; it must be a whole number"):
+        ruleout.diagnose(reference=reference, current=current, seed=seed, **ROLES)
+
+
+def test_the_table_of_forms_is_true(
+    answer: ruleout.Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every Python expression in the documentation's table of forms works on what `diagnose` returns."""
+    page = (Path(__file__).parents[1] / "docs" / "report.md").read_text(encoding="utf-8")
+    table = page.partition("| form | command | Python |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[3] for line in table.splitlines() if line.count("|") == 4]
+    told = [code for cell in cells for code in re.findall(r"`([^`]+\))`", cell)]
+    assert len(told) == 7
+    monkeypatch.chdir(tmp_path)
+    for code in told:
+        eval(code, {"diagnosis": answer})  # noqa: S307 - it is our own page
+    assert {p.name for p in tmp_path.iterdir()} == {"report.html", "ticket.md", "diagnosis.json"}
+
+
+def test_a_chart_becomes_a_picture(answer: ruleout.Answer) -> None:
+    """The documentation says where the charts are and what draws one."""
+    from ruleout import postmortem
+
+    drawn = [c for c in answer.diagnosis.charts.values() if c["kind"] == "metric_over_time"]
+    assert postmortem.svg(drawn[0]).startswith("<svg")
+
+
+def test_lazy_frames_are_taken_without_a_warning() -> None:
+    """Nothing asks a lazy frame for its columns in the way that polars calls expensive."""
+    reference, current = (frame.lazy() for frame in quiet(n=300))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pl.exceptions.PerformanceWarning)
+        answer = ruleout.diagnose(reference=reference, current=current, **ROLES)
+    assert answer.diagnosis.incident.task == "binary"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ruleout import _arguments, modes
 from ruleout import hypotheses as weighing
-from ruleout import modes
 from ruleout._errors import SourceError
 from ruleout._records import (
     AlignedChange,
@@ -31,7 +31,7 @@ from ruleout.experiments import Bench, Tried, charts, repaired_case
 from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
 from ruleout.profile import Case, build_case, names_quality
-from ruleout.sources import fingerprint
+from ruleout.sources import fingerprint, steady
 
 if TYPE_CHECKING:
     from ruleout.attribution.services import ServicesResult
@@ -64,9 +64,31 @@ def run(
         observe: given the first pass over the tables, weighed, before a second cause is looked for.
 
     Raises:
-        IncidentError: the incident contradicts its tables.
+        IncidentError: the incident contradicts its tables, or the seed is negative or no whole number.
         SourceError: a table cannot be read.
     """
+    seed = _arguments.checked_seed(seed)
+    told = _diagnosed(incident, seed, trust_model, progress, observe)
+    return _with_steady_reasons(told, incident)
+
+
+def _with_steady_reasons(told: Diagnosis, incident: Incident) -> Diagnosis:
+    """Nothing in the answer may depend on where the folder is, on the clock or on addresses in memory."""
+    sources = tuple(
+        s if s.reason is None else replace(s, reason=steady(s.reason, incident))
+        for s in told.run.sources
+    )
+    missed = tuple(replace(n, needs=steady(n.needs, incident)) for n in told.not_checked)
+    return replace(told, not_checked=missed, run=replace(told.run, sources=sources))
+
+
+def _diagnosed(
+    incident: Incident,
+    seed: int,
+    trust_model: bool,  # noqa: FBT001 - passed on as it came
+    progress: Progress | None,
+    observe: Callable[[Examined], None] | None,
+) -> Diagnosis:
     started = time.perf_counter()
     say = progress or (lambda _: None)
     services = None

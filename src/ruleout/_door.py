@@ -95,7 +95,7 @@ def diagnose(
             `changes=`, `sources=`, ...).
 
     Raises:
-        IncidentError: the arguments contradict each other or the tables.
+        IncidentError: the arguments contradict each other or the tables, or the seed is negative or no whole number.
         SourceError: a table cannot be read.
         TypeError: for neither or both of `incident` and tables.
     """

@@ -8,7 +8,9 @@ import yaml
 from ruleout import _diagnose
 from ruleout._errors import IncidentError
 from ruleout.bench import demos
+from ruleout.bench.demos import _latency, _write
 from ruleout.bench.demos._drawing import SHAPES, photographs
+from ruleout.bench.demos._scene import as_file
 from ruleout.incident import load
 from ruleout.profile._pixels import decode, encode_png
 
@@ -117,6 +119,32 @@ def test_a_demo_overwrites_only_demos(tmp_path: Path) -> None:
         demos.write("nulls", busy)
     assert [p.name for p in busy.iterdir()] == ["thesis.tex"]
     assert demos.write("nulls", demos.write("nulls", tmp_path / "demo")).name == "demo"
+
+
+def test_an_incident_that_no_demo_wrote_is_kept(tmp_path: Path, folder: Path) -> None:
+    """An `incident.yaml` of one's own, or one that was edited, is replaced only if that is asked for."""
+    file = tmp_path / "incident.yaml"
+    for text in (
+        "title: mine",
+        (folder / "incident.yaml").read_text().replace("title: ", "title: My "),
+    ):
+        file.write_text(text)
+        with pytest.raises(
+            IncidentError, match=r"incident\.yaml is not as a demo wrote it.*--force"
+        ):
+            demos.write("nulls", tmp_path)
+        assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("incident.yaml", text)]
+    demos.write("nulls", tmp_path, force=True)
+    assert "churn" in file.read_text()
+    demos.write("nulls", tmp_path, seed=1)
+
+
+def test_times_alone_do_not_make_the_latency_demo_anothers(tmp_path: Path) -> None:
+    """It tells when it ran, and may be written again; an edit of it is kept."""
+    text = as_file(_latency.incident(1.7e9, 1.7e9 + 5, 1.7e9 + 10))
+    for own in (text, text.replace("kpis: [", "kpis: [errors, ")):
+        (tmp_path / "incident.yaml").write_text(own)
+        assert _write._untouched(tmp_path / "incident.yaml") is (own == text)
 
 
 def test_unknown_demo_names_those_there_are() -> None:

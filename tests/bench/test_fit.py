@@ -17,6 +17,7 @@ from ruleout.bench.fit._closed import closed_incidents, collect
 from ruleout.bench.fit._design import Design, Heard, Row, read_designs, write_designs
 from ruleout.bench.fit._judge import answer, compared, data_set, families, marks, splits, train
 from ruleout.bench.fit._solve import as_table, fit, loss, problem
+from ruleout.bench.fit._write import checked
 from ruleout.cli._main import main as command
 from ruleout.hypotheses import PLAIN, Calibration, load_weights, prior
 from served_world import FEATURES, answered, windows
@@ -220,12 +221,32 @@ def test_a_closed_incident_is_diagnosed_and_fitted(
     assert len(load_weights()["quantile_relation.unit"]) > 1
 
 
-@pytest.mark.parametrize("text", ["mode: gremlins", "cause: rust", "[]"])
+@pytest.mark.parametrize(
+    "text", ["mode: gremlins", "cause: rust", "[]", "{", "mode: unit_change\nalso: drift", ""]
+)
 def test_a_cause_that_says_nothing_is_refused(tmp_path: Path, text: str) -> None:
     """An unknown mode and a file without one end with the file's name."""
     (tmp_path / "cause.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(IncidentError, match="mode"):
+    with pytest.raises(IncidentError, match=r"cause\.yaml"):
         closed_incidents([tmp_path])
+
+
+def test_files_that_something_else_wrote_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A truth or designs that cannot be read end with status 2 and the file's name."""
+    (tmp_path / "truth.json").write_text("{")
+    assert main([str(tmp_path)]) == 2
+    assert "truth.json" in capsys.readouterr().err
+    assert main([str(tmp_path), "--designs", str(tmp_path / "truth.json")]) == 2
+    assert "holds no designs" in capsys.readouterr().err
+
+
+def test_what_is_all_of_one_kind_cannot_be_held_out() -> None:
+    """Figures are given by what there are two of; of the rest it is said that there is one."""
+    told = checked([*drifting(2), *drifting(1, "other")], 1.0)
+    assert "data set     fitted" in told
+    assert "mode family  cannot be held out: all 3 incidents are of one" in told
 
 
 def test_a_folder_without_closed_incidents_is_refused(
@@ -257,6 +278,8 @@ def test_the_command_takes_a_folder_of_weights(
     assert told["layers"]["unknown"] >= 0.4
     assert command([*line, str(tmp_path / "gone")]) == 2
     assert "gone" in capsys.readouterr().err
+    assert command([*line, str(folder)]) == 2
+    assert f"{str(folder)!r}; that folder holds no weights" in capsys.readouterr().err
 
 
 def test_a_folder_of_weights_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,8 +175,15 @@ def test_mistakes_have_status_2(
 
 
 def test_what_argparse_refuses_has_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    """No command, an unknown command and an unknown option have status 2 as well."""
-    for words in ([], ["diagnos"], ["diagnose", "--jsn", "x"]):
+    """No command, an unknown command or option and a seed that is none have status 2 as well."""
+    for words in (
+        [],
+        ["diagnos"],
+        ["diagnose", "--jsn", "x"],
+        ["diagnose", "x", "--seed", "-1"],
+        ["fit", "x", "--seed", "one"],
+        ["inject", "x", "unit_change", "--out", "y", "--seed", "1.5"],
+    ):
         with pytest.raises(SystemExit) as left:
             main(words)
         assert left.value.code == 2
@@ -217,7 +224,8 @@ def test_nothing_could_be_read(
 
         monkeypatch.setattr(_answer, "diagnose", diagnose)
         assert main(["diagnose", str(folder)]) == status
-        assert ("m.parquet does not exist" in capsys.readouterr().err) == (status == 3)
+        told = f"{folder / 'incident.yaml'}: no source could be read, so nothing was checked: telemetry.metrics: m.p"
+        assert (told in capsys.readouterr().err) == (status == 3)
 
 
 def test_a_bug_is_called_a_bug(
@@ -362,6 +370,9 @@ def test_init_writes_an_incident_that_can_be_diagnosed(
     assert main(["diagnose", "case", "--json", "case/d.json", "--quiet"]) == 0
     diagnosis = decode((tables / "case" / "d.json").read_text())
     assert diagnosis.incident.task == "binary"
+    assert main(["init", "before.parquet", "after.parquet", "-o", "my case"]) == 0
+    assert capsys.readouterr().out.endswith("run: ruleout diagnose 'my case'\n")
+    assert "run: ruleout diagnose 'my case'\n" in Path("my case/incident.yaml").read_text()
     assert main(["init", "before.parquet", "after.parquet", "-o", "case"]) == 2
     assert "--force" in capsys.readouterr().err
     assert main(["init", "before.parquet", "before.parquet", "-o", "other"]) == 2

@@ -74,6 +74,9 @@ QUIET: dict[str, Callable[[], tuple[Table, Table]]] = {
     "one row each": lambda: (served(rows=1), served(1, rows=1)),
 }  # fmt: skip
 ODD = {
+    "input as lists now": current(lambda t: t.with_columns(x=pl.concat_list("x"))),
+    "input as structs now": current(lambda t: t.with_columns(c=pl.struct("c"))),
+    "input of integers too wide for numpy": both(put(w=pl.lit(10**30, dtype=pl.Int128))),
     "all rows repeated": current(lambda t: pl.concat([t, t])),
     "no current rows": current(lambda t: t.head(0)),
     "no reference rows": lambda: (served().head(0), served(1)),

@@ -112,6 +112,10 @@ def test_the_file_itself_may_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
+        (
+            "title: x\ntelemetry: {metrics: [a.csv, {promtheus: 'http://x'}]}",
+            ["incident.yaml:2", "telemetry.metrics[1] is {promtheus}", "did you mean 'prometheus'?"],
+        ),
         (TABLES + "tak: binary", ["incident.yaml:3", "'tak'", "did you mean 'task'?"]),
         (TABLES + "task: bin", ["incident.yaml:3", "task is 'bin'", "did you mean 'binary'?"]),
         (TABLES + "task: 3", ["task is 3", "multiclass"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,21 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "incident.yaml").read_text() == "mine"
     write_incident(tmp_path, "a", "b", [], task="none", title="x", force=True)
     assert load(tmp_path).title == "x"
+
+
+def test_durations_are_looked_at_as_well(fraud: pl.DataFrame) -> None:
+    """A column of durations, which polars cannot spell, stays a feature."""
+    timed = fraud.with_columns(took=pl.duration(seconds=pl.int_range(pl.len())))
+    assert roles(timed) == roles(fraud)
+
+
+def test_the_columns_of_the_readme_are_found(fraud: pl.DataFrame) -> None:
+    """What the README's commands call target and prediction is what `init` guesses, also without a score."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    named = re.search(r"--target (\w+) --prediction (\w+)", readme)
+    assert named is not None
+    target, prediction = named.groups()
+    table = fraud.rename({"chargeback": target, "predicted": prediction})
+    for given in (table, table.drop("risk_score")):
+        assert roles(given)["target"] == target
+        assert roles(given)["prediction"] == prediction

@@ -104,6 +104,17 @@ def test_ascii_where_the_terminal_knows_no_more(make: Make) -> None:
     assert all(len(line) <= 80 for line in raw.buffer.getvalue().splitlines())
 
 
+def test_every_verdict_has_an_ascii_sign_of_its_own() -> None:
+    """None of them looks like a sign that could not be shown."""
+    signs = {}
+    for make in (diagnoses.unit_change, diagnoses.undecided, diagnoses.quiet):
+        raw = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+        terminal(make(), Console(file=raw, width=80))
+        raw.flush()
+        signs[make().verdict] = raw.buffer.getvalue()[:1]
+    assert signs == {"cause_found": b"*", "inconclusive": b"+", "no_incident": b"o"}
+
+
 def test_markup_is_not_interpreted() -> None:
     """Text that looks like the terminal library's markup is printed as it is."""
     assert "[bold red]" in shown(diagnoses.hostile(), 200)

@@ -99,3 +99,26 @@ def test_the_command_writes_and_refuses_to_overwrite(
     assert "unit_change feature age" in capsys.readouterr().out
     assert main(words) == 2
     assert "exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--target", "agee"], "no column 'agee'; did you mean 'age'?"),
+        (["--target", "ts"], "cannot be done to ts"),
+        (["--where", "age"], "--where is 'age'; write COLUMN=VALUE"),
+        (["--where", "agee=1"], "no column 'agee'"),
+        (
+            ["--where", "predicted=perhaps"],
+            "no current row has predicted = perhaps; valid: false, true",
+        ),
+    ],
+)
+def test_what_is_not_there_cannot_be_hit(
+    quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    """A column or a value that does not exist, or is of the wrong type, is named, and nothing is written."""
+    mode = "category_recode" if "ts" in words else "unit_change"
+    assert main([str(quiet), mode, "--out", str(tmp_path / "hurt"), *words]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "hurt").exists()

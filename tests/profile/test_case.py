@@ -108,7 +108,9 @@ def test_the_positive_class_is_the_one_declared() -> None:
     frame = pl.DataFrame({"y": ["good", "bad"] * 30, "p": ["bad", "bad"] * 30, "x": range(60)})
     roles: dict[str, Any] = {"task": "binary", "target": "y", "prediction": "p"}
     assert case_of(frame, frame.head(40), positive="bad", **roles).classes == ("good", "bad")
-    with pytest.raises(IncidentError, match="ugly"):
+    with pytest.raises(
+        IncidentError, match=r"the arguments: data\.columns\.positive is 'ugly'.*valid: bad, good"
+    ):
         case_of(frame, frame.head(40), positive="ugly", **roles)
 
 

@@ -70,6 +70,8 @@ def test_frames_count_by_content() -> None:
     assert of(FRAME.with_columns(a=pl.col("a") + 1)) != whole
     assert of(FRAME.rename({"a": "b"})) != whole
     assert of(FRAME.reverse()) != whole
+    wide = pl.DataFrame({"a": pl.Series([10**30, None], dtype=pl.Int128)})
+    assert of(wide) == of(wide.clone()) != of(wide.with_columns(a=pl.col("a") + 1))
     codes = [pl.Series("s", words, dtype=pl.Categorical) for words in (["u", "v"], ["v", "u", "v"])]
     assert of(codes[0].to_frame()) == of(codes[1].tail(2).to_frame())
 

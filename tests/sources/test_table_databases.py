@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import glob
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -19,9 +20,9 @@ import polars as pl
 import psycopg
 import pytest
 
-from ruleout._errors import SourceError, Unreachable
-from ruleout.incident import TableSpec
-from ruleout.sources import open_table
+from ruleout._errors import IncidentError, RuleoutError, SourceError, Unreachable
+from ruleout.incident import TableSpec, from_frames
+from ruleout.sources import open_table, reference_and_current
 
 HOSTILE = 'served"; DROP TABLE served; --'
 
@@ -66,7 +67,7 @@ def test_a_hostile_table_name_is_only_a_name(sqlite: Path) -> None:
 
 def test_nothing_is_written(sqlite: Path) -> None:
     """A query that would change the database is refused by the read-only connection."""
-    with pytest.raises(SourceError, match="readonly"):
+    with pytest.raises(IncidentError, match="readonly"):
         read(sqlite, "sqlite:///rows.db", query="DELETE FROM served")
     assert read(sqlite, "sqlite:///rows.db", table="served").height == 2
 
@@ -74,19 +75,24 @@ def test_nothing_is_written(sqlite: Path) -> None:
 @pytest.mark.parametrize("scheme", ["sqlite", "duckdb"])
 def test_what_is_not_there(tmp_path: Path, scheme: str) -> None:
     """A missing file is an error, and is not created."""
-    with pytest.raises(SourceError, match="there is no database file"):
+    with pytest.raises(SourceError, match=r"there is no database file .*none\.db$"):
         read(tmp_path, f"{scheme}:///none.db", table="t")
     assert not list(tmp_path.iterdir())
+    (tmp_path / "nome.db").touch()
+    with pytest.raises(SourceError, match=r"the nearest file is 'nome\.db'"):
+        read(tmp_path, f"{scheme}:///none.db", table="t")
 
 
 def test_wrong_tables_and_queries(sqlite: Path) -> None:
-    """An unknown table, wrong SQL, repeated columns and a damaged file are told apart."""
-    for what, told in (
-        ({"table": "none"}, "no such table"),
-        ({"query": "SELEC 1"}, "syntax error"),
-        ({"query": "SELECT 1 AS a, 2 AS a"}, "'a' occurs more than once"),
-    ):
-        with pytest.raises(SourceError, match=told):
+    """An unknown table and wrong SQL are mistakes of the incident, repeated columns and a damaged file are not."""
+    mistakes: tuple[tuple[type[RuleoutError], dict[str, str], str], ...] = (
+        (IncidentError, {"table": "serve"}, "no such table: serve; did you mean 'served'?"),
+        (IncidentError, {"query": "SELEC 1"}, "syntax error"),
+        (IncidentError, {"query": "SELECT 1; SELECT 2"}, "one statement at a time"),
+        (SourceError, {"query": "SELECT 1 AS a, 2 AS a"}, "'a' occurs more than once"),
+    )
+    for kind, what, told in mistakes:
+        with pytest.raises(kind, match=re.escape(told)):
             read(sqlite, "sqlite:///rows.db", **what)
     (sqlite / "bad.db").write_bytes(b"not a database at all, but long enough to look")
     with pytest.raises(SourceError, match="not a database"):
@@ -106,14 +112,17 @@ def test_duckdb(tmp_path: Path) -> None:
         "s"
     ].to_list() == [3]
     for what in ({"table": "none"}, {"query": "SELEC 1"}, {"query": "DROP TABLE t"}):
-        with pytest.raises(SourceError, match=r"check `table` or `query`|must be a SELECT"):
+        with pytest.raises(IncidentError, match=r"check `table` or `query`|must be a SELECT"):
             read(tmp_path, "duckdb:///rows.duckdb", **what)
+    (tmp_path / "bad.duckdb").write_bytes(b"no database" * 400)
+    with pytest.raises(SourceError, match="check that DuckDB can open it"):
+        read(tmp_path, "duckdb:///bad.duckdb", table="t")
 
 
 def test_passwords_are_not_shown() -> None:
     """Neither a refused connection nor a malformed URL shows the password."""
     for url in ("postgresql://u:s3cr3t@127.0.0.1:1/x", "postgresql://u:s3 cr3t@127.0.0.1:port/x"):
-        with pytest.raises(SourceError) as caught:
+        with pytest.raises(RuleoutError) as caught:
             read(Path(), url, table="t")
         shown = str(caught.value)
         assert "cr3t" not in shown
@@ -240,8 +249,16 @@ def test_postgres_mistakes(postgres: str) -> None:
         ({"query": "SELEC 1"}, "syntax error"),
         ({"query": "CREATE TABLE x (a int)"}, "syntax error|read-only"),
     ):
-        with pytest.raises(SourceError, match=told):
+        with pytest.raises(IncidentError, match=told):
             read(Path(), postgres, **what)
     with pytest.raises(Unreachable, match="password authentication failed") as caught:
         read(Path(), postgres.replace("s3cr3t", "gu3ss3d"), table="served")
     assert "gu3ss3d" not in str(caught.value)
+
+
+def test_the_incident_is_named_that_has_the_wrong_table(sqlite: Path) -> None:
+    """What is wrong with a table's name is a mistake in the file that names it."""
+    spec = {"uri": "sqlite:///rows.db", "table": "serve"}
+    incident = from_frames(spec, "x.parquet", folder=sqlite, file="incident.yaml")
+    with pytest.raises(IncidentError, match=r"^incident\.yaml: data\.reference: .*did you mean"):
+        reference_and_current(incident)

@@ -114,6 +114,12 @@ def test_no_rows(tmp_path: Path) -> None:
         ("t.arrow", b"ARROW1 not really", "cannot be read"),
         ("t.jsonl", b"{not json", "cannot be read"),
         ("t.csv.gz", b"not gzip", "cannot be read"),
+        (
+            "t.csv.gz",
+            gzip.compress(b"a,b\n1,2\n" * 500)[:-20],
+            "cannot be read: Compressed file ended",
+        ),
+        ("t.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 40, "cannot be read"),
         ("t.xlsx", b"PK", r"of this kind are not read; known: \.csv"),
         ("t", b"x", "of this kind are not read"),
     ],
@@ -149,13 +155,16 @@ def test_damage_inside_a_parquet_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("none.parquet", "does not exist"),
+        ("none.parquet", r"none\.parquet does not exist$"),
+        ("referense.parquet", r"does not exist; the nearest file is 'reference\.parquet'"),
+        ("gone/t.parquet", "does not exist; nor does the folder .*gone"),
         ("none*.parquet", "matches no file"),
         (".", r"is a folder.*a glob such as"),
         ("https://host/t.parquet", "download the table first"),
     ],
 )
 def test_what_is_not_there(tmp_path: Path, uri: str, told: str) -> None:
-    """A path to nothing, a glob of nothing, a folder and a web page are told apart."""
+    """A path to nothing, a glob of nothing, a folder and a web page are told apart; a near name is offered."""
+    (tmp_path / "reference.parquet").touch()
     with pytest.raises(SourceError, match=told):
         opened(tmp_path, uri)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ruleout import _arguments
 from ruleout._errors import RuleoutError
 
 
@@ -32,7 +33,7 @@ def _add_make(make: argparse.ArgumentParser) -> None:
     make.add_argument("--n", type=int, default=200, help="incidents, spread over modes (200)")
     make.add_argument("--only", help="one failure mode or benign recipe")
     make.add_argument("--dataset", help="one data set")
-    make.add_argument("--seed", type=int, default=1)
+    make.add_argument("--seed", type=_arguments.seed_word, default=1)
     make.add_argument("--rows", type=int, help="at most this many rows a window")
     make.add_argument("--manifest", type=Path, help="make the lines of this manifest instead")
     make.add_argument("--jobs", type=int, default=1, help="processes, with a manifest (1)")
@@ -43,7 +44,7 @@ def _add_manifest(manifest: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="file to write, a line an incident"
     )
     manifest.add_argument("--n", type=int, default=2_100, help="incidents, about (2100)")
-    manifest.add_argument("--seed", type=int, default=1)
+    manifest.add_argument("--seed", type=_arguments.seed_word, default=1)
     manifest.add_argument(
         "--part", default="all", help="all, tenth, or a number of incidents (all)"
     )
@@ -54,7 +55,7 @@ def _add_score(score: argparse.ArgumentParser) -> None:
     score.add_argument("--jobs", type=int, default=1, help="processes (1)")
     score.add_argument("--limit", type=int, help="at most so many incidents, spread evenly")
     score.add_argument("--only", help="one failure mode")
-    score.add_argument("--seed", type=int, default=0)
+    score.add_argument("--seed", type=_arguments.seed_word, default=0)
     score.add_argument("--cli", action="store_true", help="call the command line for each")
     score.add_argument("--out", type=Path, help="results, one JSON object a line")
     score.add_argument("--designs", type=Path, help="what hypotheses heard, for 'ruleout fit'")
@@ -65,7 +66,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--out", type=Path, required=True, help="folder; a run that was cut goes on")
     run.add_argument("--part", default="tenth", help="all, tenth, or a number of incidents (tenth)")
     run.add_argument("--offset", type=int, default=0, help="other incidents of each cause (0)")
-    run.add_argument("--seed", type=int, default=1, help="of the manifest (1)")
+    run.add_argument("--seed", type=_arguments.seed_word, default=1, help="of the manifest (1)")
     run.add_argument("--jobs", type=int, default=1, help="processes (1)")
     run.add_argument("--rows", type=int, help="at most this many rows a window")
     run.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND",

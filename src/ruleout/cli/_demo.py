@@ -6,16 +6,17 @@ import sys
 from argparse import Namespace
 
 from ruleout.bench import demos
-from ruleout.cli._answer import answer
+from ruleout.cli._answer import answer, outputs
 from ruleout.cli._memory import keep_freed
 from ruleout.incident import load
 
 
 def run(chosen: Namespace) -> None:
     """Write a demo's incident folder, diagnose it, and leave a report beside it."""
+    outputs(chosen)
     keep_freed()
     place = chosen.out or f"ruleout-demo-{chosen.name}"
-    folder = demos.write(chosen.name, place, chosen.seed, chosen.fault)
+    folder = demos.write(chosen.name, place, chosen.seed, chosen.fault, force=chosen.force)
     if not chosen.quiet:
         print(demos.introduction(chosen.name, folder), file=sys.stderr)
         chosen.html = chosen.html or str(folder / "diagnosis.html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def _tell(guesses: tuple[Guess, ...], task: str, file: Path, columns: list[str])
         column for guess in guesses if guess.role != "positive" for column in _columns(guess.value)
     }
     print(f"task: {task}; features: {len(set(columns) - named)} other columns")
-    print(f"wrote {file}; look it over, then run: ruleout diagnose {file.parent}")
+    print(f"wrote {file}; look it over, then run: ruleout diagnose {shlex.quote(str(file.parent))}")
 
 
 def _columns(value: Any) -> tuple[str, ...]:

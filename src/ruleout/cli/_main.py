@@ -19,6 +19,7 @@ from importlib import import_module
 
 from ruleout._errors import RuleoutError, SourceError, Untrusted
 from ruleout.cli._parser import PASSED_ON, parser
+from ruleout.cli._streams import complain, discard, standard_streams
 
 
 class Exit(IntEnum):
@@ -41,23 +42,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    _tolerate_narrow_encodings()
     for library in ("OPENBLAS", "MKL"):
         # Before numpy is loaded: on matrices as small as these, more threads only wait for each other.
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     if not os.environ.get("RULEOUT_DEBUG"):
         warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if arguments is None else arguments)
+    with standard_streams():
+        return _answered(words)
+
+
+def _answered(words: list[str]) -> int:
+    """The exit status of one command, whatever it raises."""
     try:
-        status = _run(words)
-        sys.stdout.flush()
+        return _run(words)
     except RuleoutError as error:
-        print(f"ruleout: {error}", file=sys.stderr)
+        complain(f"ruleout: {error}")
         unread = isinstance(error, SourceError) and not isinstance(error, Untrusted)
         return Exit.UNREACHABLE if unread else Exit.USAGE
     except BrokenPipeError:
-        # The reader of our output (`head`) has left. Python would complain once more on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output (`head`) has left.
+        discard(sys.stdout)
         return Exit.BROKEN_PIPE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
@@ -65,10 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever arrives here is a bug and is said to be one; a panic in polars is no Exception
         return _bug(error)
-    return status
 
 
 def _run(words: list[str]) -> int:
+    """One command, and what it printed written out; help is printed on the way to a `SystemExit`."""
+    try:
+        return _command(words)
+    finally:
+        sys.stdout.flush()
+
+
+def _command(words: list[str]) -> int:
     """One command; those with a parser of their own get their words as they are."""
     if words and words[0] in PASSED_ON:
         status: int = import_module(PASSED_ON[words[0]]).main(words[1:])
@@ -79,19 +91,9 @@ def _run(words: list[str]) -> int:
 
 
 def _bug(error: BaseException) -> int:
-    if os.environ.get("RULEOUT_DEBUG"):
-        traceback.print_exception(error)
-    print(
-        f"ruleout: this is a bug in ruleout, not in your incident: {type(error).__name__}: {error}\n"
-        "Run the command again with RULEOUT_DEBUG=1 for the details to report.",
-        file=sys.stderr,
+    told = "".join(traceback.format_exception(error)) if os.environ.get("RULEOUT_DEBUG") else ""
+    complain(
+        f"{told}ruleout: this is a bug in ruleout, not in your incident: {type(error).__name__}: {error}\n"
+        "Run the command again with RULEOUT_DEBUG=1 for the details to report."
     )
     return Exit.BUG
-
-
-def _tolerate_narrow_encodings() -> None:
-    """A terminal that knows no `…` or `é` gets a `?`, not a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from importlib import import_module
 
-from ruleout import __version__
+from ruleout import __version__, _arguments
 
 _ROLES = (
     ("target", "COLUMN", "ground truth"),
@@ -74,13 +74,22 @@ def add_outputs(command: ArgumentParser) -> None:
     """The options of every command that ends in a diagnosis."""
     outputs = command.add_argument_group("output")
     outputs.add_argument(
-        "--json", metavar="FILE", help="write the diagnosis as JSON (- for standard output)"
+        "--json",
+        type=_arguments.named,
+        metavar="FILE",
+        help="write the diagnosis as JSON (- for standard output)",
     )
     outputs.add_argument(
-        "--html", metavar="FILE", help="write the report, one file that opens anywhere"
+        "--html",
+        type=_arguments.named,
+        metavar="FILE",
+        help="write the report, one file that opens anywhere",
     )
     outputs.add_argument(
-        "--markdown", metavar="FILE", help="write a ticket's text (- for standard output)"
+        "--markdown",
+        type=_arguments.named,
+        metavar="FILE",
+        help="write a ticket's text (- for standard output)",
     )
     outputs.add_argument(
         "--quiet",
@@ -88,7 +97,11 @@ def add_outputs(command: ArgumentParser) -> None:
         help="no progress; no answer on the terminal if a file was asked for",
     )
     command.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)"
+        "--seed",
+        type=_arguments.seed_word,
+        default=0,
+        metavar="N",
+        help="seed of all randomness (default 0)",
     )
 
 
@@ -102,7 +115,11 @@ def _add_diagnose(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     )
     command.set_defaults(run=_lazily("_diagnose"))
     command.add_argument(
-        "path", nargs="?", metavar="PATH", help="incident folder, or its YAML file"
+        "path",
+        nargs="?",
+        type=_arguments.named,
+        metavar="PATH",
+        help="incident folder, or its YAML file",
     )
     add_outputs(command)
     command.add_argument(
@@ -112,6 +129,7 @@ def _add_diagnose(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     )
     command.add_argument(
         "--weights",
+        type=_arguments.named,
         metavar="DIR",
         help="weights of evidence of your own, from 'ruleout fit' (default: $RULEOUT_WEIGHTS, else the shipped ones)",
     )
@@ -168,6 +186,7 @@ def _add_init(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     command.add_argument(
         "-o",
         "--out",
+        type=_arguments.named,
         default=".",
         metavar="DIR",
         help="folder of the incident.yaml (default: here)",
@@ -192,7 +211,14 @@ def _add_demo(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
         "--fault", metavar="NAME", help="of latency: tokens (default), queue or runtime"
     )
     command.add_argument(
-        "-o", "--out", metavar="DIR", help="folder to write (default: ruleout-demo-NAME)"
+        "-o",
+        "--out",
+        type=_arguments.named,
+        metavar="DIR",
+        help="folder to write (default: ruleout-demo-NAME)",
+    )
+    command.add_argument(
+        "--force", action="store_true", help="replace an incident.yaml that no demo wrote"
     )
     add_outputs(command)
 

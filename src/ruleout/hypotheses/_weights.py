@@ -33,7 +33,7 @@ def own_folder() -> Path | None:
     """The user's folder of weights, if the environment names one.
 
     Raises:
-        IncidentError: there is no such folder.
+        IncidentError: there is no such folder, or nothing in it could be weights.
     """
     named = os.environ.get(ENVIRONMENT)
     if not named:
@@ -41,7 +41,11 @@ def own_folder() -> Path | None:
     folder = Path(named)
     if not folder.is_dir():
         raise IncidentError(
-            f"{ENVIRONMENT} is {named!r}; there is no such folder; write one with 'ruleout fit'"
+            f"--weights or {ENVIRONMENT} is {named!r}; there is no such folder; write one with 'ruleout fit'"
+        )
+    if not any(entry.suffix == ".toml" for entry in folder.iterdir()):
+        raise IncidentError(
+            f"--weights or {ENVIRONMENT} is {named!r}; that folder holds no weights (.toml); write them with 'ruleout fit'"
         )
     return folder
 

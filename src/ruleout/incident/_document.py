@@ -173,6 +173,14 @@ def _plain(value: Value, done: dict[int, Any]) -> Any:
     return done[id(value)]
 
 
+def is_frame(content: Any) -> bool:
+    """Whether a value from Python is a table in memory.
+
+    Its type is asked, not the value: the columns of a lazy frame cost a look at its source, of which polars warns.
+    """
+    return hasattr(type(content), "columns")
+
+
 def from_python(content: Any) -> Value:
     """A tree from Python objects; what is neither a mapping nor a list or tuple is a scalar."""
     if isinstance(content, Mapping):

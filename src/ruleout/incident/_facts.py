@@ -40,7 +40,7 @@ def facts(name: str, reference: pl.Series, current: pl.Series) -> Facts:
     both = [series.drop_nulls() for series in (reference, current)]
     kind = next((_kind(series) for series in both if len(series)), "other")
     usable = [series for series in both if _countable(series)]
-    together = pl.concat([series.cast(pl.String) for series in usable]) if usable else pl.Series([])
+    together = pl.concat([_spelled(series) for series in usable]) if usable else pl.Series([])
     return Facts(
         name=name,
         words=frozenset(_words(name)),
@@ -51,6 +51,12 @@ def facts(name: str, reference: pl.Series, current: pl.Series) -> Facts:
         reference=reference,
         current=current,
     )
+
+
+def _spelled(series: pl.Series) -> pl.Series:
+    """Values as text; polars has no text for a duration, whose ticks tell it apart as well."""
+    plain = series.to_physical() if series.dtype == pl.Duration else series
+    return plain.cast(pl.String)
 
 
 def _countable(series: pl.Series) -> bool:

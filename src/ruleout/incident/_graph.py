@@ -25,6 +25,14 @@ _TOKEN = re.compile(
 )
 
 
+def graph_file(graph: Any) -> str | None:
+    """The path that a graph is given as; None for a text or an object."""
+    if isinstance(graph, Path):
+        return str(graph)
+    named = isinstance(graph, str) and graph.lower().endswith(_SUFFIXES)
+    return graph if named and "{" not in graph and "[" not in graph else None
+
+
 def edges_of(graph: Any, folder: Path = Path()) -> Edges:
     """Pairs of cause and effect of a graph, in its own order and without repetitions.
 
@@ -36,11 +44,10 @@ def edges_of(graph: Any, folder: Path = Path()) -> Edges:
     Raises:
         IncidentError: the graph is of no such form, cannot be read, or its edges have no direction.
     """
-    if isinstance(graph, Path):
-        return _of_text(_read(folder / graph), str(graph))
+    file = graph_file(graph)
+    if file is not None:
+        return _of_text(_read(folder / file), file)
     if isinstance(graph, str):
-        if graph.lower().endswith(_SUFFIXES) and "{" not in graph and "[" not in graph:
-            return _of_text(_read(folder / graph), graph)
         return _of_text(graph, "the graph")
     held = _inner(graph)
     if held is None:

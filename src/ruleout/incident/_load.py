@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from ruleout._errors import IncidentError
-from ruleout.incident._document import Node, plain, read
-from ruleout.incident._graph import edges_of
+from ruleout.incident._document import Node, is_frame, nearest, plain, read
+from ruleout.incident._graph import edges_of, graph_file
 from ruleout.incident._model import (
     AuditProbe,
     Columns,
@@ -25,6 +25,9 @@ from ruleout.incident._model import (
 )
 
 TASKS: tuple[Task, ...] = get_args(Task)
+LIVE = ("prometheus", "otlp", "mlflow", "wandb", "dvc", "git", "uri")
+"""Kinds of live sources, by the key that says where each is."""
+
 DATABASES = ("sqlite", "duckdb", "postgresql", "postgres")
 
 _TOP = (
@@ -108,7 +111,7 @@ def table_spec(node: Node) -> TableSpec:
         if "uri" not in entries:
             node.fail("it needs a `uri`: a path, a glob or a database URL")
         uri = entries["uri"].text()
-    elif hasattr(node.content, "columns"):
+    elif is_frame(node.content):
         return TableSpec(frame=node.content)
     else:
         entries, uri = {}, node.text()
@@ -182,6 +185,7 @@ def _data(node: Node, folder: Path) -> DataSpec:
         columns=_columns(entries["columns"]) if "columns" in entries else Columns(),
         sources={name: source.names() for name, source in sources.items()},
         graph=_graph(entries["graph"], folder) if "graph" in entries else (),
+        graph_file=graph_file(entries["graph"].content) if "graph" in entries else None,
     )
 
 
@@ -288,10 +292,11 @@ def _signal(node: Node) -> tuple[Any, ...]:
 
 def _part(node: Node) -> Any:
     if isinstance(node.content, dict):
-        if not node.content:
-            node.fail("a live source is a mapping such as {prometheus: URL, queries: {...}}")
+        if not any(key in LIVE for key in node.content):
+            named = next(iter(node.content), "")
+            node.fail(f"a live source begins with its kind; {nearest(named, LIVE)}")
         return plain(node.value)
-    return node.content if hasattr(node.content, "columns") else node.text()
+    return node.content if is_frame(node.content) else node.text()
 
 
 def _pairs(node: Node, rule: str) -> tuple[tuple[str, str], ...]:

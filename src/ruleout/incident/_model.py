@@ -72,6 +72,8 @@ class DataSpec:
     columns: Columns = Columns()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     graph: tuple[tuple[str, str], ...] = ()
+    graph_file: str | None = None
+    """Where the graph was read from, if it was a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class AuditProbe:
 
 @dataclass(frozen=True, slots=True)
 class TelemetrySpec:
-    """Where telemetry is: lists of paths or globs, or mappings that a connector understands."""
+    """Where telemetry is: lists of paths or globs, or mappings of live sources."""
 
     metrics: tuple[Any, ...] = ()
     traces: tuple[Any, ...] = ()

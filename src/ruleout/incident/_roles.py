@@ -19,7 +19,17 @@ _TIME = {"timestamp", "ts", "time", "datetime", "date", "created", "event", "at"
 _LABEL_TIME = {"label", "available", "matured", "final", "settled", "closed"}
 _KEY = {"id", "uuid", "guid", "key", "uid"}
 _TARGET = {"target", "label", "truth", "actual", "y", "outcome", "gt", "observed", "true"}
-_PREDICTION = {"prediction", "predicted", "pred", "yhat", "hat", "decision", "preds", "output"}
+_PREDICTION = {
+    "prediction",
+    "predicted",
+    "pred",
+    "yhat",
+    "hat",
+    "decision",
+    "preds",
+    "output",
+    "flagged",
+}
 _SCORE = {"score", "probability", "prob", "proba", "p", "likelihood", "risk"}
 _SEGMENT = {
     "host", "pod", "node", "replica", "server", "shard", "cluster", "zone", "datacenter", "version", "tenant",

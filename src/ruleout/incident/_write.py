@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,11 @@ def write_incident(
     file = folder / "incident.yaml"
     if file.exists() and not force:
         raise IncidentError(f"{file} exists; give another folder with -o, or --force to replace it")
-    lines = [_HEAD.format(folder=folder), "version: 1", f"title: {_scalar(title)}"]
+    lines = [
+        _HEAD.format(folder=shlex.quote(str(folder))),
+        "version: 1",
+        f"title: {_scalar(title)}",
+    ]
     if task != "none":
         lines.append(f"task: {task}")
     lines += ["", "data:"]

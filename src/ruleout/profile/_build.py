@@ -10,7 +10,7 @@ import polars as pl
 
 from ruleout._errors import RuleoutError, Unreachable
 from ruleout._records import SourceStatus
-from ruleout.incident import Incident, check_columns
+from ruleout.incident import Incident, check_columns, check_types
 from ruleout.profile._case import Case, ChangeEvent, Kind
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
@@ -18,6 +18,7 @@ from ruleout.profile._read import Profile, read_window
 from ruleout.profile._replayer import choose_predictor
 from ruleout.profile._roles import class_names, input_kinds, served, threshold_in_force, truths
 from ruleout.profile._table import Table
+from ruleout.profile._unlike import without_unlike
 from ruleout.sources import (
     TableSource,
     check_keys,
@@ -52,19 +53,24 @@ def build_case(
         changes: the incident's, where somebody has read them already; they are read otherwise.
 
     Raises:
-        IncidentError: when a declared column is in neither table.
+        IncidentError: when a declared column is in neither table, or of a type that its role cannot have.
         SourceError: when a table cannot be read (nothing can be diagnosed from tables then).
     """
     say = progress or (lambda _: None)
     statuses: list[SourceStatus] = []
     say("reading tables")
     sources = reference_and_current(incident)
-    check_columns(incident, *(None if s is None else s.schema for s in sources))
+    schemas = [None if s is None else s.schema for s in sources]
+    check_columns(incident, *schemas)
+    check_types(incident, *schemas)
     check_keys(incident, sources)
     incident = with_task(incident, *sources)
     tables, profiles = _tables(incident, sources, statuses)
-    reference, current = tables["reference"], tables["current"]
     columns = incident.data.columns
+    kinds = input_kinds(columns, *(tables[n].frame for n in ("reference", "current")))
+    tables, profiles, unlike = without_unlike(kinds, tables, profiles)
+    statuses += unlike
+    reference, current = tables["reference"], tables["current"]
     classes = class_names(incident, reference.frame, current.frame)
     spec = incident.models.get("current")
     answers = served(incident, reference.frame, classes, spec.threshold if spec else None)
@@ -74,7 +80,7 @@ def build_case(
         reference=reference,
         current=current,
         profiles=profiles,
-        kinds=input_kinds(columns, reference.frame, current.frame),
+        kinds=kinds,
         classes=classes,
         metric=metric_for(incident.task, incident.symptom.metric),
         truths={n: truths(incident, t.frame, classes) for n, t in tables.items()},

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ruleout._errors import IncidentError
 from ruleout.incident import Columns, Incident
+from ruleout.incident._document import nearest
 from ruleout.profile._case import Kind
 from ruleout.profile._generation import LOGGED, generation_columns
 from ruleout.profile._outputs import Outputs
@@ -108,7 +109,7 @@ def class_names(
     names = labels_seen(reference, present) | labels_seen(current, present) | set(columns.scores)
     if incident.task == "multiclass":
         return tuple(sorted(names, key=_natural))
-    positive = _positive(columns, names)
+    positive = _positive(incident, names)
     others = sorted(labels_seen(reference, present) - {positive}, key=_natural) or sorted(
         names - {positive}
     )
@@ -138,7 +139,8 @@ def _any_numeric(frame: pl.DataFrame, names: list[str | None]) -> bool:
     return any(n in frame.columns and frame.schema[n].is_numeric() for n in names if n is not None)
 
 
-def _positive(columns: Columns, names: set[str]) -> str:
+def _positive(incident: Incident, names: set[str]) -> str:
+    columns = incident.data.columns
     if columns.positive is not None:
         wanted = label_text(pl.Series([columns.positive])).item()
         if wanted in names or not names:
@@ -148,8 +150,8 @@ def _positive(columns: Columns, names: set[str]) -> str:
             return str(swapped)
         if names:
             raise IncidentError(
-                f"data.columns.positive: {columns.positive!r} is no value of {columns.target!r}; "
-                f"the values are {', '.join(sorted(names)[:5])}"
+                f"{incident.file}: data.columns.positive is {columns.positive!r}, which is no value of "
+                f"{columns.target!r}; {nearest(str(wanted), names)}"
             )
     for word in _POSITIVE_WORDS:
         for name in sorted(names):

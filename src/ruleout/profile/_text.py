@@ -74,7 +74,7 @@ def text_sample(series: pl.Series, *, limit: int = SAMPLE) -> TextSample:
         if total <= limit
         else np.floor((np.arange(limit) + 0.5) * (total / limit)).astype(np.int64)
     )
-    texts = series.gather(rows).cast(pl.String)
+    texts = series.gather(rows).cast(pl.String, strict=False)
     return TextSample(rows, texts, text_statistics(texts), total)
 
 

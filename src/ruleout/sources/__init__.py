@@ -2,8 +2,9 @@
 
 from ruleout.sources._changes import KINDS, Change, load_changes
 from ruleout.sources._files import readable
-from ruleout.sources._fingerprint import fingerprint
+from ruleout.sources._fingerprint import fingerprint, input_files
 from ruleout.sources._probes import check_keys, load_audit, load_golden, load_parity
+from ruleout.sources._reasons import steady
 from ruleout.sources._tables import TableSource, open_table, reference_and_current, with_task
 from ruleout.sources._time import epoch_expression, epoch_seconds
 
@@ -15,6 +16,7 @@ __all__ = [
     "epoch_expression",
     "epoch_seconds",
     "fingerprint",
+    "input_files",
     "load_audit",
     "load_changes",
     "load_golden",
@@ -22,5 +24,6 @@ __all__ = [
     "open_table",
     "readable",
     "reference_and_current",
+    "steady",
     "with_task",
 ]

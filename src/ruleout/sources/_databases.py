@@ -16,11 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
-from ruleout._errors import SourceError, Unreachable, need
+from ruleout._errors import IncidentError, SourceError, Unreachable, need
 from ruleout.incident import TableSpec
+from ruleout.incident._document import nearest
+from ruleout.sources._files import nearest_file
 from ruleout.sources._frames import refuse_repeated
 
 _BATCH = 50_000
+_NO_COLUMNS = "the query returns no columns; it must be a SELECT"
 
 
 def read_database(spec: TableSpec, folder: Path, name: str) -> pl.DataFrame:
@@ -31,7 +34,8 @@ def read_database(spec: TableSpec, folder: Path, name: str) -> pl.DataFrame:
 
     Raises:
         Unreachable: no server answers.
-        SourceError: the database, the table or the query is not there or not valid.
+        SourceError: the database is not there or damaged.
+        IncidentError: the table is not there, or the query is not valid.
         MissingExtra: the database's driver is not installed.
     """
     url = _expand(spec.uri, name)
@@ -72,10 +76,15 @@ def _expand(uri: str, name: str) -> str:
     return re.sub(r"\$\{(\w+)\}", value, uri)
 
 
+def database_file(url: str, folder: Path) -> Path:
+    """The file of a SQLite or DuckDB URL."""
+    return folder / unquote(url.partition("://")[2].partition("?")[0].removeprefix("/"))
+
+
 def _file(url: str, folder: Path, where: str) -> Path:
-    path = folder / unquote(url.partition("://")[2].partition("?")[0].removeprefix("/"))
+    path = database_file(url, folder)
     if not path.is_file():
-        raise SourceError(f"{where}: there is no database file {path}")
+        raise SourceError(f"{where}: there is no database file {path}{nearest_file(path)}")
     return path
 
 
@@ -87,19 +96,42 @@ def _read_sqlite(path: Path, query: str, where: str) -> pl.DataFrame:
             names = [column[0] for column in cursor.description or ()]
             return _assemble(names, _batches(cursor.fetchmany), where)
     except sqlite3.Error as error:
-        raise SourceError(f"{where}: {error}; check `table` or `query`") from error
+        # What is wrong with the statement has the plainest code, or none at all: sqlite3 itself refuses it.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY):
+            raise IncidentError(f"{where}: {error}; {_sqlite_way_out(path, error)}") from error
+        raise SourceError(f"{where}: {error}; check that it is a database of SQLite") from error
+
+
+def _sqlite_way_out(path: Path, error: sqlite3.Error) -> str:
+    missing = re.match(r"no such table: (\S+)", str(error))
+    if missing is None:
+        return "check `table` or `query`"
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+        )
+        return nearest(missing.group(1), [name for (name,) in tables])
 
 
 def _read_duckdb(path: Path, query: str, where: str) -> pl.DataFrame:
     duckdb = need("duckdb", extra="duckdb")
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
+        opened = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise SourceError(
+            f"{where}: {_first_line(error)}; check that DuckDB can open it"
+        ) from error
+    try:
+        with opened as connection:
             relation = connection.sql(query)
             if relation is None:
-                raise SourceError(f"{where}: the query returns no columns; it must be a SELECT")
+                raise IncidentError(f"{where}: {_NO_COLUMNS}")
             refuse_repeated(relation.columns, where)
             frame = pl.DataFrame(relation)
             return frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
+    except duckdb.ProgrammingError as error:
+        raise IncidentError(f"{where}: {_first_line(error)}; check `table` or `query`") from error
     except duckdb.Error as error:
         raise SourceError(f"{where}: {_first_line(error)}; check `table` or `query`") from error
 
@@ -119,6 +151,9 @@ def _read_postgres(url: str, query: str, where: str) -> pl.DataFrame:
         raise Unreachable(
             f"{where}: {reason}; check that the server runs and the address is right"
         ) from error
+    except (psycopg.ProgrammingError, psycopg.errors.ReadOnlySqlTransaction) as error:
+        reason = without_secret(_first_line(error), url)
+        raise IncidentError(f"{where}: {reason}; check the URL and `table` or `query`") from error
     except psycopg.Error as error:
         reason = without_secret(_first_line(error), url)
         raise SourceError(f"{where}: {reason}; check the URL and `table` or `query`") from error
@@ -138,7 +173,7 @@ def _batches(fetch: Callable[[int], list[Any]]) -> Iterator[list[Any]]:
 def _assemble(names: list[str], batches: Iterable[list[Any]], where: str) -> pl.DataFrame:
     """Batches of tuples as one frame; a column takes the type that holds all of its batches."""
     if not names:
-        raise SourceError(f"{where}: the query returns no columns; it must be a SELECT")
+        raise IncidentError(f"{where}: {_NO_COLUMNS}")
     refuse_repeated(names, where)
     frames = []
     for rows in batches:

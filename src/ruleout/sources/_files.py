@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 import glob
 import gzip
 import io
+import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +22,15 @@ from ruleout.sources._frames import refuse_repeated
 _TEXTS = ("csv", "tsv")
 _MISSING = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-")
 """What exporters write in the gaps of a column of numbers. In a column of texts these stay texts."""
+
+_DAMAGE = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    ValueError,
+    EOFError,
+    zlib.error,
+)
 
 
 def scan_files(uri: str, folder: Path, name: str) -> tuple[pl.LazyFrame, int | None]:
@@ -58,20 +70,33 @@ def find_files(uri: str, folder: Path, name: str) -> tuple[Path, ...]:
     found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207
     files = tuple(file for file in found if file.is_file())
     if not files:
-        what = "matches no file" if glob.has_magic(uri) else "does not exist"
+        what = "matches no file" if glob.has_magic(uri) else f"does not exist{nearest_file(path)}"
         raise SourceError(f"{name}: {path} {what}")
     return files
+
+
+def nearest_file(path: Path) -> str:
+    """The way out of a path that does not exist: the nearest name beside it, if there is a near one."""
+    if not path.parent.is_dir():
+        return f"; nor does the folder {path.parent}"
+    if not os.access(path.parent, os.R_OK):
+        return ""
+    # By their stems: one ending in common does not make two names alike.
+    stems = {entry.stem: entry.name for entry in sorted(path.parent.iterdir(), reverse=True)}
+    near = difflib.get_close_matches(path.stem, stems, n=1)
+    return f"; the nearest file is {stems[near[0]]!r}" if near else ""
 
 
 @contextmanager
 def readable(where: str) -> Iterator[None]:
     """What polars raises about damaged data inside becomes a `SourceError` that names `where`.
 
-    A panic is how polars' readers meet damage that they did not foresee; it is not an `Exception`.
+    A panic is how polars' readers meet damage that they did not foresee; it is not an `Exception`. A compressed
+    file that is cut off or garbled ends in an `EOFError` or a `zlib.error`.
     """
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+    except _DAMAGE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SourceError(f"{where}: cannot be read: {reason}") from error
 

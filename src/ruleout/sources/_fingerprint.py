@@ -13,12 +13,13 @@ from typing import Any
 import polars as pl
 
 from ruleout.incident import Incident
-from ruleout.sources._databases import without_secret
+from ruleout.incident._document import is_frame
+from ruleout.sources._databases import database_file, without_secret
 from ruleout.sources._files import readable
 from ruleout.sources._frames import as_polars
 from ruleout.sources._tables import TableSource
 
-_APART = ("folder", "file")
+_APART = (".folder", ".file", ".data.graph_file")
 """Fields of an incident that say where it was written, not what it is."""
 
 _NAMES_FILES = re.compile(r"\.uri$|^\.telemetry\.(metrics|traces|logs)\b")
@@ -46,12 +47,30 @@ def fingerprint(incident: Incident, tables: Mapping[str, TableSource | None] | N
     return digest.hexdigest()
 
 
+def input_files(incident: Incident) -> Iterator[Path]:
+    """Every file that the incident is read from: its own, tables, databases, models, telemetry, a graph."""
+    if incident.data.graph_file is not None:
+        yield incident.folder / incident.data.graph_file
+    if Path(incident.file).is_file():
+        yield Path(incident.file)
+    for path, leaf in _leaves(incident, ""):
+        if not isinstance(leaf, str) or not _NAMES_FILES.search(path):
+            continue
+        scheme, _, place = leaf.partition("://")
+        if scheme in ("sqlite", "duckdb"):
+            yield database_file(leaf, incident.folder)
+        elif leaf.startswith("python:"):
+            yield incident.folder / f"{leaf.split(':')[1].replace('.', '/')}.py"
+        elif not place or scheme == "file":
+            yield from _files(place or leaf, incident.folder)
+
+
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every value of a record with its path, in a fixed order."""
     if is_dataclass(value):
         for entry in fields(value):
-            if path or entry.name not in _APART:
-                yield from _leaves(getattr(value, entry.name), f"{path}.{entry.name}")
+            if (place := f"{path}.{entry.name}") not in _APART:
+                yield from _leaves(getattr(value, entry.name), place)
     elif isinstance(value, Mapping):
         for key in sorted(value, key=str):
             yield from _leaves(value[key], f"{path}.{key}")
@@ -63,7 +82,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _add(digest: hashlib._Hash, path: str, leaf: Any, folder: Path) -> None:
-    if hasattr(leaf, "columns"):
+    if is_frame(leaf):
         _add_frame(digest, as_polars(leaf, "a frame").collect())
         return
     if callable(leaf):
@@ -77,17 +96,20 @@ def _add(digest: hashlib._Hash, path: str, leaf: Any, folder: Path) -> None:
 
 
 def _add_files(digest: hashlib._Hash, uri: str, folder: Path) -> None:
-    """The bytes of the file, of the files in a folder (a saved model), or of those that a glob matches."""
+    for file in _files(uri, folder):
+        with readable(str(file)), file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+
+
+def _files(uri: str, folder: Path) -> Iterator[Path]:
+    """The file, the files in a folder (a saved model), or those that a glob matches; sorted."""
     direct = folder / uri
     if direct.is_file():
-        found = [str(direct)]
-    else:
-        pattern = glob.escape(str(direct)) + "/**" if direct.is_dir() else str(direct)
-        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns
-    for file in (Path(match) for match in found):
-        if file.is_file():
-            with readable(str(file)), file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        yield direct
+        return
+    pattern = glob.escape(str(direct)) + "/**" if direct.is_dir() else str(direct)
+    found = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207 - absolute patterns
+    yield from (file for file in found if file.is_file())
 
 
 def _add_frame(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
@@ -96,6 +118,11 @@ def _add_frame(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
         digest.update(f"{column.name}\0{column.dtype}\0{len(column)}\0".encode())
         # Under another name: polars takes `^a$` for a pattern in some methods of a series.
         _add_column(digest, column.alias("x"))
+
+
+def _too_wide(dtype: pl.DataType) -> bool:
+    """Whether NumPy has no such integer, so that its spelling is hashed."""
+    return dtype.is_integer() and str(dtype).endswith("128")
 
 
 def _add_column(digest: hashlib._Hash, column: pl.Series) -> None:
@@ -112,7 +139,7 @@ def _add_column(digest: hashlib._Hash, column: pl.Series) -> None:
     elif dtype in (pl.Binary, pl.Object):
         values = [value if isinstance(value, bytes) else repr(value).encode() for value in column]
         digest.update(b"".join(len(value).to_bytes(8, "little") + value for value in values))
-    elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
+    elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or _too_wide(dtype):
         text = column.cast(pl.String).fill_null("")
         digest.update(text.str.len_bytes().to_numpy().tobytes())
         digest.update((text.str.join("").item() or "").encode())

@@ -58,6 +58,7 @@ def open_table(spec: TableSpec, folder: Path, name: str) -> TableSource:
     Raises:
         Unreachable: it is in a database that does not answer.
         SourceError: it is missing, empty, damaged, or not a table.
+        IncidentError: its database has no such table, or cannot run the query.
         MissingExtra: reading it needs a driver that is not installed.
     """
     rows: int | None
@@ -92,7 +93,8 @@ def reference_and_current(incident: Incident) -> tuple[TableSource | None, Table
     is that of its own role, and the other is None.
 
     Raises:
-        IncidentError: one table has to be split and the windows or the timestamp are missing.
+        IncidentError: one table has to be split and the windows or the timestamp are missing, or a database has no
+            such table or cannot run the query.
         SourceError: as `open_table`.
     """
     data = incident.data
@@ -104,8 +106,8 @@ def reference_and_current(incident: Incident) -> tuple[TableSource | None, Table
         and not _same(data.reference, data.current)
     ):
         return (
-            open_table(data.reference, incident.folder, "data.reference"),
-            open_table(data.current, incident.folder, "data.current"),
+            _opened(data.reference, incident, "data.reference"),
+            _opened(data.current, incident, "data.current"),
         )
     role = "data.reference" if data.current is None else "data.current"
     spec = data.reference or data.current or TableSpec()
@@ -115,9 +117,16 @@ def reference_and_current(incident: Incident) -> tuple[TableSource | None, Table
                 f"{incident.file}: data.reference and data.current name the same table; "
                 "give `windows`, with the times that part it"
             )
-        table = open_table(spec, incident.folder, role)
+        table = _opened(spec, incident, role)
         return (table, None) if data.current is None else (None, table)
-    return _split(open_table(spec, incident.folder, role), incident)
+    return _split(_opened(spec, incident, role), incident)
+
+
+def _opened(spec: TableSpec, incident: Incident, name: str) -> TableSource:
+    try:
+        return open_table(spec, incident.folder, name)
+    except IncidentError as error:
+        raise IncidentError(f"{incident.file}: {error}") from error
 
 
 def with_task(

@@ -145,8 +145,11 @@ def test_lists_and_globs_are_put_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({"metrics": ("gone.csv",)}, "no such file"),
-        ({"metrics": ({"prometheus": "http://x"},)}, "not a path"),
+        ({"metrics": ("gone.csv",)}, "gone.csv does not exist"),
+        ({"metrics": ("mm.csv",)}, "mm.csv does not exist; the nearest file is 'm.csv'"),
+        ({"metrics": ("q*.csv",)}, "q*.csv matches no file"),
+        ({"metrics": ({"prometheus": "http://x"},)}, "{prometheus} is a live source"),
+        ({"metrics": (7,)}, "7 is not a path"),
         ({"traces": ("m.csv",)}, "no ['span'"),
         ({"logs": ("m.csv",)}, "lack `timestamp` or `message`"),
     ],

@@ -155,7 +155,7 @@ def _changes(incident: Incident) -> tuple[tuple[Change, ...], tuple[SourceStatus
     try:
         changes = load_changes(incident)
     except RuleoutError as error:
-        return (), (SourceStatus("changes", "failed", None, str(error)[:300]),)
+        return (), (SourceStatus("changes", "failed", None, str(error)),)
     status = "ok" if changes else "empty"
     return changes, (SourceStatus("changes", status, len(changes)),)
 

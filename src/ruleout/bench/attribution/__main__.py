@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ruleout import _arguments
 from ruleout.bench.attribution import _estimates, _labels, _shares, _slices
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "what", nargs="?", default="shares", choices=("shares", "slices", "estimates", "labels")
     )
     parser.add_argument("--cases", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=_arguments.seed_word, default=1)
     parser.add_argument("--speed", action="store_true", help="also time 100,000 x 20")
     parser.add_argument("--peer", action="append", default=[], help="NAME=COMMAND; may be repeated")
     parser.add_argument(

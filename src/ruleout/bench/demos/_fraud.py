@@ -71,7 +71,7 @@ def write(folder: Path, seed: int) -> None:
         )
     _golden(training, weights).write_parquet(folder / "known_fraud.parquet")
     write_text(folder, "changes.csv", _CHANGES)
-    write_text(folder, "incident.yaml", _INCIDENT)
+    write_text(folder, "incident.yaml", INCIDENT)
 
 
 def _payments(rng: Rng, start: str, days: int, rows: int, mix: Mapping[str, float]) -> pl.DataFrame:
@@ -154,7 +154,7 @@ _CHANGES = """
     2026-11-12T07:30:00Z,scale,scoring-service,Two more replicas before the weekend,scoring#402
 """
 
-_INCIDENT = """
+INCIDENT = """
     version: 1
     title: Fraud blocks hit honest customers; a fraud ring is suspected
     task: binary

@@ -154,44 +154,45 @@ def _tell(folder: Path, before: Sequence[Served], after: Sequence[Served], fault
         {_iso(turn)},{fault.kind},{NAME},{fault.description},{fault.ref}
         """,
     )
+    write_text(folder, "incident.yaml", incident(first, turn, last))
+
+
+def incident(first: float, turn: float, last: float) -> str:
+    """The text of `incident.yaml`: load from `first` to `last`, and the change at `turn` (epoch seconds)."""
     scores = ", ".join(f"{name}: p_{name}" for name in CLASSES)
-    write_text(
-        folder,
-        "incident.yaml",
-        f"""
-        version: 1
-        title: The text model answers slowly
-        task: multiclass
+    return f"""
+    version: 1
+    title: The text model answers slowly
+    task: multiclass
 
-        symptom:
-          metric: latency_p95_ms
-          entity: {NAME}
-          direction: up
-          noticed_at: {_iso(last)}
+    symptom:
+      metric: latency_p95_ms
+      entity: {NAME}
+      direction: up
+      noticed_at: {_iso(last)}
 
-        windows:
-          reference: [{_iso(first)}, {_iso(turn)}]
-          current: [{_iso(turn)}, {_iso(last)}]
+    windows:
+      reference: [{_iso(first)}, {_iso(turn)}]
+      current: [{_iso(turn)}, {_iso(last)}]
 
-        data:
-          reference: reference.parquet
-          current: current.parquet
-          columns:
-            id: trace_id                  # joins each logged message to its trace
-            timestamp: received_at
-            target: topic
-            prediction: routed_to
-            scores: {{{scores}}}
-            text: message
-            features: [message, tokens]
+    data:
+      reference: reference.parquet
+      current: current.parquet
+      columns:
+        id: trace_id                  # joins each logged message to its trace
+        timestamp: received_at
+        target: topic
+        prediction: routed_to
+        scores: {{{scores}}}
+        text: message
+        features: [message, tokens]
 
-        telemetry:
-          metrics: metrics.parquet
-          traces: traces.jsonl
-          topology: [[{FRONT}, {NAME}], [{NAME}, {_HOST}]]
-          entities: {{{FRONT}: service, {NAME}: service, {_HOST}: host}}
-          kpis: [latency_p95_ms]
+    telemetry:
+      metrics: metrics.parquet
+      traces: traces.jsonl
+      topology: [[{FRONT}, {NAME}], [{NAME}, {_HOST}]]
+      entities: {{{FRONT}: service, {NAME}: service, {_HOST}: host}}
+      kpis: [latency_p95_ms]
 
-        changes: changes.csv
-        """,
-    )
+    changes: changes.csv
+    """

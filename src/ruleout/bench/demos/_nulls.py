@@ -51,7 +51,7 @@ def write(folder: Path, seed: int) -> None:
             folder / f"{name}.parquet"
         )
     write_text(folder, "changes.csv", _CHANGES)
-    write_text(folder, "incident.yaml", _INCIDENT)
+    write_text(folder, "incident.yaml", INCIDENT)
 
 
 def _accounts(rng: Rng, start: str, days: int, rows: int) -> pl.DataFrame:
@@ -128,7 +128,7 @@ _CHANGES = """
     2026-11-07T08:15:00Z,deploy,events-pipeline,Upgrade the stream processor,events@3.2
 """
 
-_INCIDENT = """
+INCIDENT = """
     version: 1
     title: The churn model misses customers who leave, since its new version
     task: binary

@@ -65,7 +65,7 @@ def write(folder: Path, seed: int) -> None:
     for name, uploads in (("reference", before), ("current", after)):
         _table(uploads, weights, rng).write_parquet(folder / f"{name}.parquet")
     write_text(folder, "changes.csv", _CHANGES)
-    write_text(folder, "incident.yaml", _INCIDENT)
+    write_text(folder, "incident.yaml", INCIDENT)
 
 
 def _uploads(rng: Rng, start: str, days: int, rows: int, mix: Mapping[str, float]) -> _Uploads:
@@ -145,7 +145,7 @@ _CHANGES = """
     2026-11-19T11:05:00Z,deploy,search-service,Roll out synonyms for winter wear,search@4.19.0
 """
 
-_INCIDENT = """
+INCIDENT = """
     version: 1
     title: Category classifier lost 15 points of accuracy
     task: multiclass

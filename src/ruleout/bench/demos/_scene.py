@@ -70,4 +70,9 @@ def logistic(x: Floats, y: Floats, ridge: float = 1.0, steps: int = 12) -> Float
 
 def write_text(folder: Path, name: str, text: str) -> None:
     """Write an indented block of text as a file of its own."""
-    (folder / name).write_text(dedent(text).lstrip("\n"), encoding="utf-8")
+    (folder / name).write_text(as_file(text), encoding="utf-8")
+
+
+def as_file(text: str) -> str:
+    """An indented block of text as it stands in a file of its own."""
+    return dedent(text).lstrip("\n")

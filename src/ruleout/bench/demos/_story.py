@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 _STORIES = {
@@ -36,4 +37,4 @@ def introduction(name: str, folder: Path) -> str:
 def farewell(folder: Path) -> str:
     """How to go on from here; one line."""
     code = any((folder / part).exists() for part in _PARTS if part.endswith(".py"))
-    return f"Again    ruleout diagnose {folder}{' --trust-model' if code else ''}"
+    return f"Again    ruleout diagnose {shlex.quote(str(folder))}{' --trust-model' if code else ''}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ruleout._errors import IncidentError, RuleoutError
+from ruleout.bench.demos._scene import as_file
 
 
 def _photos(folder: Path, seed: int) -> None:
@@ -40,7 +42,14 @@ DEMOS: Mapping[str, Callable[[Path, int], None]] = {
 }
 
 
-def write(name: str, folder: str | Path, seed: int = 0, fault: str | None = None) -> Path:
+def write(
+    name: str,
+    folder: str | Path,
+    seed: int = 0,
+    fault: str | None = None,
+    *,
+    force: bool = False,
+) -> Path:
     """Write the incident folder of a demo: tables, changes, `incident.yaml` and what else belongs to it.
 
     Args:
@@ -48,6 +57,7 @@ def write(name: str, folder: str | Path, seed: int = 0, fault: str | None = None
         folder: where to; it is made. A folder that holds anything but an earlier demo is left alone.
         seed: another seed gives other rows of the same story.
         fault: for `latency`, what is changed in the running service: `tokens`, `queue` or `runtime`.
+        force: replace an incident that no demo wrote, or that was edited since.
 
     Returns:
         The folder.
@@ -64,6 +74,10 @@ def write(name: str, folder: str | Path, seed: int = 0, fault: str | None = None
     marker = place / "incident.yaml"
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not marker.exists())):
         raise IncidentError(f"{place} exists and is not a demo's folder; name another with --out")
+    if marker.exists() and not force and not _untouched(marker):
+        raise IncidentError(
+            f"{marker} is not as a demo wrote it; name another folder with --out, or --force to replace it"
+        )
     place.mkdir(parents=True, exist_ok=True)
     try:
         if fault is not None:
@@ -75,3 +89,21 @@ def write(name: str, folder: str | Path, seed: int = 0, fault: str | None = None
             place.rmdir()
         raise
     return place
+
+
+def _untouched(file: Path) -> bool:
+    """Whether a demo of this release wrote the file and nobody has edited it since."""
+    from ruleout.bench.demos import _fraud, _latency, _nulls, _photos
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    own = (as_file(one) for one in (_fraud.INCIDENT, _nulls.INCIDENT, _photos.INCIDENT))
+    served = _timeless(as_file(_latency.incident(0.0, 0.0, 0.0)))
+    return text in own or _timeless(text) == served
+
+
+def _timeless(text: str) -> str:
+    """A text without its instants: those of `latency` are of the hour in which it ran."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)", "TIME", text)

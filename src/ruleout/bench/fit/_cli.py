@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from ruleout import _arguments
 from ruleout._errors import RuleoutError
 
 
@@ -17,11 +18,13 @@ def _parser() -> argparse.ArgumentParser:
         "A closed incident is a folder with an incident.yaml and a cause.yaml (mode, names), or a benchmark corpus "
         "with its truth.json. Use the result with 'ruleout diagnose --weights DIR' or RULEOUT_WEIGHTS=DIR.",
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder of weights to write")
+    parser.add_argument("folders", nargs="+", type=_arguments.path, metavar="FOLDER")
+    parser.add_argument(
+        "-o", "--out", type=_arguments.path, metavar="DIR", help="folder of weights to write"
+    )
     parser.add_argument(
         "--designs",
-        type=Path,
+        type=_arguments.path,
         metavar="FILE",
         help="keep what the diagnoses heard in this file; if it is there, read it and do not diagnose again",
     )
@@ -35,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", action="store_true", help="print figures on held-out data sets and mode families"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_arguments.seed_word, default=0)
     return parser
 
 
@@ -62,6 +65,10 @@ def _run(options: argparse.Namespace) -> int:
         designs = list(_closed.collect(closed, options.seed))
         if options.designs is not None:
             _design.write_designs(options.designs, designs)
+    if not designs:
+        raise RuleoutError(
+            "none of these incidents has tables, which is what weights are fitted on"
+        )
     if options.check:
         sys.stdout.write(_write.checked(designs, options.spread))
     fitted = _judge.train(designs, spread=options.spread, before=load_calibration())
@@ -69,6 +76,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.out is not None:
         _write.write_folder(options.out, fitted, len(designs))
         sys.stdout.write(
-            f"written to {options.out}; use: ruleout diagnose --weights {options.out} ...\n"
+            f"written to {options.out}; use: ruleout diagnose --weights {shlex.quote(str(options.out))} ...\n"
         )
     return 0

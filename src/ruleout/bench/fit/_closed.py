@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ruleout import _diagnose, incident, modes
 from ruleout._errors import IncidentError
 from ruleout.bench.fit._design import Design, design
@@ -42,7 +40,7 @@ def closed_incidents(folders: Sequence[Path]) -> list[Closed]:
 def _in(folder: Path) -> Iterator[Closed]:
     listed = folder / "truth.json"
     if listed.is_file():
-        truths: dict[str, Any] = json.loads(listed.read_text(encoding="utf-8"))
+        truths = _truths(listed)
         yield from ((folder / name, truth) for name, truth in sorted(truths.items()))
         return
     below = sorted(p.parent for p in folder.glob(f"*/{CAUSE}"))
@@ -50,18 +48,29 @@ def _in(folder: Path) -> Iterator[Closed]:
         yield one, _cause(one / CAUSE)
 
 
+def _truths(path: Path) -> dict[str, Any]:
+    try:
+        truths = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise IncidentError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(truths, dict):
+        raise IncidentError(f"{path} is a {type(truths).__name__}; it must be an object by folder")
+    return truths
+
+
 def _cause(path: Path) -> dict[str, Any]:
-    told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(told, dict) or "mode" not in told:
-        raise IncidentError(f"{path} says {told!r}; it must say `mode: ...` with a failure mode")
-    also = [str(m) for m in told.get("also") or ()]
-    for name in (str(told["mode"]), *also):
+    document = incident.read_document(path)
+    told = document.mapping()
+    if "mode" not in told:
+        document.fail("it must say `mode: ...` with a failure mode")
+    also = list(told["also"].names()) if "also" in told else []
+    for name in (told["mode"].name(), *also):
         try:
             modes.mode(name)
         except KeyError as error:
             raise IncidentError(f"{path}: {error.args[0]}") from error
-    names = [str(n) for n in told.get("names") or ()]
-    mode = modes.mode(str(told["mode"]))
+    names = list(told["names"].names()) if "names" in told else []
+    mode = modes.mode(told["mode"].name())
     return {
         "mode": mode.id,
         "also": also,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruleout._diagnose import Examined
+from ruleout._errors import SourceError
 from ruleout.hypotheses import Candidate, Numbered, heard, load_weights, undo_term
 
 Parameter = tuple[str, str]
@@ -101,13 +102,23 @@ def as_json(one: Design) -> dict[str, Any]:
 
 
 def read_designs(path: Path) -> list[Design]:
-    """What `write_designs` wrote."""
-    out = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        told = json.loads(line)
-        rows = tuple(
-            Row(mode, kind, tuple(names), before, tuple(Heard(*t) for t in terms))
-            for mode, kind, names, before, terms in told["rows"]
-        )
-        out.append(Design(told["name"], rows, told["truth"]))
-    return out
+    """What `write_designs` wrote.
+
+    Raises:
+        SourceError: the file cannot be read, or something else wrote it.
+    """
+    try:
+        return [_read(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SourceError(
+            f"{path}: holds no designs ({type(error).__name__}: {error}); remove it, and they are made again"
+        ) from error
+
+
+def _read(line: str) -> Design:
+    told = json.loads(line)
+    rows = tuple(
+        Row(mode, kind, tuple(names), before, tuple(Heard(*t) for t in terms))
+        for mode, kind, names, before, terms in told["rows"]
+    )
+    return Design(told["name"], rows, told["truth"])

@@ -57,6 +57,11 @@ def checked(designs: Sequence[Design], spread: float) -> str:
     """Figures out of fold, by held-out data set and by held-out mode family."""
     lines = [f"{'held out':12s} {'answers by':14s} " + " ".join(f"{f[:17]:>17s}" for f in _FIGURES)]
     for name, fold in (("data set", data_set), ("mode family", families)):
+        if len({fold(d) for d in designs}) < 2:
+            lines.append(
+                f"{name:12s} cannot be held out: all {len(designs)} incidents are of one; add one of another"
+            )
+            continue
         for way, figures in compared(designs, fold, spread).items():
             values = " ".join(f"{figures[f]:17.3f}" for f in _FIGURES)
             lines.append(f"{name:12s} {way:14s} {values}")

@@ -14,11 +14,13 @@ import polars as pl
 import yaml
 from numpy.typing import NDArray
 
-from ruleout.incident import load
+from ruleout.incident import is_nested, load
+from ruleout.incident._document import nearest
 from ruleout.prevention.inject._registry import InjectionError, inject
 from ruleout.prevention.inject._scene import Answers, Base, Scene
 from ruleout.prevention.inject._schedule import Schedule
 from ruleout.profile import Case, Outputs, build_case
+from ruleout.profile._table import text_series
 from ruleout.sources._labels import label_text
 
 _MADE_UP = {"id": "_row", "timestamp": "_time", "key": "_actor", "host": "_host"}
@@ -153,11 +155,13 @@ def inject_folder(
     `out` gets the incident, `out` with the ending `.truth.json` what was done. Probes that the fault would have moved are left out.
 
     Raises:
-        InjectionError: when `out` exists, or as for `inject`.
+        InjectionError: when `out` exists, the schedule's column has none of its values, or as for `inject`.
     """
     if out.exists():
         raise InjectionError(f"{out} exists; give a folder that does not")
     base, healthy = _read(source, trust_model=trust_model, seed=seed)
+    if schedule is not None and schedule.column in base.current.columns:
+        _require_rows(base.current, schedule.column, schedule.values)
     rng = np.random.default_rng(seed)
     scene = inject(
         mode, base, rng=rng, dose=dose, target=target, schedule=schedule, variant=variant
@@ -168,6 +172,14 @@ def inject_folder(
     truth = json.dumps([asdict(t) for t in scene.truths], indent=1, ensure_ascii=False)
     out.with_name(out.name + ".truth.json").write_text(truth + "\n", encoding="utf-8")
     return scene
+
+
+def _require_rows(frame: pl.DataFrame, column: str, wanted: tuple[str, ...]) -> None:
+    known = text_series(frame, column).drop_nulls().unique().sort()
+    if is_nested(frame.schema[column]) or not known.is_in(list(wanted)).any():
+        raise InjectionError(
+            f"no current row has {column} = {', '.join(wanted)}; {nearest(', '.join(wanted), known)}"
+        )
 
 
 def _retyped(labels: pl.Series, like: pl.Series) -> pl.Series:

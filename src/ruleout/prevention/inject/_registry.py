@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import polars as pl
 
 from ruleout._errors import RuleoutError
+from ruleout.incident._document import nearest
 from ruleout.prevention.inject._scene import Base, Scene
 from ruleout.prevention.inject._schedule import Schedule
 
@@ -93,8 +95,8 @@ def inject(
         variant: one of the injector's variants; default: drawn.
 
     Raises:
-        InjectionError: when the mode has no injector, the dose is outside [0, 1] or the system has
-            nothing that the fault could hit.
+        InjectionError: when the mode has no injector, the dose is outside [0, 1], a column does not
+            exist or is of a type that the fault cannot be done to, or the system has nothing that the fault could hit.
     """
     scene = Scene.of(system) if isinstance(system, Base) else system
     known = _INJECTORS.get(mode)
@@ -106,7 +108,25 @@ def inject(
         raise InjectionError(f"dose is {dose}; it must lie in [0, 1]")
     if variant is not None and variant not in known.variants:
         raise InjectionError(f"{mode} has no variant {variant!r}; choose from {known.variants}")
+    when = schedule or Schedule()
+    _require_columns(scene, (*target, *(() if when.column is None else (when.column,))))
     if dose == 0.0:
         return scene
     chosen = variant or known.variants[int(rng.integers(len(known.variants)))]
-    return known.inject(scene, rng, Dosage(dose, target, schedule or Schedule(), chosen))
+    try:
+        return known.inject(scene, rng, Dosage(dose, target, when, chosen))
+    except pl.exceptions.PolarsError as error:
+        if not target:
+            raise
+        # The injectors choose columns of types that they can change; a named target may be of any.
+        kinds = ", ".join(f"{name} ({scene.base.current.schema[name]})" for name in target)
+        raise InjectionError(f"{mode} cannot be done to {kinds}; name another target") from error
+
+
+def _require_columns(scene: Scene, names: tuple[str, ...]) -> None:
+    known = scene.base.current.columns
+    for name in names:
+        if name not in known:
+            raise InjectionError(
+                f"{scene.base.name} has no column {name!r}; {nearest(name, known)}"
+            )

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ruleout._errors import ModelError, RuleoutError, SourceError
+from ruleout.sources._reasons import without_trace
 
 
 class Prediction(NamedTuple):
@@ -79,5 +80,5 @@ def foreign(doing: str, error: type[RuleoutError] = SourceError) -> Iterator[Non
         raise
     except Exception as caught:
         # A foreign runtime may raise anything; it leaves here as the error that names the model.
-        text = " ".join(str(caught).split())[:300]
+        text = without_trace(str(caught))[:1000]
         raise error(f"{doing}: {type(caught).__name__}: {text}") from caught

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from ruleout._errors import SourceError, Untrusted
 from ruleout.incident._model import ModelSpec
+from ruleout.sources._files import nearest_file
 from ruleout.sources.models._answers import Classes
 from ruleout.sources.models._base import Model
 
@@ -79,7 +79,7 @@ def _from_file(path: Path, features: tuple[str, ...], classes: Classes, *, trust
     if suffix in _PICKLES:
         _require_trust(trust, str(path))
     if not path.exists():
-        raise SourceError(f"model file {path} does not exist{_nearest(path)}")
+        raise SourceError(f"model file {path} does not exist{nearest_file(path)}")
     if suffix == ".onnx":
         from ruleout.sources.models._onnx import OnnxModel
 
@@ -120,14 +120,6 @@ def _require_trust(trust: bool, what: str) -> None:  # noqa: FBT001 - the flag i
             f"needs --trust-model (in Python: trust_model=True): loading {what} executes code; add it if you "
             "trust whoever wrote it, or give the model as .onnx or behind an HTTP endpoint"
         )
-
-
-def _nearest(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"; nor does the folder {path.parent}"
-    names = sorted(entry.name for entry in path.parent.iterdir())
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"; the nearest file is {near[0]!r}" if near else ""
 
 
 def _is_drive(text: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from ruleout._errors import SourceError
+from ruleout.sources._files import nearest_file
 
 TEXT = (".jsonl", ".ndjson", ".json")
 
@@ -21,18 +22,21 @@ def resolve(item: Any, folder: Path) -> list[Path]:
     Raises:
         SourceError: when it is not a path, or names no file.
     """
-    if not isinstance(item, str | Path):
+    if isinstance(item, Mapping):
         raise SourceError(
-            f"{item!r} is not a path; write a path, a glob or a list of them, "
-            "or run the connector first"
+            f"{{{', '.join(item)}}} is a live source, and this release reads telemetry from files alone; "
+            "export what it holds to CSV, Parquet or JSON lines, and name that file"
         )
+    if not isinstance(item, str | Path):
+        raise SourceError(f"{item!r} is not a path; write a path, a glob or a list of them")
     path = Path(item) if Path(item).is_absolute() else folder / item
     if path.is_file():
         return [path]
     found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 absolute patterns
     files = [name for name in found if name.is_file()]
     if not files:
-        raise SourceError(f"{item}: no such file under {folder}; check the path")
+        what = "matches no file" if glob.has_magic(str(item)) else "does not exist"
+        raise SourceError(f"{item} {what}{nearest_file(path)}")
     return files
 
 
@@ -53,7 +57,7 @@ def read_frame(path: Path) -> pl.DataFrame:
         if path.suffix in TEXT:
             return pl.DataFrame(list(json_rows(path)), infer_schema_length=None, strict=False)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError, ValueError) as error:
-        raise SourceError(f"{path.name}: cannot be read: {str(error)[:200]}") from error
+        raise SourceError(f"{path.name}: cannot be read: {error!s}") from error
     raise SourceError(
         f"{path.name}: ending {path.suffix!r} is not one of .parquet, .csv, .jsonl; convert it"
     )

@@ -61,7 +61,7 @@ def _gather(
         try:
             frames.extend(read(path) for path in resolve(item, folder))
         except (SourceError, pl.exceptions.PolarsError) as error:
-            problems.append(str(error)[:300])
+            problems.append(str(error))
     table = nothing if not frames else frames[0] if len(frames) == 1 else pl.concat(frames)
     if problems:
         reason = "; ".join(problems)
