@@ -28,6 +28,7 @@ from ruleout.profile import (
     spread_rows,
     text_series,
 )
+from ruleout.profile._read import read_window
 
 
 @pytest.fixture(scope="module")
@@ -314,3 +315,19 @@ def test_instants_are_written_in_utc() -> None:
     assert iso(0.4) == "1970-01-01T00:00:00Z"
     with pytest.raises(ValueError, match="nan"):
         iso(math.nan)
+
+
+def test_rows_without_a_key_are_sampled_like_others() -> None:
+    """Of a window that is too large, as many rows without a key are kept as with one; repeats of a key stay together."""
+    keys = [None if i % 2 else i // 4 for i in range(4000)]
+    frame = pl.DataFrame({"key": keys, "x": range(4000)})
+
+    class Rows:
+        def scan(self) -> pl.LazyFrame:
+            return frame.lazy()
+
+    kept, _, profile = read_window(Rows(), key="key", timestamp=None, limit=1000)
+    assert profile.rows == 4000
+    assert kept.columns == ["key", "x"]
+    assert kept["key"].null_count() == pytest.approx(500, abs=80)
+    assert set(kept["key"].drop_nulls().value_counts()["count"]) == {2}
