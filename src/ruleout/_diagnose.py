@@ -90,6 +90,7 @@ def run(
             seed=seed,
             progress=progress,
             changes=services.seen.changes if services is not None and services.seen else (),
+            reported=_reported(services),
         )
     except SourceError as error:
         if services is None:
@@ -109,6 +110,15 @@ def run(
     if services is None:
         return told
     return (_along_path if of_path else _with_services)(told, services, found, started)
+
+
+def _reported(services: ServicesResult | None) -> frozenset[str] | None:
+    """Names of the metrics in the telemetry; None where there is telemetry that could not be read."""
+    if services is None:
+        return frozenset()
+    if services.seen is None:
+        return None
+    return frozenset(services.seen.telemetry.metrics["metric"].unique().to_list())
 
 
 def _of_tables(incident: Incident) -> Incident:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._records import AlignedChange, Explained, RepairPlan, Symptom
-from ruleout.checks.symptom import Change, measure
+from ruleout.checks.symptom import SHIFT, Change, measure
 from ruleout.checks.world._view import Split
 from ruleout.checks.world.decomposition import waterfall as _waterfall_of_parts
 from ruleout.experiments._replay import replayed_outputs
@@ -148,7 +148,7 @@ def _plain(value: float) -> float | None:
 
 def _name(case: Case) -> str:
     metric = measure(case).metric.name
-    if metric == "output_shift":
+    if metric == SHIFT:
         return "shift of the answers"
     return case.incident.symptom.metric or metric
 
@@ -326,7 +326,7 @@ def _worse(case: Case, metric: Metric, before: Floats, after: Floats, k: int) ->
 def confusion(case: Case) -> Chart:
     """Counts of true against predicted class in both windows."""
     size = len(case.classes)
-    if not 2 <= size <= _CLASSES or measure(case).metric.name == "output_shift":
+    if not 2 <= size <= _CLASSES or measure(case).metric.name == SHIFT:
         return {}
     return {
         "kind": "confusion",

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._records import Explained
-from ruleout.checks.symptom import Change, answer_values, measure
+from ruleout.checks.symptom import SHIFT, Change, answer_values, measure
 from ruleout.experiments._damage import replay_damage
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, Outputs, Predictor
@@ -96,7 +96,7 @@ def _put(mine: Floats | None, rows: NDArray[np.int64], other: Floats | None) -> 
 def explain(case: Case, undone: Undone) -> Explained | None:
     """Share of the symptom that the repair takes away, with a 90% interval; None if unanswerable."""
     change = measure(case)
-    if change.metric.name == "output_shift" and not change.significant:
+    if change.metric.name == SHIFT and not change.significant:
         return _idle(case, undone)
     rng = case.rng("explain")
     if undone.damaged is not None:

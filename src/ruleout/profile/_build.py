@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from ruleout._errors import RuleoutError, Unreachable
 from ruleout._records import SourceStatus
 from ruleout.incident import Incident, check_columns
+from ruleout.profile._asked import check_metric
 from ruleout.profile._case import Case, ChangeEvent, Kind
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
@@ -41,6 +42,7 @@ def build_case(
     seed: int = 0,
     progress: Progress | None = None,
     changes: tuple[ChangeEvent, ...] = (),
+    reported: Collection[str] | None = (),
 ) -> Case:
     """Read the tables, models, probes and changes of an incident.
 
@@ -50,9 +52,10 @@ def build_case(
         seed: fixes every random choice.
         progress: told what is going on.
         changes: the incident's, where somebody has read them already; they are read otherwise.
+        reported: metrics of the telemetry; None where that could not be read.
 
     Raises:
-        IncidentError: when a declared column is in neither table.
+        IncidentError: when a declared column is in neither table, or the symptom's metric is nearly one of the task.
         SourceError: when a table cannot be read (nothing can be diagnosed from tables then).
     """
     say = progress or (lambda _: None)
@@ -62,6 +65,7 @@ def build_case(
     check_columns(incident, *(None if s is None else s.schema for s in sources))
     check_keys(incident, sources)
     incident = with_task(incident, *sources)
+    check_metric(incident, reported)
     tables, profiles = _tables(incident, sources, statuses)
     reference, current = tables["reference"], tables["current"]
     columns = incident.data.columns
