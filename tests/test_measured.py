@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import ruleout
 from linked_world import ROLES, START, Frames, broken, quiet
-from ruleout import IncidentError
+from ruleout import IncidentError, SourceError
 from ruleout._diagnose import run
 from ruleout.incident import from_frames
 from ruleout.profile import METRICS, metric_for, same_metric
@@ -167,3 +168,40 @@ def test_a_regression_has_no_accuracy() -> None:
     told = diagnosed(tuple(frames), roles, task="regression", metric="accuracy")  # type: ignore[arg-type]
     assert told.symptom.metric == "mae"
     assert "which the task regression does not have" in statement(told)
+
+
+def _folder(folder: Path, **more: str) -> Path:
+    """An incident folder whose current table is not there."""
+    reference, _ = quiet()
+    reference.write_parquet(folder / "reference.parquet")
+    expected = np.linspace(0.1, 0.9, 80)
+    pl.DataFrame(
+        {"income": expected, "expected": expected, "served_score": expected}
+    ).write_parquet(folder / "golden.parquet")
+    roles = "".join(
+        f"    {k}: {v}\n" for k, v in {**ROLES, **more}.items() if isinstance(v, str | int)
+    )
+    (folder / "incident.yaml").write_text(
+        "version: 1\ntitle: gone\ntask: binary\ndata:\n  reference: reference.parquet\n"
+        f"  current: nowhere.parquet\n  columns:\n{roles}"
+    )
+    return folder
+
+
+def test_a_table_that_cannot_be_read_is_no_end_where_a_probe_can(tmp_path: Path) -> None:
+    """The golden set is still looked at; the table is a failed source, with the modes that it would have served."""
+    folder = _folder(tmp_path)
+    with (folder / "incident.yaml").open("a") as file:
+        file.write("probes:\n  golden: {inputs: golden.parquet, expected: expected}\n")
+    told = ruleout.diagnose(folder).diagnosis
+    assert {s.name: s.status for s in told.run.sources}["data.current"] == "failed"
+    assert {e.check for e in told.evidence} == {"golden_set"}
+    blind = {n.failure_mode for n in told.not_checked if n.needs.startswith("data.current: ")}
+    assert {"unit_change", "covariate_shift"} <= blind
+    assert "random_fluctuation" not in {r.failure_mode for r in told.ruled_out}
+
+
+def test_a_table_that_cannot_be_read_is_an_error_where_nothing_else_can(tmp_path: Path) -> None:
+    """A reference alone has nothing to tell."""
+    with pytest.raises(SourceError, match=r"data.current: .*nowhere.parquet does not exist"):
+        ruleout.diagnose(_folder(tmp_path))

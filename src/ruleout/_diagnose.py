@@ -15,6 +15,7 @@ from ruleout import hypotheses as weighing
 from ruleout import modes
 from ruleout._errors import SourceError
 from ruleout._records import (
+    Abstained,
     AlignedChange,
     Checked,
     Diagnosis,
@@ -67,7 +68,7 @@ def run(
 
     Raises:
         IncidentError: the incident contradicts its tables.
-        SourceError: a table cannot be read.
+        SourceError: a table cannot be read, and nothing else could be checked.
     """
     started = time.perf_counter()
     say = progress or (lambda _: None)
@@ -94,6 +95,9 @@ def run(
             changes=services.seen.changes if services is not None and services.seen else (),
             reported=_reported(services),
         )
+        symptom = as_symptom(case)
+        found = examine(case, symptom, say)
+        _refuse_unread(found)
     except SourceError as error:
         if services is None:
             raise
@@ -101,8 +105,6 @@ def run(
         return _of_services(
             incident, replace(services, sources=(*services.sources, failed)), started
         )
-    symptom = as_symptom(case)
-    found = examine(case, symptom, say)
     if observe is not None:
         observe(found)
     diagnose_rest(found, say)
@@ -112,6 +114,17 @@ def run(
     if services is None:
         return told
     return (_along_path if of_path else _with_services)(told, services, found, started)
+
+
+def _refuse_unread(found: Examined) -> None:
+    """Nothing to tell where a table could not be read and no check could look at what else there is.
+
+    Raises:
+        SourceError: why the table could not be read.
+    """
+    looked = any(not isinstance(o, Abstained) for done in found.checked for o in done.outcomes)
+    if found.case.unread and not looked:
+        raise next(iter(found.case.unread.values()))
 
 
 def _reported(services: ServicesResult | None) -> frozenset[str] | None:

@@ -227,10 +227,16 @@ def test_an_empty_window_is_a_source_without_rows() -> None:
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Any) -> None:
-    """A missing file is an error of the source that names it."""
+    """A missing file is a failed source with the reason, and a window without rows."""
     reference, _ = quiet(300)
-    with pytest.raises((SourceError, IncidentError), match=r"gone\.parquet"):
-        build_case(from_frames(reference, tmp_path / "gone.parquet", task="binary", **ROLES))
+    found = build_case(from_frames(reference, tmp_path / "gone.parquet", task="binary", **ROLES))
+    assert isinstance(found.unread["data.current"], SourceError)
+    assert "gone.parquet" in str(found.unread["data.current"])
+    assert {s.name: s.status for s in found.sources} == {
+        "data.reference": "ok",
+        "data.current": "failed",
+    }
+    assert found.current.rows == 0
 
 
 TRUTH = np.array([1, 1, 1, 0, 0, -1], dtype=np.int32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ruleout._errors import RuleoutError, Unreachable
+from ruleout._errors import RuleoutError, SourceError, Unreachable
 from ruleout._records import SourceStatus
 from ruleout.incident import Incident, check_columns
 from ruleout.profile._asked import check_metric
@@ -27,7 +27,7 @@ from ruleout.sources import (
     load_golden,
     load_parity,
     readable,
-    reference_and_current,
+    tables_found,
     with_task,
 )
 from ruleout.sources.models import load_model
@@ -56,17 +56,20 @@ def build_case(
 
     Raises:
         IncidentError: when a declared column is in neither table, or the symptom's metric is nearly one of the task.
-        SourceError: when a table cannot be read (nothing can be diagnosed from tables then).
+        SourceError: when the values that tell the task cannot be read. A window that cannot be read is noted in
+            `unread` instead, and is as good as empty.
     """
     say = progress or (lambda _: None)
     statuses: list[SourceStatus] = []
     say("reading tables")
-    sources = reference_and_current(incident)
-    check_columns(incident, *(None if s is None else s.schema for s in sources))
-    check_keys(incident, sources)
+    sources, unread = tables_found(incident)
+    if not unread:
+        # What the table that is there lacks may be in the one that is not.
+        check_columns(incident, *(None if s is None else s.schema for s in sources))
+        check_keys(incident, sources)
     incident = with_task(incident, *sources)
     check_metric(incident, reported)
-    tables, profiles = _tables(incident, sources, statuses)
+    tables, profiles = _tables(incident, sources, statuses, unread)
     reference, current = tables["reference"], tables["current"]
     columns = incident.data.columns
     classes = class_names(incident, reference.frame, current.frame)
@@ -85,6 +88,7 @@ def build_case(
         served=_both_served(incident, tables, classes, threshold),
         threshold=threshold,
         sources=statuses,
+        unread=unread,
         seed=seed,
     )
     _attach(case, changes, trust_model=trust_model, say=say)
@@ -101,20 +105,31 @@ def _tables(
     incident: Incident,
     sources: tuple[TableSource | None, TableSource | None],
     statuses: list[SourceStatus],
+    unread: dict[str, SourceError],
 ) -> tuple[dict[Any, Table], dict[Any, Profile]]:
+    """The sampled windows and their profiles; one that turns out to be damaged is added to `unread`."""
     columns = incident.data.columns
     tables: dict[Any, Table] = {}
     profiles: dict[Any, Profile] = {}
     for which, source in zip(("reference", "current"), sources, strict=True):
-        if source is None:
-            tables[which], profiles[which] = Table(pl.DataFrame(), 0, None), Profile(0, {})
+        tables[which], profiles[which] = Table(pl.DataFrame(), 0, None), Profile(0, {})
+        name = f"data.{which}"
+        if source is not None:
+            try:
+                with readable(f"{name}: {source.place}"):
+                    frame, time, profile = read_window(
+                        source, key=columns.id, timestamp=columns.timestamp
+                    )
+            except SourceError as error:
+                unread[name] = error
+        if name in unread:
+            statuses.append(SourceStatus(name, "failed", None, str(unread[name])))
+        if source is None or name in unread:
             continue
-        with readable(f"{source.name}: {source.place}"):
-            frame, time, profile = read_window(source, key=columns.id, timestamp=columns.timestamp)
         tables[which] = Table(frame, profile.rows, time)
         profiles[which] = profile
         status = "ok" if profile.rows else "empty"
-        statuses.append(SourceStatus(f"data.{which}", status, profile.rows))
+        statuses.append(SourceStatus(name, status, profile.rows))
     return tables, profiles
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ruleout._errors import SourceError
 from ruleout._records import Scope, SourceStatus
 from ruleout.incident import Incident
 from ruleout.profile._metric import Metric
@@ -89,6 +90,9 @@ class Case:
     audit: pl.DataFrame | None = None
     predictor: Predictor | None = None
     sources: list[SourceStatus] = field(default_factory=list)
+    unread: Mapping[str, SourceError] = field(default_factory=dict)
+    """Tables of the windows that could not be read, by name, and why."""
+
     seed: int = 0
     significant: bool | None = None
     """Whether the symptom is real; None where it cannot be told. Set by the engine after rung 1."""

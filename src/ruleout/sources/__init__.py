@@ -4,7 +4,13 @@ from ruleout.sources._changes import KINDS, Change, load_changes
 from ruleout.sources._files import readable
 from ruleout.sources._fingerprint import fingerprint
 from ruleout.sources._probes import check_keys, load_audit, load_golden, load_parity
-from ruleout.sources._tables import TableSource, open_table, reference_and_current, with_task
+from ruleout.sources._tables import (
+    TableSource,
+    open_table,
+    reference_and_current,
+    tables_found,
+    with_task,
+)
 from ruleout.sources._time import epoch_expression, epoch_seconds
 
 __all__ = [
@@ -22,5 +28,6 @@ __all__ = [
     "open_table",
     "readable",
     "reference_and_current",
+    "tables_found",
     "with_task",
 ]
