@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ruleout import modes
 from ruleout._records import Abstained, Checked, NotChecked
@@ -56,17 +56,20 @@ def concerned(source: str) -> list[str]:
     by_part = {
         name: (*known.needs, *known.sharpened_by) for name, known in sorted(modes.load().items())
     }
-    return [name for name, parts in by_part.items() if _any_of(parts, source)] or [
-        # A source that no mode names by itself, e.g. `topology`, serves all of its kind.
-        name
-        for name, parts in by_part.items()
-        if any(_head(part) == _head(source) for part in parts)
-    ]
+    # A part that no mode names by itself, e.g. `probes.golden.served`, serves those of what it is a part of.
+    for part in _upwards(source.partition(": ")[0]):
+        found = [name for name, parts in by_part.items() if _any_of(parts, part)]
+        if found:
+            return found
+    return []
+
+
+def _upwards(source: str) -> Iterator[str]:
+    """A source, then what it is a part of."""
+    words = source.partition("[")[0].split(".")
+    for n in range(len(words), 0, -1):
+        yield ".".join(words[:n])
 
 
 def _any_of(parts: Iterable[str], source: str) -> bool:
     return any(part == source or part.startswith(f"{source}.") for part in parts)
-
-
-def _head(part: str) -> str:
-    return part.partition(".")[0].partition("[")[0]

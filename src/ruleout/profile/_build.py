@@ -13,6 +13,7 @@ from ruleout._records import SourceStatus
 from ruleout.incident import Incident, check_columns
 from ruleout.profile._asked import check_metric
 from ruleout.profile._case import Case, ChangeEvent, Kind
+from ruleout.profile._legible import illegible
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._read import Profile, read_window
@@ -163,6 +164,9 @@ def _attach(
         read = partial(tuple, changes) if changes else partial(load_changes, incident)
         case.changes = _tried(case, "changes", read) or ()
     case.representations = _representations(case)
+    blind = list(illegible(case))
+    named = {s.name for s in blind}
+    case.sources = [*(s for s in case.sources if s.name not in named), *blind]
     say("fitting what replays the model")
     case.predictor = choose_predictor(case)
 
