@@ -124,7 +124,9 @@ def _points(case: Case, which: Which) -> list[_Point]:
     rows = table.rows
     blocks = int(np.clip(rows // _BLOCK, 4, _POINTS))
     parts = contiguous_blocks(rows, blocks * _PARTS)
-    sums = metric.sums(case.truth(which), case.outputs(which), parts, blocks * _PARTS)
+    sums = metric.sums(
+        case.truth(which), case.outputs(which), parts, blocks * _PARTS, case.weight(which)
+    )
     each = sums.reshape(blocks, _PARTS, -1)
     rng = case.rng(f"chart {which}")
     draws = rng.multinomial(_PARTS, np.full(_PARTS, 1 / _PARTS), size=_RESAMPLES)
@@ -201,10 +203,14 @@ def _undone_value(case: Case, change: Change, undone: Undone) -> tuple[float, fl
     blocks = block_count(case.current.rows)
     index = contiguous_blocks(case.current.rows, blocks)
     parts = [
-        change.metric.sums(truth, case.outputs("current"), index, blocks),
-        change.metric.sums(truth, begun, index, blocks),
+        change.metric.sums(truth, case.outputs("current"), index, blocks, case.weight("current")),
+        change.metric.sums(truth, begun, index, blocks, case.weight("current")),
         change.metric.sums(
-            truth if undone.truth is None else undone.truth, becomes, index, blocks, weight
+            truth if undone.truth is None else undone.truth,
+            becomes,
+            index,
+            blocks,
+            case.weight("current", weight),
         ),
     ]
 
@@ -302,7 +308,7 @@ def _by_value(case: Case, metric: Metric, name: str) -> tuple[list[str], Floats,
         blocks = block_count(rows)
         cell = place[codes[which]] * blocks + contiguous_blocks(rows, blocks)
         size = (len(kept) + 1) * blocks
-        sums = metric.sums(case.truth(which), case.outputs(which), cell, size)
+        sums = metric.sums(case.truth(which), case.outputs(which), cell, size, case.weight(which))
         found.append(sums.reshape(len(kept) + 1, blocks, -1))
     return [every[i] for i in kept], found[0], found[1]
 

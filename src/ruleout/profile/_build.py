@@ -19,6 +19,7 @@ from ruleout.profile._outputs import Outputs
 from ruleout.profile._read import Profile, read_window
 from ruleout.profile._replayer import choose_predictor
 from ruleout.profile._roles import class_names, input_kinds, served, threshold_in_force, truths
+from ruleout.profile._row_weights import row_weights
 from ruleout.profile._table import Table
 from ruleout.sources import (
     TableSource,
@@ -56,7 +57,8 @@ def build_case(
         reported: metrics of the telemetry; None where that could not be read.
 
     Raises:
-        IncidentError: when a declared column is in neither table, or the symptom's metric is nearly one of the task.
+        IncidentError: when a declared column is in neither table, or the symptom's metric is nearly one of the task,
+            or a row has no sound weight where weights are declared.
         SourceError: when the values that tell the task cannot be read. A window that cannot be read is noted in
             `unread` instead, and is as good as empty.
     """
@@ -87,6 +89,7 @@ def build_case(
         metric=metric_for(incident.task, incident.symptom.metric),
         truths={n: truths(incident, t.frame, classes) for n, t in tables.items()},
         served=_both_served(incident, tables, classes, threshold),
+        weights=row_weights(incident, tables),
         threshold=threshold,
         sources=statuses,
         unread=unread,

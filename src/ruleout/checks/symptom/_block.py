@@ -20,7 +20,9 @@ def as_symptom(case: Case) -> Symptom:
     metric, reference = found.metric, found.reference
     if proxy and not measured and case.labelled("reference"):
         metric = case.metric
-        reference = metric.value(case.truth("reference"), case.outputs("reference"))
+        reference = metric.value(
+            case.truth("reference"), case.outputs("reference"), case.weight("reference")
+        )
     values = [
         v if math.isfinite(v) else None
         for v in (reference, found.current, found.change, found.low, found.high)

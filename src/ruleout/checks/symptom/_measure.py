@@ -142,9 +142,8 @@ def block_sums(case: Case, metric: Metric, which: Which) -> Floats:
     """Sums (blocks, m) of the metric's parts over contiguous blocks of one window."""
     rows = case.table(which).rows
     blocks = block_count(rows)
-    return metric.sums(
-        case.truth(which), case.outputs(which), contiguous_blocks(rows, blocks), blocks
-    )
+    index = contiguous_blocks(rows, blocks)
+    return metric.sums(case.truth(which), case.outputs(which), index, blocks, case.weight(which))
 
 
 def _output_shift(case: Case) -> Metric:
@@ -167,7 +166,9 @@ def _output_shift(case: Case) -> Metric:
         return cell.astype(np.int64), np.isfinite(given) & (given != -1)
 
     cell, answered = cells(case.outputs("reference"))
-    base = np.bincount(cell[answered], minlength=size) / max(int(answered.sum()), 1)
+    weight = case.weight("reference")
+    counted = answered.astype(float) if weight is None else np.where(answered, weight, 0.0)
+    base = np.bincount(cell, weights=counted, minlength=size) / max(float(counted.sum()), 1e-9)
 
     def parts(truth: NDArray[np.generic], outputs: Outputs) -> Floats:
         del truth
