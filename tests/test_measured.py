@@ -77,6 +77,15 @@ def test_answers_of_two_quiet_windows_shift_as_chance_has_it(rows: int) -> None:
     assert told.symptom.low < 0 < told.symptom.high
 
 
+def test_a_fault_that_turned_few_answers_is_not_lost_to_chance() -> None:
+    """Ages lost in one row of twenty shift the answers hardly more than chance does, and still lead."""
+    lost = pl.Series(np.random.default_rng(9).random(3000) < 0.05)
+    age = pl.when(lost).then(None).otherwise(pl.col("age"))
+    told = diagnosed(broken(age.alias("age")), UNLABELLED)
+    assert told.symptom.significant is not True
+    assert told.hypotheses[0].failure_mode == "silent_nulls"
+
+
 @pytest.mark.parametrize("sizes", [(0, 3000), (3000, 0), (0, 0), (1, 1), (2, 2), (3000, 1)])
 def test_hardly_a_row_rules_nothing_out(sizes: tuple[int, int]) -> None:
     """Of windows with no rows, or fewer than any test could use, no mode is cleared and no change is real."""

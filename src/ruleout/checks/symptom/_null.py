@@ -13,6 +13,9 @@ from ruleout.checks.symptom._asked import SHIFT, instead, unmeasured
 from ruleout.checks.symptom._measure import ALPHA, Change, measure, smallest_harm
 from ruleout.profile import Case
 
+_LIKE_CHANCE = 0.3
+"""p-value from which a shift of the answers is all that chance would give."""
+
 
 @check("metric_change", layer="none", rung="symptom", looks_for=("random_fluctuation",))
 def metric_change(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
@@ -35,6 +38,9 @@ def metric_change(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     # A change just short of being significant is weak evidence of rest.
     sure = min(1.0, 0.75 + 0.25 * min(1.0, found.p_value / (10 * ALPHA)))
+    if found.metric.name == SHIFT:
+        # What few answers turned is lost in the scatter of all: only a shift like chance's own speaks for chance.
+        sure = min(1.0, found.p_value / _LIKE_CHANCE)
     # Answers may be wrong and distributed as ever: without labels their rest says less.
     yield Finding(
         "answers.steady" if found.metric.name == SHIFT else "metric_change.none",
