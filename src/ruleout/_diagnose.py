@@ -15,11 +15,14 @@ from ruleout import _arguments, modes
 from ruleout import hypotheses as weighing
 from ruleout._errors import SourceError
 from ruleout._records import (
+    Abstained,
     AlignedChange,
     Checked,
     Diagnosis,
     Hypothesis,
     IncidentRef,
+    NotChecked,
+    RuledOut,
     Run,
     SourceStatus,
     Symptom,
@@ -65,7 +68,7 @@ def run(
 
     Raises:
         IncidentError: the incident contradicts its tables, or the seed is negative or no whole number.
-        SourceError: a table cannot be read.
+        SourceError: a table cannot be read, and nothing else could be checked.
     """
     seed = _arguments.checked_seed(seed)
     told = _diagnosed(incident, seed, trust_model, progress, observe)
@@ -112,7 +115,11 @@ def _diagnosed(
             seed=seed,
             progress=progress,
             changes=services.seen.changes if services is not None and services.seen else (),
+            reported=_reported(services),
         )
+        symptom = as_symptom(case)
+        found = examine(case, symptom, say)
+        _refuse_unread(found)
     except SourceError as error:
         if services is None:
             raise
@@ -120,8 +127,6 @@ def _diagnosed(
         return _of_services(
             incident, replace(services, sources=(*services.sources, failed)), started
         )
-    symptom = as_symptom(case)
-    found = examine(case, symptom, say)
     if observe is not None:
         observe(found)
     diagnose_rest(found, say)
@@ -131,6 +136,26 @@ def _diagnosed(
     if services is None:
         return told
     return (_along_path if of_path else _with_services)(told, services, found, started)
+
+
+def _refuse_unread(found: Examined) -> None:
+    """Nothing to tell where a table could not be read and no check could look at what else there is.
+
+    Raises:
+        SourceError: why the table could not be read.
+    """
+    looked = any(not isinstance(o, Abstained) for done in found.checked for o in done.outcomes)
+    if found.case.unread and not looked:
+        raise next(iter(found.case.unread.values()))
+
+
+def _reported(services: ServicesResult | None) -> frozenset[str] | None:
+    """Names of the metrics in the telemetry; None where there is telemetry that could not be read."""
+    if services is None:
+        return frozenset()
+    if services.seen is None:
+        return None
+    return frozenset(services.seen.telemetry.metrics["metric"].unique().to_list())
 
 
 def _of_tables(incident: Incident) -> Incident:
@@ -147,18 +172,18 @@ def has_telemetry(incident: Incident) -> bool:
 
 def _of_services(incident: Incident, result: ServicesResult, started: float) -> Diagnosis:
     """The diagnosis of an incident that is seen in telemetry alone."""
-    rows = weighing.number(result.checked)
-    ranked = tuple(weighing.service_hypotheses(result, rows))
-    named = {h.failure_mode for h in ranked}
-    failed = {s.name: s.reason or "empty" for s in result.sources if s.status != "ok"}
+    checked = (*result.checked, weighing.null_checks(incident, result))
+    rows = weighing.number(checked)
+    ranked, layers = weighing.settled(weighing.service_hypotheses(result, rows), result.unknown)
+    sunk, open_ = _ledger(ranked, rows, checked, _failed(result.sources))
     return Diagnosis(
         incident=IncidentRef(incident.title, incident.task, fingerprint(incident)),
-        symptom=result.symptom,
+        symptom=weighing.as_asked(incident, result.symptom),
         verdict=weighing.verdict(ranked),
-        layers=weighing.layer_masses(ranked, result.unknown),
+        layers=layers,
         hypotheses=ranked,
-        ruled_out=weighing.ruled_out((), rows, named),
-        not_checked=weighing.not_checked(result.checked, named, failed),
+        ruled_out=sunk,
+        not_checked=open_,
         next_evidence=(),
         safeguard_gaps=weighing.linked_gaps(result.safeguard_gaps, rows),
         evidence=tuple(r.evidence for r in rows),
@@ -168,6 +193,23 @@ def _of_services(incident: Incident, result: ServicesResult, started: float) -> 
     )
 
 
+def _failed(sources: Sequence[SourceStatus]) -> dict[str, str]:
+    return {s.name: s.reason or "empty" for s in sources if s.status != "ok"}
+
+
+def _ledger(
+    ranked: Sequence[Hypothesis],
+    rows: Sequence[Numbered],
+    checked: Sequence[Checked],
+    failed: Mapping[str, str],
+) -> tuple[tuple[RuledOut, ...], tuple[NotChecked, ...]]:
+    """What was ruled out and what nobody looked for, where telemetry has hypotheses; no mode is in both."""
+    named = {h.failure_mode for h in ranked}
+    sunk = weighing.ruled_out((), rows, named)
+    gone = {told.failure_mode for told in sunk}
+    return sunk, weighing.not_checked(checked, named | gone, failed, gone)
+
+
 def _with_services(
     told: Diagnosis, result: ServicesResult, found: Examined, started: float
 ) -> Diagnosis:
@@ -175,20 +217,43 @@ def _with_services(
     rows = weighing.number(result.checked, len(found.rows) + 1)
     others = weighing.service_hypotheses(result, rows)
     lineage = found.case.incident.data.sources
-    ranked = tuple(weighing.beside(told.hypotheses, others, found.unknown, lineage))
     left = found.unknown * (result.unknown + result.no_incident)
+    ranked, layers = weighing.settled(
+        weighing.beside(told.hypotheses, others, found.unknown, lineage), left
+    )
     seen = {s.name for s in told.run.sources}
     sources = (*told.run.sources, *(s for s in result.sources if s.name not in seen))
+    sunk = _sunk(told, ranked, rows)
+    gone = {one.failure_mode for one in sunk}
+    settled = gone | {h.failure_mode for h in ranked}
+    failed = _failed(sources) | _not_undone(found)
     return replace(
         told,
         verdict=weighing.verdict(ranked),
-        layers=weighing.layer_masses(ranked, left),
+        layers=layers,
         hypotheses=ranked,
+        ruled_out=sunk,
+        not_checked=weighing.not_checked([*found.checked, *result.checked], settled, failed, gone),
         safeguard_gaps=weighing.linked_gaps(result.safeguard_gaps, rows),
         evidence=(*told.evidence, *(r.evidence for r in rows)),
         run=_run_block(sources, started),
         charts={**result.charts, **told.charts},
     )
+
+
+def _sunk(
+    told: Diagnosis, ranked: Sequence[Hypothesis], rows: Sequence[Numbered]
+) -> tuple[RuledOut, ...]:
+    """What the tables rule out, and what telemetry does; what either suspects stays out of the list."""
+    named = {h.failure_mode for h in ranked if h.probability >= weighing.LISTED}
+    kept = [one for one in told.ruled_out if one.failure_mode not in named]
+    known = {one.failure_mode for one in kept} | {h.failure_mode for h in ranked}
+    both = (*kept, *weighing.ruled_out((), rows, known))
+    return tuple(sorted(both, key=lambda one: one.failure_mode))
+
+
+def _not_undone(found: Examined) -> dict[str, str]:
+    return {f"repair {r}": f"not undone: {why}" for r, why in found.bench.refused.items()}
 
 
 def _along_path(
@@ -198,29 +263,28 @@ def _along_path(
     from ruleout.attribution.latency import ladder
 
     stages = ladder(found.case, result, found.case.rng("latency_stages"))
-    checked = (*result.checked, *(() if stages is None else (stages.checked,)))
+    nulls = weighing.null_checks(found.case.incident, result)
+    checked = (*result.checked, *(() if stages is None else (stages.checked,)), nulls)
     rows = weighing.number(checked, len(found.rows) + 1)
     services = weighing.service_hypotheses(result, rows)
     everything = [*found.rows, *rows]
-    ranked = tuple(
+    ranked, layers = weighing.settled(
         weighing.along_path(
             services, told.hypotheses, result.unknown, (stages, everything, result.symptom)
-        )
+        ),
+        0.0,
     )
-    named = {h.failure_mode for h in ranked}
     seen = {s.name for s in told.run.sources}
     sources = (*told.run.sources, *(s for s in result.sources if s.name not in seen))
-    failed = {s.name: s.reason or "empty" for s in sources if s.status != "ok"}
-    sunk = weighing.ruled_out((), everything, named)
-    settled = named | {one.failure_mode for one in sunk}
+    sunk, open_ = _ledger(ranked, everything, [*found.checked, *checked], _failed(sources))
     return replace(
         told,
-        symptom=result.symptom,
+        symptom=weighing.as_asked(found.case.incident, result.symptom),
         verdict=weighing.verdict(ranked),
-        layers=weighing.layer_masses(ranked, max(1 - sum(h.probability for h in ranked), 0.0)),
+        layers=layers,
         hypotheses=ranked,
         ruled_out=sunk,
-        not_checked=weighing.not_checked([*found.checked, *checked], settled, failed),
+        not_checked=open_,
         next_evidence=(),
         safeguard_gaps=weighing.linked_gaps(result.safeguard_gaps, rows),
         evidence=tuple(r.evidence for r in everything),
@@ -297,19 +361,21 @@ def _close(found: Examined, started: float) -> Diagnosis:
     by_candidate = {
         c.key: name for c in candidates for name in named if not modes.mode(c.mode).is_null
     }
-    ranked = weighing.rank(candidates, found.checked, symptom, by_candidate)
+    ranked, layers = weighing.settled(
+        weighing.rank(candidates, found.checked, symptom, by_candidate), found.unknown
+    )
     sunk = weighing.ruled_out(candidates, found.rows)
-    settled = {r.failure_mode for r in sunk} | {h.failure_mode for h in ranked}
-    failed = {s.name: s.reason or "empty" for s in case.sources if s.status != "ok"}
-    failed |= {f"repair {r}": f"not undone: {why}" for r, why in found.bench.refused.items()}
+    gone = {r.failure_mode for r in sunk}
+    settled = gone | {h.failure_mode for h in ranked}
+    failed = _failed(case.sources) | _not_undone(found)
     return Diagnosis(
         incident=IncidentRef(incident.title, incident.task, fingerprint(incident)),
         symptom=symptom,
         verdict=weighing.verdict(ranked),
-        layers=weighing.layers(candidates, found.unknown),
+        layers=layers,
         hypotheses=ranked,
         ruled_out=sunk,
-        not_checked=weighing.not_checked(found.checked, settled, failed),
+        not_checked=weighing.not_checked(found.checked, settled, failed, gone),
         next_evidence=weighing.next_evidence(candidates, missing_parts(case)),
         safeguard_gaps=(),
         evidence=tuple(r.evidence for r in found.rows),

@@ -227,7 +227,7 @@ class Symptom:
     significant: bool | None
     onset: Onset | None
     labels: str
-    """`mature`, `immature`, `missing`, `estimated` or `none` (the task has no labels)."""
+    """`mature`, `immature`, `missing`, `estimated`, `unknown` (what should date them does not) or `none` (the task has no labels)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from ruleout import modes
+from ruleout import experiments, modes
 from ruleout._records import (
     Abstained,
     Checked,
@@ -14,11 +14,11 @@ from ruleout._records import (
     Subject,
     Symptom,
 )
+from ruleout._registry import load_all
 from ruleout.hypotheses import (
     Candidate,
     Numbered,
     join_second,
-    layers,
     load_calibration,
     load_weights,
     next_evidence,
@@ -28,6 +28,7 @@ from ruleout.hypotheses import (
     propose,
     rank,
     ruled_out,
+    settled,
     touches,
     undo_weight,
     verdict,
@@ -258,9 +259,60 @@ def test_the_verdict_is_the_leaders(mode: str, probability: float, expected: str
 
 def test_layers_hold_all_mass() -> None:
     """The masses by layer, the unknown included, sum to one."""
-    masses = layers([told("unit_change", 0.5), told("random_fluctuation", 0.2)], 0.3)
+    listed = rank([told("unit_change", 0.5), told("random_fluctuation", 0.2)], [], QUIET, {})
+    _, masses = settled(listed, 0.3)
     assert sum(masses.values()) == pytest.approx(1.0)
-    assert masses["unknown"] == 0.3
+    assert masses["unknown"] == pytest.approx(0.3)
+
+
+def test_all_mass_is_in_the_list_or_unknown() -> None:
+    """Of many equals each has its line; what is too small for one is unknown, to the last decimal that is written."""
+    many = [Candidate("unit_change", Subject("feature", (f"x{i}",))) for i in range(300)]
+    for one in many:
+        one.probability = 0.98 / 300
+    listed, masses = settled(rank(many, [], QUIET, {}), 0.02)
+    assert {h.status for h in listed} == {"possible"}
+    assert len(listed) == 300
+    for one in many:
+        one.probability = 0.3 / 300
+    few, rest = settled(rank([told("schema_change", 0.6), *many], [], QUIET, {}), 0.1)
+    assert len(few) == 3
+    for hypotheses, layers in ((listed, masses), (few, rest)):
+        known = sum(h.probability for h in hypotheses)
+        assert known + layers["unknown"] == pytest.approx(1.0, abs=1e-9)
+        assert sum(layers.values()) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_rounding_adds_no_mass() -> None:
+    """Probabilities that sum to one do so as they are written."""
+    thirds = [told("unit_change", p) for p in (0.3333336, 0.3333336, 0.3333328)]
+    listed, masses = settled(rank(thirds, [], QUIET, {}), 0.0)
+    assert sum(h.probability for h in listed) == pytest.approx(1.0, abs=1e-9)
+    assert masses["data"] == pytest.approx(1.0, abs=1e-9)
+    (_, tiny), _ = settled(
+        rank([told("unit_change", 0.9), told("schema_change", 1e-9)], [], QUIET, {}), 0.1
+    )
+    assert tiny.probability > 0
+
+
+def test_two_causes_share_the_layers() -> None:
+    """Two causes have probabilities of their own; the layers of both still sum to one beside the unknown."""
+    pair = [told("unit_change", 0.97), told("wrong_version", 0.9)]
+    listed, masses = settled(rank(pair, [], QUIET, {}), 0.03)
+    assert [h.probability for h in listed] == [0.97, 0.9]
+    assert sum(masses.values()) == pytest.approx(1.0, abs=1e-9)
+    assert masses["unknown"] == pytest.approx(0.03)
+    assert masses["data"] / masses[modes.mode("wrong_version").layer] == pytest.approx(
+        0.97 / 0.9, rel=1e-4
+    )
+
+
+def test_undoing_that_makes_it_worse_explains_nothing() -> None:
+    """A share lies between none and all."""
+    worse = told("unit_change", 0.4)
+    worse.explained = Explained(-0.2, -0.4, 0.1, "repair_replay")
+    (listed, *_), _ = settled(rank([worse], [], QUIET, {}), 0.6)
+    assert listed.explained == Explained(0.0, 0.0, 0.1, "repair_replay")
 
 
 def test_only_looking_rules_out() -> None:
@@ -276,10 +328,28 @@ def test_what_nobody_looked_for_is_listed_with_its_need() -> None:
         Checked("c", "data", "inputs", (Abstained(("label_noise",), "no audit", "probes.audit"),))
     ]
     listed = not_checked(checked, {"unit_change"}, {"models.current": "no such file"})
-    assert (listed[0].failure_mode, listed[0].needs) == ("any", "models.current: no such file")
-    needs = {n.failure_mode: n.needs for n in listed[1:]}
+    needs = {n.failure_mode: n.needs for n in listed}
+    served = {m for m, why in needs.items() if why == "models.current: no such file"}
+    assert served == {
+        name for name, m in modes.load().items() if "models.current" in (*m.needs, *m.sharpened_by)
+    }
+    assert [n.failure_mode for n in listed[: len(served)]] == sorted(served)
     assert needs["label_noise"] == "probes.audit"
     assert "unit_change" not in needs
+
+
+def test_a_source_of_no_mode_of_its_own_serves_its_kind() -> None:
+    """What failed is told of modes, never of none: of a repair those it undoes, of a table those of the tables."""
+    load_all(experiments, "ruleout.repairs")
+    listed = not_checked(
+        [], {"unit_change"}, {"repair rescale": "not undone: text", "data": "gone"}
+    )
+    why = {(n.failure_mode, n.needs) for n in listed}
+    assert ("unit_change", "repair rescale: not undone: text") in why
+    assert ("covariate_shift", "data: gone") in why
+    assert {n.failure_mode for n in listed} <= set(modes.load())
+    sunk = not_checked([], {"unit_change"}, {"data": "gone"}, {"unit_change"})
+    assert "unit_change" not in {n.failure_mode for n in sunk}
 
 
 def test_the_next_evidence_is_what_parts_the_leaders() -> None:

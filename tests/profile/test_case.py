@@ -28,6 +28,7 @@ from ruleout.profile import (
     spread_rows,
     text_series,
 )
+from ruleout.profile._read import read_window
 
 
 @pytest.fixture(scope="module")
@@ -228,10 +229,16 @@ def test_an_empty_window_is_a_source_without_rows() -> None:
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Any) -> None:
-    """A missing file is an error of the source that names it."""
+    """A missing file is a failed source with the reason, and a window without rows."""
     reference, _ = quiet(300)
-    with pytest.raises((SourceError, IncidentError), match=r"gone\.parquet"):
-        build_case(from_frames(reference, tmp_path / "gone.parquet", task="binary", **ROLES))
+    found = build_case(from_frames(reference, tmp_path / "gone.parquet", task="binary", **ROLES))
+    assert isinstance(found.unread["data.current"], SourceError)
+    assert "gone.parquet" in str(found.unread["data.current"])
+    assert {s.name: s.status for s in found.sources} == {
+        "data.reference": "ok",
+        "data.current": "failed",
+    }
+    assert found.current.rows == 0
 
 
 TRUTH = np.array([1, 1, 1, 0, 0, -1], dtype=np.int32)
@@ -316,3 +323,19 @@ def test_instants_are_written_in_utc() -> None:
     assert iso(0.4) == "1970-01-01T00:00:00Z"
     with pytest.raises(ValueError, match="nan"):
         iso(math.nan)
+
+
+def test_rows_without_a_key_are_sampled_like_others() -> None:
+    """Of a window that is too large, as many rows without a key are kept as with one; repeats of a key stay together."""
+    keys = [None if i % 2 else i // 4 for i in range(4000)]
+    frame = pl.DataFrame({"key": keys, "x": range(4000)})
+
+    class Rows:
+        def scan(self) -> pl.LazyFrame:
+            return frame.lazy()
+
+    kept, _, profile = read_window(Rows(), key="key", timestamp=None, limit=1000)
+    assert profile.rows == 4000
+    assert kept.columns == ["key", "x"]
+    assert kept["key"].null_count() == pytest.approx(500, abs=80)
+    assert set(kept["key"].drop_nulls().value_counts()["count"]) == {2}

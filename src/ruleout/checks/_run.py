@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ruleout import checks as package
 from ruleout._errors import RuleoutError
-from ruleout._records import Abstained, Checked, Outcome
+from ruleout._records import Abstained, Checked, Clear, Outcome
 from ruleout._registry import CHECKS, CheckSpec, load_all
-from ruleout.profile import Case
+from ruleout.profile import Case, Which
+
+FEWEST_ROWS = 30
+"""Rows in each window below which no test sees anything."""
 
 RUNGS = ("symptom", "measurement", "reproduction", "inputs", "world", "path")
 
@@ -38,7 +41,7 @@ def run_check(spec: CheckSpec, case: Case) -> Checked:
         outcomes = (Abstained(spec.looks_for, f"no {' and no '.join(missing)}", missing[0]),)
     else:
         try:
-            outcomes = tuple(spec.run(case, case.rng(spec.id)))
+            outcomes = tuple(_sound(spec, case, spec.run(case, case.rng(spec.id))))
         except RuleoutError as error:
             outcomes = (Abstained(spec.looks_for, str(error)),)
         except Exception as error:
@@ -50,6 +53,22 @@ def run_check(spec: CheckSpec, case: Case) -> Checked:
     if os.environ.get("RULEOUT_TRACE"):
         _trace(done)
     return done
+
+
+def _sound(spec: CheckSpec, case: Case, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """The outcomes; of windows with hardly a row, what was not seen is not ruled out. A probe speaks for itself."""
+    few = None if any(n.startswith("probes.") for n in spec.needs) else _thin_window(case)
+    for outcome in outcomes:
+        if few is not None and isinstance(outcome, Clear):
+            why = f"fewer than {FEWEST_ROWS} rows in data.{few}: too few to rule anything out"
+            yield Abstained(outcome.modes, why, f"data.{few}")
+        else:
+            yield outcome
+
+
+def _thin_window(case: Case) -> Which | None:
+    windows: tuple[Which, Which] = ("reference", "current")
+    return next((w for w in windows if case.table(w).rows < FEWEST_ROWS), None)
 
 
 def _trace(done: Checked) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout._records import AlignedChange, Explained, RepairPlan, Symptom
-from ruleout.checks.symptom import Change, measure
+from ruleout.checks.symptom import SHIFT, Change, measure
 from ruleout.checks.world._view import Split
 from ruleout.checks.world.decomposition import waterfall as _waterfall_of_parts
 from ruleout.experiments._replay import replayed_outputs
@@ -124,7 +124,9 @@ def _points(case: Case, which: Which) -> list[_Point]:
     rows = table.rows
     blocks = int(np.clip(rows // _BLOCK, 4, _POINTS))
     parts = contiguous_blocks(rows, blocks * _PARTS)
-    sums = metric.sums(case.truth(which), case.outputs(which), parts, blocks * _PARTS)
+    sums = metric.sums(
+        case.truth(which), case.outputs(which), parts, blocks * _PARTS, case.weight(which)
+    )
     each = sums.reshape(blocks, _PARTS, -1)
     rng = case.rng(f"chart {which}")
     draws = rng.multinomial(_PARTS, np.full(_PARTS, 1 / _PARTS), size=_RESAMPLES)
@@ -148,7 +150,7 @@ def _plain(value: float) -> float | None:
 
 def _name(case: Case) -> str:
     metric = measure(case).metric.name
-    if metric == "output_shift":
+    if metric == SHIFT:
         return "shift of the answers"
     return case.incident.symptom.metric or metric
 
@@ -201,10 +203,14 @@ def _undone_value(case: Case, change: Change, undone: Undone) -> tuple[float, fl
     blocks = block_count(case.current.rows)
     index = contiguous_blocks(case.current.rows, blocks)
     parts = [
-        change.metric.sums(truth, case.outputs("current"), index, blocks),
-        change.metric.sums(truth, begun, index, blocks),
+        change.metric.sums(truth, case.outputs("current"), index, blocks, case.weight("current")),
+        change.metric.sums(truth, begun, index, blocks, case.weight("current")),
         change.metric.sums(
-            truth if undone.truth is None else undone.truth, becomes, index, blocks, weight
+            truth if undone.truth is None else undone.truth,
+            becomes,
+            index,
+            blocks,
+            case.weight("current", weight),
         ),
     ]
 
@@ -302,7 +308,7 @@ def _by_value(case: Case, metric: Metric, name: str) -> tuple[list[str], Floats,
         blocks = block_count(rows)
         cell = place[codes[which]] * blocks + contiguous_blocks(rows, blocks)
         size = (len(kept) + 1) * blocks
-        sums = metric.sums(case.truth(which), case.outputs(which), cell, size)
+        sums = metric.sums(case.truth(which), case.outputs(which), cell, size, case.weight(which))
         found.append(sums.reshape(len(kept) + 1, blocks, -1))
     return [every[i] for i in kept], found[0], found[1]
 
@@ -326,7 +332,7 @@ def _worse(case: Case, metric: Metric, before: Floats, after: Floats, k: int) ->
 def confusion(case: Case) -> Chart:
     """Counts of true against predicted class in both windows."""
     size = len(case.classes)
-    if not 2 <= size <= _CLASSES or measure(case).metric.name == "output_shift":
+    if not 2 <= size <= _CLASSES or measure(case).metric.name == SHIFT:
         return {}
     return {
         "kind": "confusion",

@@ -36,8 +36,11 @@ def replay_damage(
     blocks = block_count(len(damaged.rows))
     index = contiguous_blocks(len(damaged.rows), blocks)
     metric = change.metric
+    weight = case.weight("reference")
+    weight = None if weight is None else weight[damaged.rows]
     sums = [
-        metric.sums(truth, case.predictor.predict(side), index, blocks) for side in (frame, spoilt)
+        metric.sums(truth, case.predictor.predict(side), index, blocks, weight)
+        for side in (frame, spoilt)
     ]
     both = resampled(np.concatenate(sums, axis=1), _RESAMPLES, rng)
     width = sums[0].shape[1]

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._records import Explained
-from ruleout.checks.symptom import Change, answer_values, measure
+from ruleout.checks.symptom import SHIFT, Change, answer_values, measure
 from ruleout.experiments._damage import replay_damage
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, Outputs, Predictor
@@ -96,7 +96,7 @@ def _put(mine: Floats | None, rows: NDArray[np.int64], other: Floats | None) -> 
 def explain(case: Case, undone: Undone) -> Explained | None:
     """Share of the symptom that the repair takes away, with a 90% interval; None if unanswerable."""
     change = measure(case)
-    if change.metric.name == "output_shift" and not change.significant:
+    if change.metric.name == SHIFT and not change.significant:
         return _idle(case, undone)
     rng = case.rng("explain")
     if undone.damaged is not None:
@@ -161,9 +161,10 @@ def _repaired_current(
     rows = case.current.rows
     blocks = block_count(rows)
     index = contiguous_blocks(rows, blocks)
-    before = metric.sums(case.truth("current"), case.outputs("current"), index, blocks)
-    begin = metric.sums(case.truth("current"), start, index, blocks)
-    after = metric.sums(truth, outputs, index, blocks, weight)
+    own = case.weight("current")
+    before = metric.sums(case.truth("current"), case.outputs("current"), index, blocks, own)
+    begin = metric.sums(case.truth("current"), start, index, blocks, own)
+    after = metric.sums(truth, outputs, index, blocks, case.weight("current", weight))
     # The same blocks are drawn for all sides: the comparison is paired.
     three = resampled(np.concatenate([before, begin, after], axis=1), _RESAMPLES, rng)
     width = before.shape[1]
@@ -194,7 +195,9 @@ def _surrogate_gap(case: Case, undone: Undone) -> float:
         metric = measure(case).metric
         truth, served = case.truth("reference")[rows], case.outputs("reference").take(rows)
         replayed = case.predictor.predict(case.reference.frame[rows])
-        gap = metric.value(truth, served) - metric.value(truth, replayed)
+        weight = case.weight("reference")
+        weight = None if weight is None else weight[rows]
+        gap = metric.value(truth, served, weight) - metric.value(truth, replayed, weight)
         case.cache["surrogate gap"] = gap if math.isfinite(gap) else 0.0
     share = _changed_share(case, undone)
     return float(case.cache["surrogate gap"]) * share
@@ -216,8 +219,8 @@ def _reweighted_reference(
     blocks = block_count(rows)
     index = contiguous_blocks(rows, blocks)
     truth, served = case.truth("reference"), case.outputs("reference")
-    plain = metric.sums(truth, served, index, blocks)
-    weighted = metric.sums(truth, served, index, blocks, weight)
+    plain = metric.sums(truth, served, index, blocks, case.weight("reference"))
+    weighted = metric.sums(truth, served, index, blocks, case.weight("reference", weight))
     both = resampled(np.concatenate([plain, weighted], axis=1), _RESAMPLES, rng)
     width = plain.shape[1]
     was, becomes = metric.finish(both[:, :width]), metric.finish(both[:, width:])

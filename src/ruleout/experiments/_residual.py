@@ -57,6 +57,7 @@ def repaired_case(case: Case, undone: Undone) -> Case | None:
         current=_filtered(case, frame.filter(rows) if not rows.all() else frame, rows),
         truths={**case.truths, "current": truth[rows]},
         served={**case.served, "current": answers[1].take(rows)},
+        weights={w: x[rows] if w == "current" else x for w, x in case.weights.items()},
         cache=kept,
         significant=None,
     )

@@ -5,31 +5,35 @@ from ruleout.hypotheses._changes import align_changes, leading_change, sharpest_
 from ruleout.hypotheses._latency import along_path
 from ruleout.hypotheses._masked import unmask
 from ruleout.hypotheses._next import next_evidence, observations
+from ruleout.hypotheses._path_nulls import as_asked, null_checks
 from ruleout.hypotheses._propose import Candidate, Numbered, number, propose, touches
-from ruleout.hypotheses._rank import layers, not_checked, rank, ruled_out, verdict
+from ruleout.hypotheses._rank import LISTED, rank, ruled_out, verdict
 from ruleout.hypotheses._second import join_second
-from ruleout.hypotheses._services import beside, layer_masses, linked_gaps, service_hypotheses
+from ruleout.hypotheses._services import beside, linked_gaps, service_hypotheses
+from ruleout.hypotheses._shares import settled
+from ruleout.hypotheses._unchecked import not_checked
 from ruleout.hypotheses._weigh import heard, prior, undo_term, undo_weight, weigh
 from ruleout.hypotheses._weights import load_weights, weight
 
 __all__ = [
+    "LISTED",
     "PLAIN",
     "Calibration",
     "Candidate",
     "Numbered",
     "align_changes",
     "along_path",
+    "as_asked",
     "beside",
     "heard",
     "join_second",
-    "layer_masses",
-    "layers",
     "leading_change",
     "linked_gaps",
     "load_calibration",
     "load_weights",
     "next_evidence",
     "not_checked",
+    "null_checks",
     "number",
     "observations",
     "prior",
@@ -37,6 +41,7 @@ __all__ = [
     "rank",
     "ruled_out",
     "service_hypotheses",
+    "settled",
     "sharpest_onset",
     "touches",
     "undo_term",

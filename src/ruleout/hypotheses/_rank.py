@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from ruleout import modes
 from ruleout._records import (
     Abstained,
     Checked,
+    Explained,
     Hypothesis,
-    Layer,
-    NotChecked,
     Remedy,
     RuledOut,
     Status,
@@ -36,9 +36,14 @@ def rank(
 ) -> tuple[Hypothesis, ...]:
     """Hypotheses, likeliest first; `changes` names the aligned change of a candidate's key."""
     ordered = sorted(candidates, key=lambda c: (-c.probability, c.key))
-    kept = [c for i, c in enumerate(ordered) if i < 3 or c.probability >= LISTED][:25]
+    kept = [c for i, c in enumerate(ordered) if i < 3 or c.probability >= LISTED]
+    told = [_hypothesis(i + 1, c, checked, symptom, changes.get(c.key)) for i, c in enumerate(kept)]
+    # Of many equals none is likely, and yet one of them it is.
+    spread = sum(h.probability for h in told) >= DECISION
+    open_ = 0.5 * told[0].probability if spread else 1.0
     return tuple(
-        _hypothesis(i + 1, c, checked, symptom, changes.get(c.key)) for i, c in enumerate(kept)
+        replace(h, status="possible") if h.status == "ruled_out" and h.probability >= open_ else h
+        for h in told
     )
 
 
@@ -58,7 +63,7 @@ def _hypothesis(
         subject=candidate.subject,
         probability=candidate.probability,
         status=_status(candidate),
-        explained=candidate.explained,
+        explained=within(candidate.explained),
         evidence_for=tuple(k for k, v in heard.items() if v > 0),
         evidence_against=tuple(k for k, v in heard.items() if v < 0),
         not_checked=tuple(dict.fromkeys(_blind_spots(candidate.mode, checked))),
@@ -68,6 +73,14 @@ def _hypothesis(
         remedies=_remedies(candidate, symptom),
         weights=dict(candidate.weights),
     )
+
+
+def within(told: Explained | None) -> Explained | None:
+    """What was explained, as a share: undoing that makes matters worse takes nothing away."""
+    if told is None:
+        return None
+    fraction, low, high = (min(max(v, 0.0), 1.0) for v in (told.fraction, told.low, told.high))
+    return replace(told, fraction=fraction, low=low, high=high)
 
 
 def _status(candidate: Candidate) -> Status:
@@ -120,18 +133,6 @@ def _remedies(candidate: Candidate, symptom: Symptom) -> tuple[Remedy, ...]:
     )
 
 
-def layers(hypotheses: Sequence[Candidate], unknown: float) -> dict[str, float]:
-    """Probability by layer; sums to 1 for single causes."""
-    mass: dict[str, float] = dict.fromkeys(
-        ("data", "model", "infrastructure", "integration", "none", "unknown"), 0.0
-    )
-    for candidate in hypotheses:
-        layer: Layer = modes.mode(candidate.mode).layer
-        mass[layer] += candidate.probability
-    mass["unknown"] += unknown
-    return mass
-
-
 def verdict(hypotheses: Sequence[Hypothesis]) -> Verdict:
     """`no_incident` if a null leads and decides, `cause_found` if a fault does, else `inconclusive`."""
     if not hypotheses or hypotheses[0].probability < DECISION:
@@ -168,21 +169,3 @@ def ruled_out(
         ):
             out.append(RuledOut(candidate.mode, candidate.subject, tuple(sunk)))
     return tuple(sorted(out, key=lambda r: r.failure_mode))
-
-
-def not_checked(
-    checked: Sequence[Checked], settled: set[str], failed: Mapping[str, str]
-) -> tuple[NotChecked, ...]:
-    """Modes that nobody could look for, with what that needs; failed sources first."""
-    out: dict[str, str] = {}
-    for done in checked:
-        for outcome in done.outcomes:
-            if isinstance(outcome, Abstained):
-                for mode in outcome.modes:
-                    if mode not in settled:
-                        out.setdefault(mode, outcome.needs or outcome.reason)
-    for name, known in sorted(modes.load().items()):
-        if name not in settled and not known.is_null:
-            out.setdefault(name, known.needs[0] if known.needs else known.unobservable_because)
-    told = [NotChecked(mode, needs) for mode, needs in sorted(out.items())]
-    return (*(NotChecked("any", f"{source}: {reason}") for source, reason in failed.items()), *told)

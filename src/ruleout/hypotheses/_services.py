@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ruleout import modes
-from ruleout._records import Hypothesis, Layer, SafeguardGap, Status, Symptom
+from ruleout._records import Hypothesis, SafeguardGap, Status, Symptom
 from ruleout.hypotheses._propose import Numbered
 
 if TYPE_CHECKING:
@@ -123,15 +123,3 @@ def linked_gaps(gaps: Sequence[SafeguardGap], rows: Sequence[Numbered]) -> tuple
         )
         for gap in gaps
     )
-
-
-def layer_masses(hypotheses: Sequence[Hypothesis], unknown: float) -> dict[str, float]:
-    """Probability by layer."""
-    mass: dict[str, float] = dict.fromkeys(
-        ("data", "model", "infrastructure", "integration", "none", "unknown"), 0.0
-    )
-    for told in hypotheses:
-        layer: Layer = told.layer
-        mass[layer] += told.probability
-    mass["unknown"] += unknown
-    return mass

@@ -35,6 +35,7 @@ _LABELS: Final = {
     "immature": "labels are not final yet",
     "missing": "no labels",
     "estimated": "estimated without labels",
+    "unknown": "nothing says whether labels are final",
     "none": "",
 }
 

@@ -19,6 +19,8 @@ from ruleout.profile._metric import (
     metric_for,
     names_quality,
     row_loss,
+    same_metric,
+    task_has,
 )
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._predictor import Predictor, decision_threshold
@@ -54,7 +56,9 @@ __all__ = [
     "numeric_array",
     "read_window",
     "row_loss",
+    "same_metric",
     "scope_mask",
     "spread_rows",
+    "task_has",
     "text_series",
 ]

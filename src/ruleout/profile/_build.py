@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
 import polars as pl
 
-from ruleout._errors import RuleoutError, Unreachable
+from ruleout._errors import RuleoutError, SourceError, Unreachable
 from ruleout._records import SourceStatus
 from ruleout.incident import Incident, check_columns, check_types
+from ruleout.profile._asked import check_metric
 from ruleout.profile._case import Case, ChangeEvent, Kind
+from ruleout.profile._legible import illegible
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
 from ruleout.profile._read import Profile, read_window
 from ruleout.profile._replayer import choose_predictor
 from ruleout.profile._roles import class_names, input_kinds, served, threshold_in_force, truths
+from ruleout.profile._row_weights import row_weights
 from ruleout.profile._table import Table
 from ruleout.profile._unlike import without_unlike
 from ruleout.sources import (
@@ -27,7 +30,7 @@ from ruleout.sources import (
     load_golden,
     load_parity,
     readable,
-    reference_and_current,
+    tables_found,
     with_task,
 )
 from ruleout.sources.models import load_model
@@ -42,6 +45,7 @@ def build_case(
     seed: int = 0,
     progress: Progress | None = None,
     changes: tuple[ChangeEvent, ...] = (),
+    reported: Collection[str] | None = (),
 ) -> Case:
     """Read the tables, models, probes and changes of an incident.
 
@@ -51,21 +55,27 @@ def build_case(
         seed: fixes every random choice.
         progress: told what is going on.
         changes: the incident's, where somebody has read them already; they are read otherwise.
+        reported: metrics of the telemetry; None where that could not be read.
 
     Raises:
-        IncidentError: when a declared column is in neither table, or of a type that its role cannot have.
-        SourceError: when a table cannot be read (nothing can be diagnosed from tables then).
+        IncidentError: when a declared column is in neither table or of a type that its role cannot have, or the
+            symptom's metric is nearly one of the task, or a row has no sound weight where weights are declared.
+        SourceError: when the values that tell the task cannot be read. A window that cannot be read is noted in
+            `unread` instead, and is as good as empty.
     """
     say = progress or (lambda _: None)
     statuses: list[SourceStatus] = []
     say("reading tables")
-    sources = reference_and_current(incident)
+    sources, unread = tables_found(incident)
     schemas = [None if s is None else s.schema for s in sources]
-    check_columns(incident, *schemas)
     check_types(incident, *schemas)
-    check_keys(incident, sources)
+    if not unread:
+        # What the table that is there lacks may be in the one that is not.
+        check_columns(incident, *schemas)
+        check_keys(incident, sources)
     incident = with_task(incident, *sources)
-    tables, profiles = _tables(incident, sources, statuses)
+    check_metric(incident, reported)
+    tables, profiles = _tables(incident, sources, statuses, unread)
     columns = incident.data.columns
     kinds = input_kinds(columns, *(tables[n].frame for n in ("reference", "current")))
     tables, profiles, unlike = without_unlike(kinds, tables, profiles)
@@ -85,8 +95,10 @@ def build_case(
         metric=metric_for(incident.task, incident.symptom.metric),
         truths={n: truths(incident, t.frame, classes) for n, t in tables.items()},
         served=_both_served(incident, tables, classes, threshold),
+        weights=row_weights(incident, tables),
         threshold=threshold,
         sources=statuses,
+        unread=unread,
         seed=seed,
     )
     _attach(case, changes, trust_model=trust_model, say=say)
@@ -103,20 +115,31 @@ def _tables(
     incident: Incident,
     sources: tuple[TableSource | None, TableSource | None],
     statuses: list[SourceStatus],
+    unread: dict[str, SourceError],
 ) -> tuple[dict[Any, Table], dict[Any, Profile]]:
+    """The sampled windows and their profiles; one that turns out to be damaged is added to `unread`."""
     columns = incident.data.columns
     tables: dict[Any, Table] = {}
     profiles: dict[Any, Profile] = {}
     for which, source in zip(("reference", "current"), sources, strict=True):
-        if source is None:
-            tables[which], profiles[which] = Table(pl.DataFrame(), 0, None), Profile(0, {})
+        tables[which], profiles[which] = Table(pl.DataFrame(), 0, None), Profile(0, {})
+        name = f"data.{which}"
+        if source is not None:
+            try:
+                with readable(f"{name}: {source.place}"):
+                    frame, time, profile = read_window(
+                        source, key=columns.id, timestamp=columns.timestamp
+                    )
+            except SourceError as error:
+                unread[name] = error
+        if name in unread:
+            statuses.append(SourceStatus(name, "failed", None, str(unread[name])))
+        if source is None or name in unread:
             continue
-        with readable(f"{source.name}: {source.place}"):
-            frame, time, profile = read_window(source, key=columns.id, timestamp=columns.timestamp)
         tables[which] = Table(frame, profile.rows, time)
         profiles[which] = profile
         status = "ok" if profile.rows else "empty"
-        statuses.append(SourceStatus(f"data.{which}", status, profile.rows))
+        statuses.append(SourceStatus(name, status, profile.rows))
     return tables, profiles
 
 
@@ -150,6 +173,9 @@ def _attach(
         read = partial(tuple, changes) if changes else partial(load_changes, incident)
         case.changes = _tried(case, "changes", read) or ()
     case.representations = _representations(case)
+    blind = list(illegible(case))
+    named = {s.name for s in blind}
+    case.sources = [*(s for s in case.sources if s.name not in named), *blind]
     say("fitting what replays the model")
     case.predictor = choose_predictor(case)
 

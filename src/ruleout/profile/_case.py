@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ruleout._errors import SourceError
 from ruleout._records import Scope, SourceStatus
 from ruleout.incident import Incident
 from ruleout.profile._metric import Metric
@@ -78,6 +79,9 @@ class Case:
     metric: Metric
     truths: Mapping[Which, NDArray[np.generic]]
     served: Mapping[Which, Outputs]
+    weights: Mapping[Which, Floats] = field(default_factory=dict)
+    """How much each row counts in the metric (n,), with mean 1; empty where all count once."""
+
     threshold: float | None = None
     """The decision threshold in force in the reference, where one is known."""
 
@@ -89,6 +93,9 @@ class Case:
     audit: pl.DataFrame | None = None
     predictor: Predictor | None = None
     sources: list[SourceStatus] = field(default_factory=list)
+    unread: Mapping[str, SourceError] = field(default_factory=dict)
+    """Tables of the windows that could not be read, by name, and why."""
+
     seed: int = 0
     significant: bool | None = None
     """Whether the symptom is real; None where it cannot be told. Set by the engine after rung 1."""
@@ -141,6 +148,13 @@ class Case:
     def outputs(self, which: Which) -> Outputs:
         """What was served."""
         return self.served[which]
+
+    def weight(self, which: Which, more: Floats | None = None) -> Floats | None:
+        """The rows' weights in the metric (n,), times `more` where a repair weighs them too; None where all count once."""
+        own = self.weights.get(which)
+        if own is None or more is None:
+            return more if own is None else own
+        return own * more
 
     def loss(self, which: Which) -> Floats:
         """Per-row loss (n,): 0/1 error or absolute error; NaN where unknown."""

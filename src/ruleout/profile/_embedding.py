@@ -58,9 +58,11 @@ def embedding_sample(
 
 
 def _as_lists(series: pl.Series) -> pl.Series:
-    if isinstance(series.dtype, pl.Array):
-        return series.arr.to_list()
-    return series
+    """Lists of numbers; null for what is none, so that another type is a missing vector and no crash."""
+    lists = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
+    if not isinstance(lists.dtype, pl.List) or lists.dtype.inner.is_nested():
+        return pl.Series(series.name, [None] * len(series), dtype=pl.List(pl.Float64))
+    return lists.cast(pl.List(pl.Float64), strict=False)
 
 
 def _commonest(dimensions: np.ndarray) -> int:

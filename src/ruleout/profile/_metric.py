@@ -271,17 +271,13 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 
-_ALIASES = {
+SYNONYMS = {
     "acc": "accuracy",
-    "errorrate": "accuracy",
-    "error": "accuracy",
     "rocauc": "auc",
     "auroc": "auc",
-    "gini": "auc",
     "f1score": "f1",
     "f1macro": "macro_f1",
     "macrof1": "macro_f1",
-    "f1weighted": "macro_f1",
     "balancedaccuracy": "balanced_accuracy",
     "logloss": "log_loss",
     "crossentropy": "log_loss",
@@ -292,11 +288,22 @@ _ALIASES = {
     "meansquarederror": "mse",
     "rsquared": "r2",
     "r2score": "r2",
-    "ndcg": "auc",
     "meanprediction": "mean_prediction",
     "positiverate": "mean_prediction",
     "meanscore": "mean_score",
 }
+"""Other words for a metric."""
+
+_ALIASES = {
+    **SYNONYMS,
+    "errorrate": "accuracy",
+    "error": "accuracy",
+    "gini": "auc",
+    "f1weighted": "macro_f1",
+    "ndcg": "auc",
+}
+"""... and metrics that move with it, for which it stands."""
+
 _DEFAULT = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae", "ranking": "auc"}
 _CLASSES_ONLY = {
     "accuracy",
@@ -314,7 +321,7 @@ _NUMBERS_ONLY = {"rmse", "mae", "mse", "mape", "r2", "bias"}
 
 def known_metric(name: str) -> str | None:
     """The metric that a name means, whoever reports it (`dashboard_accuracy`, `live-auc`); None where it means none."""
-    by_plain = {re.sub(r"[^a-z0-9]", "", known): known for known in METRICS}
+    by_plain = {plain_name(known): known for known in METRICS}
     words = re.findall(r"[a-z0-9]+", name.lower())
     for n in range(len(words), 0, -1):
         for k in range(len(words) - n + 1):
@@ -324,6 +331,17 @@ def known_metric(name: str) -> str | None:
             if told is not None and (k + n == len(words)):
                 return told
     return None
+
+
+def same_metric(name: str, metric: Metric) -> bool:
+    """Whether a name means just that metric, and no other that moves with it or that somebody reports."""
+    plain = plain_name(name)
+    return plain == plain_name(metric.name) or SYNONYMS.get(plain) == metric.name
+
+
+def plain_name(name: str) -> str:
+    """A metric's name without case, spaces and signs."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def names_quality(name: str | None) -> bool:
@@ -341,11 +359,15 @@ def metric_for(task: str, name: str | None) -> Metric:
     if name is None:
         return default
     chosen = METRICS.get(known_metric(name) or "", default)
-    wrong = _CLASSES_ONLY if task == "regression" else _NUMBERS_ONLY
-    if chosen.name in wrong:
+    if not task_has(task, chosen.name):
         return default
     if task == "multiclass" and chosen.name in {"f1", "precision", "recall"}:
         return METRICS["macro_f1"]
-    return (
-        METRICS["accuracy"] if task == "multiclass" and chosen.name in {"auc", "brier"} else chosen
-    )
+    return chosen
+
+
+def task_has(task: str, name: str) -> bool:
+    """Whether a metric of `METRICS` can be computed for a task."""
+    if task == "multiclass" and name in {"auc", "brier"}:
+        return False
+    return name not in (_CLASSES_ONLY if task == "regression" else _NUMBERS_ONLY)

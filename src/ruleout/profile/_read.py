@@ -90,9 +90,11 @@ def _sample(
     if rows <= limit:
         return lazy.collect()
     cut = int(limit / rows * 2**64)
+    mark = "row number of ruleout"
+    chance = by_row = pl.col(mark).hash(seed=20)
     if key is not None and key in names:
-        kept = lazy.filter(pl.nth(names.index(key)).hash(seed=20) < cut)
-    else:
-        mark = "row number of ruleout"
-        kept = lazy.with_row_index(mark).filter(pl.col(mark).hash(seed=20) < cut).drop(mark)
+        own = pl.nth(names.index(key) + 1)
+        # All unknown keys have one hash, which would keep all of their rows or none.
+        chance = pl.when(own.is_null()).then(by_row).otherwise(own.hash(seed=20))
+    kept = lazy.with_row_index(mark).filter(chance < cut).drop(mark)
     return kept.collect(engine="streaming")

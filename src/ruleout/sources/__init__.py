@@ -5,7 +5,13 @@ from ruleout.sources._files import readable
 from ruleout.sources._fingerprint import fingerprint, input_files
 from ruleout.sources._probes import check_keys, load_audit, load_golden, load_parity
 from ruleout.sources._reasons import steady
-from ruleout.sources._tables import TableSource, open_table, reference_and_current, with_task
+from ruleout.sources._tables import (
+    TableSource,
+    open_table,
+    reference_and_current,
+    tables_found,
+    with_task,
+)
 from ruleout.sources._time import epoch_expression, epoch_seconds
 
 __all__ = [
@@ -25,5 +31,6 @@ __all__ = [
     "readable",
     "reference_and_current",
     "steady",
+    "tables_found",
     "with_task",
 ]

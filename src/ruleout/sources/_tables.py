@@ -129,6 +129,32 @@ def _opened(spec: TableSpec, incident: Incident, name: str) -> TableSource:
         raise IncidentError(f"{incident.file}: {error}") from error
 
 
+def tables_found(
+    incident: Incident,
+) -> tuple[tuple[TableSource | None, TableSource | None], dict[str, SourceError]]:
+    """The tables of both windows that can be opened, and why others cannot, by their names.
+
+    Raises:
+        IncidentError: as `reference_and_current`.
+    """
+    data = incident.data
+    apart = data.reference is not None and data.current is not None
+    if not apart or _same(data.reference or TableSpec(), data.current or TableSpec()):
+        try:
+            return reference_and_current(incident), {}
+        except SourceError as error:
+            names = [n for n in ("reference", "current") if getattr(data, n) is not None]
+            return (None, None), {f"data.{n}": error for n in names}
+    found: dict[str, TableSource] = {}
+    failed: dict[str, SourceError] = {}
+    for name, spec in (("data.reference", data.reference), ("data.current", data.current)):
+        try:
+            found[name] = open_table(spec or TableSpec(), incident.folder, name)
+        except SourceError as error:
+            failed[name] = error
+    return (found.get("data.reference"), found.get("data.current")), failed
+
+
 def with_task(
     incident: Incident, reference: TableSource | None, current: TableSource | None
 ) -> Incident:

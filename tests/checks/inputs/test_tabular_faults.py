@@ -13,6 +13,7 @@ from ruleout._records import Scope
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs.structure import repeated
 from ruleout.checks.world._view import view
 from ruleout.profile import Case
 from served_world import cleared, findings
@@ -49,7 +50,12 @@ def hit(share: float, seed: int = 9) -> pl.Series:
 
 
 def where(rows: pl.Series, name: str, value: Any) -> pl.Expr:
-    return pl.when(rows).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+    return (
+        pl.when(rows)
+        .then(value if isinstance(value, pl.Expr) else pl.lit(value))
+        .otherwise(pl.col(name))
+        .alias(name)
+    )
 
 
 @pytest.mark.parametrize("value", [None, 0.0, -999.0])
@@ -280,6 +286,29 @@ def test_repeated_keys_are_a_fan_out() -> None:
     twice = pl.concat([current, current.head(600)]).sort("ts")
     told = findings(made((reference, twice)), "repeated_rows")["repeats.rows"]
     assert told.statistic == pytest.approx(600 / 3600)
+
+
+@pytest.mark.parametrize("missing", [pl.lit(None, dtype=pl.String), pl.lit(" ")])
+def test_rows_without_a_key_repeat_none(missing: pl.Expr) -> None:
+    """A third of the ids lost is no fan-out; with nearly all of them lost, nobody could tell."""
+    reference, current = (f.with_columns(pl.col("key").cast(pl.String)) for f in quiet())
+    lost = (reference, current.with_columns(where(hit(0.33), "key", missing)))
+    assert findings(made(lost), "repeated_rows") == {}
+    assert cleared(made(lost), "repeated_rows") == {"join_fanout"}
+    gone = made((reference, current.with_columns(where(hit(0.99), "key", missing))))
+    assert findings(gone, "repeated_rows") == {}
+    assert cleared(gone, "repeated_rows") == set()
+
+
+def test_known_keys_still_repeat_beside_lost_ones() -> None:
+    """Rows that came twice are found among those whose key is known, and only those are dropped."""
+    reference, current = quiet()
+    some = current.with_columns(where(hit(0.33), "key", pl.lit(None)))
+    case = made((reference, pl.concat([some, some.head(600)]).sort("ts")))
+    share = float(some["key"].is_not_null().head(600).sum() / case.current.frame["key"].count())
+    told = findings(case, "repeated_rows")["repeats.rows"]
+    assert told.statistic == pytest.approx(share)
+    assert not repeated(case, "current")[case.current.frame["key"].is_null().to_numpy()].any()
 
 
 def test_a_thin_end_is_a_partial_batch() -> None:

@@ -9,14 +9,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted, source_of
-from ruleout.profile import Case
+from ruleout.profile import Case, Table, Which
 from ruleout.stats._twosample import proportions
 
 Mask = NDArray[np.bool_]
+_WINDOWS: tuple[Which, Which] = ("reference", "current")
 _WHOLLY = 0.97
+_FEWEST_KEYS, _KEYED = 50, 0.5
+"""Repeats are judged among known keys: so many, and for so large a share of the rows."""
+
 _KEYLESS = 0.8
 """What repeats are worth without keys: like rows may also be drawn again by whoever sampled them."""
 
@@ -152,13 +156,19 @@ def _unreadable(case: Case, name: str) -> float:
 
 @check("repeated_rows", layer="data", rung="inputs", looks_for=("join_fanout",))
 def repeated_rows(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
-    """Do keys (or whole rows) repeat more often than before?"""
+    """Do keys (or whole rows) repeat more often than before? Rows without a key repeat none."""
     del rng
-    repeats = {w: repeated(case, w) for w in ("reference", "current")}
+    key = _key(case)
+    known = {w: _keyed(case.table(w), key) for w in _WINDOWS}
+    keyless = next((w for w in _WINDOWS if _few(known[w])), None)
+    if key is not None and keyless is not None:
+        told = f"{key} is missing in {1 - known[keyless].mean():.1%} of the {keyless} rows, so repeats cannot be told by it"
+        yield Abstained(("join_fanout",), told, "data.columns.id")
+        return
+    repeats = {w: repeated(case, w)[known[w]] for w in _WINDOWS}
     shares = {w: float(m.mean()) if len(m) else 0.0 for w, m in repeats.items()}
     hits = tuple(float(m.sum()) for m in repeats.values())
     test = proportions((hits[0], hits[1]), (len(repeats["reference"]), len(repeats["current"])))
-    key = case.incident.data.columns.id
     what = f"keys in {key}" if key else "whole rows"
     if test.effect < 0.01 or test.p_value > 1e-6:
         told = f"{shares['current']:.1%} of rows repeat {what}, {shares['reference']:.1%} before"
@@ -181,25 +191,48 @@ def repeated_rows(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     )
 
 
-def repeated(case: Case, which: str) -> Mask:
-    """Rows (n,) whose key, or all of whose values, already came earlier in the window."""
-    table = case.table(which)  # type: ignore[arg-type]
+def _key(case: Case) -> str | None:
+    """The column of keys; None where a window lacks it: keys of one do not compare with rows of the other."""
     key = case.incident.data.columns.id
+    return key if key and all(case.table(w).has(key) for w in _WINDOWS) else None
+
+
+def _keyed(table: Table, key: str | None) -> Mask:
+    """Rows (n,) whose key is known; all of them where rows are compared whole."""
+    if key is None:
+        return np.ones(table.rows, dtype=bool)
+    keys = table.frame.get_column(key)
+    known = keys.is_not_null()
+    if keys.dtype.is_float():
+        known &= keys.is_not_nan().fill_null(value=False)
+    if keys.dtype == pl.String:
+        known &= (keys.str.strip_chars() != "").fill_null(value=False)
+    return np.asarray(known.to_numpy())
+
+
+def _few(known: Mask) -> bool:
+    return bool(len(known)) and (known.sum() < _FEWEST_KEYS or known.mean() < _KEYED)
+
+
+def repeated(case: Case, which: Which) -> Mask:
+    """Rows (n,) whose key, or all of whose values, already came earlier in the window; unknown keys repeat none."""
+    table, key = case.table(which), _key(case)
     if not table.rows:
         return np.zeros(0, dtype=bool)
-    if key is not None and table.has(key):
-        return np.asarray((~table.frame.get_column(key).is_first_distinct()).to_numpy())
+    if key is not None:
+        again = ~table.frame.get_column(key).is_first_distinct()
+        return np.asarray(again.to_numpy()) & _keyed(table, key)
+    id_ = case.incident.data.columns.id
     names = [
         n
         for n in table.columns
-        if not table.frame.schema[n].is_nested() and table.frame.schema[n] != pl.Object
+        if n != id_ and not table.frame.schema[n].is_nested() and table.frame.schema[n] != pl.Object
     ]
     if not names:
         return np.zeros(table.rows, dtype=bool)
-    rows = table.frame[names]
-    return np.asarray(
-        (~rows.select(pl.struct(pl.all()).is_first_distinct().alias("first"))["first"]).to_numpy()
-    )
+    # By series, not by name: a name may read as a pattern of names.
+    rows = pl.DataFrame([table.frame.get_column(n).rename(str(k)) for k, n in enumerate(names)])
+    return np.asarray((~rows.to_struct("row").is_first_distinct()).to_numpy())
 
 
 @check(

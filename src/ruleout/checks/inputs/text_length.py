@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.checks.inputs._text_chart import texts_chart
@@ -29,6 +29,7 @@ MODES = ("context_truncation", "silent_nulls")
 _LEAST_LONG = 0.02
 _LEAST_PILE = 8
 _LEAST_RISE = 0.01
+_LEAST_TEXTS = 60
 _CLEAR_PILE = 0.05
 
 
@@ -72,6 +73,9 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
     cut = find_cut(case, before, now)
     if cut is not None:
         yield _cut_finding(case, name, now, cut)
+    elif min(_written(before), _written(now)) < _LEAST_TEXTS:
+        why = f"fewer than {_LEAST_TEXTS} texts in {name} in one of the windows"
+        yield Abstained(("context_truncation",), why, "data.columns.text")
     else:
         text = f"texts in {name} pile up at no length that longer reference texts go beyond"
         yield Clear(("context_truncation",), subject, text, _LEAST_LONG, "text.length")
@@ -80,6 +84,11 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
     if not losses:
         text = f"{name} has no more empty and no more equal texts than before"
         yield Clear(("silent_nulls",), subject, text, _LEAST_RISE, "text.empty")
+
+
+def _written(sample: TextSample) -> int:
+    """Texts that are neither missing nor empty."""
+    return int((np.nan_to_num(sample.statistics["length"]) > 0).sum())
 
 
 def find_cut(case: Case, before: TextSample, now: TextSample) -> Cut | None:

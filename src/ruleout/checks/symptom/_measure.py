@@ -1,4 +1,4 @@
-"""Rung 1: the metric's change with its interval, its onset, and whether the labels can be trusted yet."""
+"""Rung 1: the metric's change with its interval, and its onset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Onset, Symptom
+from ruleout._records import Onset
+from ruleout.checks.symptom._asked import SHIFT, answer_values, answered, answers_to, few_answers
 from ruleout.checks.symptom._order import spread_beside_order, spread_beside_usual
 from ruleout.checks.symptom._season import spread_beside_season
 from ruleout.profile import Case, Metric, Outputs, Which, iso
@@ -61,6 +62,12 @@ def measure(case: Case, name: str = "symptom") -> Change:
 
 def _measure(case: Case) -> Change:
     metric = symptom_metric(case)
+    if metric.name == SHIFT and few_answers(case) is not None:
+        nothing = np.full(RESAMPLES, math.nan)
+        unknown = (math.nan,) * 6
+        return Change(
+            metric, *unknown, significant=False, reference_draws=nothing, current_draws=nothing
+        )
     rng = case.rng("symptom")
     sums = {w: block_sums(case, metric, w) for w in ("reference", "current")}
     values = {w: float(metric.finish(s.sum(axis=0)[None])[0]) for w, s in sums.items()}
@@ -70,6 +77,10 @@ def _measure(case: Case) -> Change:
         w: values[w] + calm[w] * (metric.finish(resampled(s, RESAMPLES, rng)) - values[w])
         for w, s in sums.items()
     }
+    if metric.name == SHIFT:
+        values["reference"] = _by_chance(case, draws["reference"])
+        # A resample lies farther from the reference than the rows it was drawn from.
+        draws = {w: np.clip(d - d.mean() + values[w], 0.0, 1.0) for w, d in draws.items()}
     gaps = draws["current"] - draws["reference"]
     gaps = gaps[np.isfinite(gaps)]
     change = values["current"] - values["reference"]
@@ -77,12 +88,16 @@ def _measure(case: Case) -> Change:
     low, high = np.quantile(gaps, [0.025, 0.975]) if len(gaps) > 10 else (math.nan, math.nan)
     worse = -1 if metric.higher_is_better else 1
     direction = case.incident.symptom.direction
-    if direction is not None and metric.name != "output_shift":
+    if direction is not None and answers_to(case, metric):
         worse = -1 if direction == "down" else 1
     harm = worse * change
     z = harm / spread if spread and spread > 0 else (math.inf if harm > 0 else 0.0)
     p_value = normal_sf(z) if math.isfinite(harm) else math.nan
-    significant = bool(p_value < ALPHA and harm >= smallest_harm(metric, values["reference"]))
+    significant = bool(
+        p_value < ALPHA
+        and harm >= smallest_harm(metric, values["reference"])
+        and (low > 0 or high < 0)
+    )
     return Change(
         metric,
         values["reference"],
@@ -97,9 +112,18 @@ def _measure(case: Case) -> Change:
     )
 
 
+def _by_chance(case: Case, draws: Floats) -> float:
+    """How far the current answers would lie from the reference's if both were drawn from one distribution.
+
+    The draws of the reference lie as far from it as its own rows scatter; the current rows scatter too.
+    """
+    rows = [max(answered(case.outputs(w)), 1) for w in ("reference", "current")]
+    return float(min(draws.mean() * math.sqrt(1 + rows[0] / rows[1]), 1.0))
+
+
 def smallest_harm(metric: Metric, reference: float) -> float:
     """The least change that matters, in the metric's units."""
-    if metric.name == "output_shift":
+    if metric.name == SHIFT:
         return 0.03
     return SMALLEST_POINTS if metric.bounded else SMALLEST_SHARE * abs(reference)
 
@@ -118,16 +142,8 @@ def block_sums(case: Case, metric: Metric, which: Which) -> Floats:
     """Sums (blocks, m) of the metric's parts over contiguous blocks of one window."""
     rows = case.table(which).rows
     blocks = block_count(rows)
-    return metric.sums(
-        case.truth(which), case.outputs(which), contiguous_blocks(rows, blocks), blocks
-    )
-
-
-def answer_values(outputs: Outputs) -> Floats:
-    """One number per answer (n,): the score, else the decision (a class code or a value)."""
-    if outputs.score is not None:
-        return outputs.score
-    return outputs.decision.astype(float)
+    index = contiguous_blocks(rows, blocks)
+    return metric.sums(case.truth(which), case.outputs(which), index, blocks, case.weight(which))
 
 
 def _output_shift(case: Case) -> Metric:
@@ -150,7 +166,9 @@ def _output_shift(case: Case) -> Metric:
         return cell.astype(np.int64), np.isfinite(given) & (given != -1)
 
     cell, answered = cells(case.outputs("reference"))
-    base = np.bincount(cell[answered], minlength=size) / max(int(answered.sum()), 1)
+    weight = case.weight("reference")
+    counted = answered.astype(float) if weight is None else np.where(answered, weight, 0.0)
+    base = np.bincount(cell, weights=counted, minlength=size) / max(float(counted.sum()), 1e-9)
 
     def parts(truth: NDArray[np.generic], outputs: Outputs) -> Floats:
         del truth
@@ -163,30 +181,7 @@ def _output_shift(case: Case) -> Metric:
         total = np.maximum(sums[..., -1:], 1e-9)
         return np.asarray(0.5 * np.abs(sums[..., :-1] / total - base).sum(axis=-1))
 
-    return Metric("output_shift", False, True, parts, finish)
-
-
-def label_state(case: Case) -> str:
-    """`mature`, `immature`, `missing` or `none`."""
-    if case.incident.data.columns.target is None or case.task == "none":
-        return "missing" if case.task != "none" else "none"
-    if not case.labelled("current"):
-        return "missing"
-    return "immature" if (immature_rows(case)).mean() > 0.02 else "mature"
-
-
-def immature_rows(case: Case) -> NDArray[np.bool_]:
-    """Current rows whose label was not final when the symptom was noticed, (n,)."""
-    name = case.incident.data.columns.label_available_at
-    table = case.current
-    if name is None or not table.has(name):
-        return np.zeros(table.rows, dtype=bool)
-    noticed = case.incident.symptom.noticed_at
-    if noticed is None:
-        if table.time is None or not table.rows:
-            return np.zeros(table.rows, dtype=bool)
-        noticed = float(np.nanmax(table.time))
-    return np.asarray(np.nan_to_num(table.numeric(name), nan=-np.inf) > noticed)
+    return Metric(SHIFT, False, True, parts, finish)
 
 
 def onset(case: Case) -> Onset | None:
@@ -219,30 +214,3 @@ def onset_of(case: Case, reference: Floats, current: Floats) -> Onset | None:
         float(starts[np.clip(i - 1, 0, blocks)]) for i in (found.at, found.low, found.high)
     )
     return Onset(iso(at), iso(low), iso(high))
-
-
-def as_symptom(case: Case) -> Symptom:
-    """The symptom block of the diagnosis."""
-    found = measure(case)
-    state = label_state(case)
-    proxy = found.metric.name == "output_shift"
-    asked = case.metric.name if proxy else found.metric.name
-    values = [
-        None if proxy or not math.isfinite(v) else v
-        for v in (found.reference, found.current, found.change, found.low, found.high)
-    ]
-    if proxy and case.labelled("reference"):
-        values[0] = case.metric.value(case.truth("reference"), case.outputs("reference"))
-    answered = math.isfinite(found.p_value)
-    return Symptom(
-        metric=case.incident.symptom.metric or asked,
-        reference=values[0],
-        current=values[1],
-        change=values[2],
-        low=values[3],
-        high=values[4],
-        # Answers that are distributed as before say nothing of a metric that nobody could compute.
-        significant=found.significant if answered and (found.significant or not proxy) else None,
-        onset=onset(case) if found.significant else None,
-        labels=state,
-    )

@@ -9,8 +9,12 @@ import numpy as np
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
-from ruleout.checks.symptom._measure import ALPHA, measure, smallest_harm
+from ruleout.checks.symptom._asked import SHIFT, instead, unmeasured
+from ruleout.checks.symptom._measure import ALPHA, Change, measure, smallest_harm
 from ruleout.profile import Case
+
+_LIKE_CHANCE = 0.3
+"""p-value from which a shift of the answers is all that chance would give."""
 
 
 @check("metric_change", layer="none", rung="symptom", looks_for=("random_fluctuation",))
@@ -22,30 +26,38 @@ def metric_change(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """
     del rng
     found = measure(case)
-    name = found.metric.name.replace("_", " ")
     if not math.isfinite(found.p_value):
-        yield Abstained(
-            ("random_fluctuation",), "the metric cannot be computed in both windows", "labels"
-        )
+        why, needs = unmeasured(case)
+        yield Abstained(("random_fluctuation",), why, needs)
         return
     least = smallest_harm(found.metric, found.reference)
-    told = (
-        f"{name} went from {found.reference:.4g} to {found.current:.4g} "
-        f"(change {found.change:+.3g}, 95% interval {found.low:+.3g} to {found.high:+.3g})"
-    )
+    aside = instead(case, found.metric)
+    told = f"{_moved(found)}; {aside}" if aside else _moved(found)
     if found.significant:
         yield Clear(("random_fluctuation",), Subject(), told, least, "metric_change")
         return
     # A change just short of being significant is weak evidence of rest.
     sure = min(1.0, 0.75 + 0.25 * min(1.0, found.p_value / (10 * ALPHA)))
+    if found.metric.name == SHIFT:
+        # What few answers turned is lost in the scatter of all: only a shift like chance's own speaks for chance.
+        sure = min(1.0, found.p_value / _LIKE_CHANCE)
     # Answers may be wrong and distributed as ever: without labels their rest says less.
     yield Finding(
-        "answers.steady" if found.metric.name == "output_shift" else "metric_change.none",
+        "answers.steady" if found.metric.name == SHIFT else "metric_change.none",
         Subject(),
-        f"{told}: no worse than usual",
+        f"{told}{'; that is' if aside else ':'} no worse than usual",
         found.change,
         abs(found.harm),
         found.p_value,
         sure,
         ("random_fluctuation",),
     )
+
+
+def _moved(found: Change) -> str:
+    """The change in words, with its interval."""
+    name = found.metric.name.replace("_", " ")
+    much = f"(change {found.change:+.3g}, 95% interval {found.low:+.3g} to {found.high:+.3g})"
+    if found.metric.name == SHIFT:
+        return f"{name} is {found.current:.4g}, by chance it would be {found.reference:.4g} {much}"
+    return f"{name} went from {found.reference:.4g} to {found.current:.4g} {much}"

@@ -217,7 +217,9 @@ def _metric_back(case: Case, rows: NDArray[np.int64]) -> bool:
     """Whether the metric itself, not only the loss, is back over the last rows."""
     change = measure(case)
     said, truth = case.outputs("current").take(rows), case.truth("current")[rows]
-    gone = abs(change.metric.value(truth, said) - change.reference)
+    weight = case.weight("current")
+    weight = None if weight is None else weight[rows]
+    gone = abs(change.metric.value(truth, said, weight) - change.reference)
     return not gone > 0.4 * abs(change.change) if change.significant else True
 
 

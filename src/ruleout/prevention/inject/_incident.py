@@ -72,6 +72,8 @@ def system_of(folder: Path, *, trust_model: bool = False, seed: int = 0) -> Base
 def _read(folder: Path, *, trust_model: bool, seed: int) -> tuple[Base, pl.DataFrame]:
     """The system, and the reference as its own table types it."""
     case = build_case(load(folder), trust_model=trust_model, seed=seed)
+    if case.unread:
+        raise next(iter(case.unread.values()))
     columns = case.incident.data.columns
     if columns.target is None:
         raise InjectionError(f"{folder} names no target; data.columns.target is needed")
