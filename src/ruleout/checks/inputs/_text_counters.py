@@ -61,7 +61,8 @@ def side(case: Case, which: Which, name: str) -> Side:
     learned = known_words(case, name)
     known = learned.folded_twice if which == "reference" else learned.folded
     strange = np.nan_to_num(unknown_share(bag, known), nan=1.0)
-    full = full[strange <= max(_KNOWN, float(np.median(strange)) if which == "reference" else 0.0)]
+    usual = float(np.median(strange)) if which == "reference" and len(strange) else 0.0
+    full = full[strange <= max(_KNOWN, usual)]
     counts = sample.statistics["length"][full]
     columns = [np.ones(len(full)), sample.statistics["tokens"][full], counts]
     columns += [sample.statistics[kind][full] * counts for kind in _BASIS if kind in PATTERNS]
