@@ -147,6 +147,33 @@ def test_only_work_that_is_meant_to_disturb_is_surely_planned(
     assert least <= findings(case, "planned")["planned.coincides"].strength <= most
 
 
+@pytest.mark.parametrize(("place", "named"), [("north", True), ("south", False)])
+def test_announced_work_that_names_the_place_of_the_loss(
+    tmp_path: Any, place: str, named: bool
+) -> None:
+    """Work in one region, a day before the loss rose there for some hours of each day, is told by the region."""
+    from ruleout.incident._model import TableSpec
+
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    where = [
+        pl.Series(rng.choice(["north", "south", "west"], f.height)) for f in (reference, current)
+    ]
+    reference, current = (
+        f.with_columns(region=w) for f, w in zip((reference, current), where, strict=True)
+    )
+    hours = (at(current) % DAY) < DAY / 3
+    loss = np.where(hours & (current["region"] == "north").to_numpy(), 0.6, 0.0)
+    path = tmp_path / "changes.csv"
+    stamp = int(at(current)[0] - DAY / 2)
+    path.write_text(
+        f"timestamp,kind,entity,description\n{stamp},calendar,ops,planned exercise in {place} every night\n"
+    )
+    changes = TableSpec(uri=str(path))
+    case = case_of(reference, flipped(current, loss, rng), changes=changes, segments=["region"])
+    assert ("planned.names_place" in findings(case, "planned")) is named
+
+
 def test_an_event_after_the_rise_is_not_its_cause(tmp_path: Any) -> None:
     """A calendar event in the middle of a window that was bad from its first row did not begin it."""
     from ruleout.incident._model import TableSpec

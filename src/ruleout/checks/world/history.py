@@ -8,18 +8,20 @@ where the level changes. Assumes timestamps.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.symptom import measure
 from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
-from ruleout.profile import Case, Which
+from ruleout.checks.world.new_category import loss_share
+from ruleout.profile import Case, Which, text_series
 from ruleout.profile._case import ChangeEvent
 from ruleout.sources._changes import meant_to_disturb
 from ruleout.stats._boosting import Floats
@@ -32,6 +34,9 @@ _APART = 0.9
 """AUC from which two sets of rows are of different mixes."""
 
 _SURE = 1e-4
+_MOST_OF_IT, _PART_OF_ALL = 0.7, 0.5
+"""Share of the rise in loss in an announced place, and of the rows at most, from which on it is that event's."""
+
 _PLACED = 4.0
 """z of the loss in a stretch that an input has placed."""
 
@@ -300,8 +305,9 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     low, high = _onset(before, now)
     near = [c for c in events if low <= c.at <= high]
     if not near or case.significant is False:
+        named = None if case.significant is False else _named(case, events, high)
         text = f"{len(events)} planned events, none where the loss changed"
-        return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
+        return [named or Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
     event = min(near, key=lambda c: abs(c.at - (low + high) / 2))
     if _risen_before(before, now, event.at):
         text = f"the loss had risen before the planned event began: {event.description}"
@@ -318,6 +324,35 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=modes,
         )
     ]
+
+
+def _named(case: Case, events: list[ChangeEvent], latest: float) -> Finding | None:
+    """An announced event that names the place in which the loss rose, and hardly anywhere else.
+
+    What recurs (some hours of every day) has no one beginning at which the loss would change its level.
+    """
+    for event in sorted((c for c in events if c.at <= latest), key=lambda c: -c.at):
+        said = set(re.findall(r"[\w-]+", event.description.lower()))
+        for name in dict.fromkeys([*case.segments, *case.categorical]):
+            told = [v for v in case.vocabulary(name) if len(v) > 1 and v.lower() in said]
+            if len(told) != 1 or not case.current.has(name):
+                continue
+            rows = np.asarray(text_series(case.current.frame, name) == told[0])
+            share = loss_share(case, np.nan_to_num(rows.astype(float)) > 0)
+            if share is None or share < _MOST_OF_IT or float(rows.mean()) > _PART_OF_ALL:
+                continue
+            return Finding(
+                "planned.names_place",
+                Subject("change", (event.id,)),
+                f"{share:.0%} of the rise in loss is where {name} = {told[0]}, which was announced: {event.description}",
+                share,
+                share,
+                None,
+                _certainty(case, event),
+                ("planned_event",),
+                scope=Scope(column=name, values=(told[0],)),
+            )
+    return None
 
 
 def announcement(case: Case) -> ChangeEvent | None:
