@@ -496,3 +496,14 @@ def test_segments_that_always_came_in_stretches_take_no_turns(turns: bool) -> No
     now = now.with_columns(age=pl.when(pl.col("surface") == "mail").then(0.0).otherwise("age"))
     found = findings(made((before, served(now)), segments=["surface"]), "missing_and_defaults")
     assert ("defaults.turns" in found) is turns
+
+
+def test_inputs_that_moved_by_one_factor_are_one_finding() -> None:
+    """Two inputs in another unit in the same rows are one fault, undone together; by two factors they are two."""
+    same = made(broken(pl.col("income") * 100, pl.col("age") * 100))
+    (one,) = [f for n, f in findings(same, "quantile_relation").items() if n.endswith("unit")]
+    assert sorted(one.subject.names) == ["age", "income"]
+    assert sorted(one.repairs[0].subject.names) == ["age", "income"]
+    apart = made(broken(pl.col("income") * 100, pl.col("age") * 1000))
+    found = findings(apart, "quantile_relation")["quantile_relation.unit"]
+    assert len(found.subject.names) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +51,7 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
     multiples of one, and once divided by it lie where they did, are in another unit whoever they belong to.
     """
     del rng
-    moved = 0
+    moved, told_of = 0, []
     for name, found in departures(case).items():
         if case.kind(name) == "categorical" or not found.departed:
             continue
@@ -61,9 +61,10 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
         if told is None or (told.slope != 1.0 and told.offset != 0.0):
             told = temperature_map(before, after) or told
         if told is not None:
-            yield _affine_finding(case, found, told, before, after)
+            told_of.append(_affine_finding(case, found, told, before, after))
         elif case.kind(name) == "numeric" and (part := part_in_unit(before, after)) is not None:
             yield _part_finding(found, *part)
+    yield from _together(case, told_of)
     if not moved:
         yield Clear(
             ("unit_change",),
@@ -71,6 +72,38 @@ def quantile_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]
             "no numeric input's distribution moved",
             0.05,
             "scales.none",
+        )
+
+
+def _together(case: Case, found: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings, those of inputs that moved by one factor in the same rows as one: one path has changed them all."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    time = np.zeros(1) if case.current.time is None else case.current.time
+    start, tenth = float(np.nanmin(time)), max(float(np.ptp(time)) / 10, 1.0)
+    for one in found:
+        key: tuple[object, ...] = (one.subject.names,)
+        if one.signal == "quantile_relation.unit":
+            options, scope = one.repairs[0].options, one.scope
+            begun = None if scope.since is None else round((scope.since - start) / tenth)
+            key = (options["slope"], options["offset"], scope.column, scope.values, begun)
+        groups.setdefault(key, []).append(one)
+    for same in groups.values():
+        first = max(same, key=lambda one: one.effect)
+        if len(same) < 2:
+            yield first
+            continue
+        names = tuple(one.subject.names[0] for one in same)
+        subject = Subject("feature", names)
+        # Where some began later by their own count, rows are few: the widest scope holds them all.
+        scope = min((one.scope for one in same), key=lambda one: one.since or 0.0)
+        plan = RepairPlan("rescale", subject, scope, dict(first.repairs[0].options))
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        yield replace(
+            first,
+            subject=subject,
+            statement=f"{len(names)} inputs ({shown}) moved by one factor in the same rows: {first.statement}",
+            scope=scope,
+            repairs=(plan,),
         )
 
 
