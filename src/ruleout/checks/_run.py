@@ -95,7 +95,9 @@ def available(case: Case, need: str) -> bool:  # noqa: PLR0911 - one line a kind
     if need == "labels":
         return case.labelled("reference") and case.labelled("current")
     if need.startswith("data.columns."):
-        return bool(getattr(columns, need.removeprefix("data.columns."), None))
+        # A score says what was answered as well as a decision does, and a ranking logs nothing else.
+        names = {"prediction": ("prediction", "score", "scores")}.get(rest[8:], (rest[8:],))
+        return any(getattr(columns, name, None) for name in names)
     if head == "data":
         return bool(getattr(case.incident.data, rest, None))
     if head == "telemetry":

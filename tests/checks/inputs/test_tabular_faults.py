@@ -479,22 +479,18 @@ def test_degrees_of_another_scale_are_a_unit_though_days_were_warmer() -> None:
     assert "quantile_relation.unit" not in findings(made((before, drifted)), "quantile_relation")
 
 
-@pytest.mark.parametrize("turns", [False, True])
-def test_segments_that_always_came_in_stretches_take_no_turns(turns: bool) -> None:
+@pytest.mark.parametrize(("column", "turns"), [("surface", False), ("lookup_file", True)])
+def test_segments_that_always_came_in_stretches_take_no_turns(column: str, turns: bool) -> None:
     """A default in one surface, whose sessions come in stretches as ever, was written by no second generator."""
 
-    def served_in_sessions(frame: pl.DataFrame, *, stretches: bool) -> pl.DataFrame:
+    def served_in_sessions(frame: pl.DataFrame) -> pl.DataFrame:
         session = np.arange(len(frame)) // 60
         inside = np.random.default_rng(5).random(session.max() + 1) < 0.5
-        chosen = inside[session] if stretches else np.random.default_rng(6).random(len(frame)) < 0.5
-        names = np.where(chosen, "mail", "feed")
-        return frame.with_columns(surface=pl.Series(names))
+        return frame.with_columns(pl.Series(column, np.where(inside[session], "mail", "feed")))
 
-    reference, current = quiet()
-    before = served_in_sessions(reference, stretches=not turns)
-    now = served_in_sessions(current, stretches=True)
-    now = now.with_columns(age=pl.when(pl.col("surface") == "mail").then(0.0).otherwise("age"))
-    found = findings(made((before, served(now)), segments=["surface"]), "missing_and_defaults")
+    before, now = (served_in_sessions(frame) for frame in quiet())
+    now = now.with_columns(age=pl.when(pl.col(column) == "mail").then(0.0).otherwise("age"))
+    found = findings(made((before, served(now)), segments=[column]), "missing_and_defaults")
     assert ("defaults.turns" in found) is turns
 
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from ruleout._records import Finding
+from ruleout.checks._run import available
 from ruleout.stats._maps import logit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -300,3 +301,10 @@ def test_one_class_for_all_may_be_a_fallback_where_no_scores_were_logged(
     said = np.where(late, (new_score(system.current) >= line).astype(int), system.current["said"])
     case = system.change(said=said).case(score=None)
     assert ("fallback_overload" in supported(run(case, "decision_policy"))) == fallback
+
+
+def test_a_score_alone_says_what_was_answered() -> None:
+    """A log without decisions is looked at by its scores: checks of the answers do not abstain."""
+    case = healthy().case(prediction=None)
+    assert available(case, "data.columns.prediction")
+    assert not available(healthy().case(prediction=None, score=None), "data.columns.prediction")

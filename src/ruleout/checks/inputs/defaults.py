@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -27,6 +28,36 @@ _ALL = 0.97
 
 _NEARLY = 0.7
 """Share of a source's inputs that must be seen to fall back: one whose usual value is its default is not."""
+
+_WRITTEN = frozenset(
+    (
+        "file",
+        "files",
+        "artifact",
+        "artefact",
+        "edition",
+        "generator",
+        "build",
+        "bundle",
+        "dump",
+        "snapshot",
+        "lookup",
+    )
+    + (
+        "table",
+        "export",
+        "version",
+        "revision",
+        "digest",
+        "etag",
+        "hash",
+        "checksum",
+        "sha",
+        "shard",
+        "writer",
+    )
+)
+"""Words of columns that name what was written, and by whom."""
 
 _MODES = ("silent_nulls", "join_loss")
 
@@ -159,7 +190,12 @@ def _in_turns(
 
 
 def _took_turns(case: Case, scope: Scope) -> bool:
-    """Whether rows of the segment followed others in turns through the reference as well."""
+    """Whether rows of the segment followed others in turns through the reference as well, and it names no file.
+
+    Editions of a generated file take turns while all is well, too; so do sessions of a surface, which nobody writes.
+    """
+    if set(re.findall(r"[a-z]+", (scope.column or "").lower())) & _WRITTEN:
+        return False
     before = scope_mask(case.reference, replace(scope, since=None, until=None))
     return turns(before, case.reference.time) is not None
 
