@@ -29,34 +29,10 @@ _ALL = 0.97
 _NEARLY = 0.7
 """Share of a source's inputs that must be seen to fall back: one whose usual value is its default is not."""
 
-_WRITTEN = frozenset(
-    (
-        "file",
-        "files",
-        "artifact",
-        "artefact",
-        "edition",
-        "generator",
-        "build",
-        "bundle",
-        "dump",
-        "snapshot",
-        "lookup",
-    )
-    + (
-        "table",
-        "export",
-        "version",
-        "revision",
-        "digest",
-        "etag",
-        "hash",
-        "checksum",
-        "sha",
-        "shard",
-        "writer",
-    )
-)
+_WRITTEN = frozenset({
+    "file", "files", "artifact", "artefact", "edition", "generator", "build", "bundle", "dump", "snapshot", "lookup",
+    "table", "export", "version", "revision", "digest", "etag", "hash", "checksum", "sha", "shard", "writer",
+})  # fmt: skip
 """Words of columns that name what was written, and by whom."""
 
 _MODES = ("silent_nulls", "join_loss")
