@@ -79,7 +79,9 @@ def _together(case: Case, found: Sequence[Finding]) -> Iterator[Finding]:
     """The findings, those of inputs that moved by one factor in the same rows as one: one path has changed them all."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     time = np.zeros(1) if case.current.time is None else case.current.time
-    start, tenth = float(np.nanmin(time)), max(float(np.ptp(time)) / 10, 1.0)
+    known = time[np.isfinite(time)]
+    start = float(known.min()) if len(known) else 0.0
+    tenth = max(float(np.ptp(known)) / 10, 1.0) if len(known) else 1.0
     for one in found:
         key: tuple[object, ...] = (one.subject.names,)
         if one.signal == "quantile_relation.unit":
