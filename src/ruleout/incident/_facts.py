@@ -43,7 +43,7 @@ def facts(name: str, reference: pl.Series, current: pl.Series) -> Facts:
     together = pl.concat([_spelled(series) for series in usable]) if usable else pl.Series([])
     return Facts(
         name=name,
-        words=frozenset(_words(name)),
+        words=frozenset(name_words(name)),
         kind=kind,
         distinct=together.n_unique() if len(together) else 0,
         unique=bool(usable) and all(series.is_unique().all() for series in usable),
@@ -64,7 +64,8 @@ def _countable(series: pl.Series) -> bool:
     return not series.dtype.is_nested() and series.dtype not in (pl.Object, pl.Null, pl.Binary)
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
+    """The lower-case words of a column's name, cut at signs and at camel case."""
     apart = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
     return [word for word in re.split(r"[\W_]+", apart.lower()) if word]
 

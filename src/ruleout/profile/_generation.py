@@ -6,9 +6,10 @@ is a release, and a refusal is an outcome.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
+
+from ruleout.incident._facts import name_words
 
 Role = Literal[
     "template", "model", "policy", "tool", "index", "runtime",
@@ -141,7 +142,7 @@ def generation_columns(names: Sequence[str]) -> Mapping[Role, tuple[str, ...]]:
     found: dict[Role, list[str]] = {}
     sharp = 0
     for name in names:
-        parts = set(_words(name))
+        parts = set(name_words(name))
         role = _role(parts)
         if role is not None:
             found.setdefault(role, []).append(name)
@@ -149,7 +150,7 @@ def generation_columns(names: Sequence[str]) -> Mapping[Role, tuple[str, ...]]:
     if not sharp or sum(len(v) for k, v in found.items() if k in _TELLING) < 2:
         return {}
     for name in names:
-        role = _SHORT.get(" ".join(_words(name)))
+        role = _SHORT.get(" ".join(name_words(name)))
         if role is not None and name not in found.get(role, ()):
             found.setdefault(role, []).append(name)
     return {role: tuple(columns) for role, columns in found.items()}
@@ -164,8 +165,3 @@ def _role(parts: set[str]) -> Role | None:
                 continue
             return role
     return None
-
-
-def _words(name: str) -> list[str]:
-    apart = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    return [word for word in re.split(r"[\W_]+", apart.lower()) if word]

@@ -301,3 +301,19 @@ def test_the_answer_names_the_template() -> None:
     )
     first = answer.hypotheses[0]
     assert (first.failure_mode, first.subject.names) == ("prompt_change", ("prompt_hash",))
+
+
+def test_columns_that_tell_nothing_rule_nothing_out() -> None:
+    """A template that is another one in every row, empty refusals and unknown ages are no clears."""
+    frames = {
+        name: frame.with_columns(
+            prompt_hash=pl.Series([f"{name}-{k}" for k in range(frame.height)]),
+            refused=pl.lit(None, dtype=pl.Boolean),
+            doc_age_days=pl.lit(None, dtype=pl.Float64),
+            top1_similarity=pl.lit(None, dtype=pl.Float64),
+        )
+        for name, frame in _frames(_provider).items()
+    }
+    ruled_out = cleared(run(_case(frames), *CHECKS))
+    unknown = {"prompt_change", "guardrail_overblock", "stale_index", "embedding_mismatch"}
+    assert not unknown & ruled_out

@@ -170,17 +170,31 @@ def _loss(case: Case, *, judged: bool) -> Loss | None:
     return Loss(before, now, rise) if rise > 0 else None
 
 
-def _new(case: Case, role: Role, column: str) -> Iterator[Part]:
+def tells_editions(case: Case, column: str) -> bool:
+    """Whether a new edition would show: the reference names few, and not new ones all the time."""
     before, now = (text_series(t.frame, column) for t in (case.reference, case.current))
-    old, new = (dict(s.drop_nulls().value_counts().iter_rows()) for s in (before, now))
-    if not old or len(new) > _MOST_EDITIONS or len(old) > _MOST_EDITIONS:
-        return
-    n_old, n_new = sum(old.values()), sum(new.values())
+    if not before.count() or not now.count():
+        return False
+    if max(before.n_unique(), now.n_unique()) > _MOST_EDITIONS:
+        return False
     half = len(before) // 2
     known = before[:half].drop_nulls().unique().to_list()
     fresh = (~before[half:].is_in(known)).fill_null(value=False).to_numpy()
-    if fresh.mean() > _OFTEN_NEW:
-        return  # new editions are the rule
+    return bool(fresh.mean() <= _OFTEN_NEW) if len(fresh) else False
+
+
+def tells_endings(case: Case, column: str) -> bool:
+    """Whether a column of both windows tells how answers ended: by few values, some of them known."""
+    both = [text_series(t.frame, column).drop_nulls() for t in (case.reference, case.current)]
+    return all(len(s) > 0 and s.n_unique() <= _MOST_EDITIONS for s in both)
+
+
+def _new(case: Case, role: Role, column: str) -> Iterator[Part]:
+    if not tells_editions(case, column):
+        return
+    before, now = (text_series(t.frame, column) for t in (case.reference, case.current))
+    old, new = (dict(s.drop_nulls().value_counts().iter_rows()) for s in (before, now))
+    n_old, n_new = sum(old.values()), sum(new.values())
     values = tuple(
         sorted(
             value

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._locate import Located, locate
-from ruleout.checks.reproduction._generation import Ending, Log, Part, log_of, size_of
+from ruleout.checks.reproduction._generation import (
+    Ending,
+    Log,
+    Part,
+    log_of,
+    size_of,
+    tells_editions,
+    tells_endings,
+)
 from ruleout.checks.reproduction._repairs import acquits
 from ruleout.profile import Case
 
@@ -70,9 +78,10 @@ def editions(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     blamed = [p for p in log.parts if _is_to_blame(case, p)]
     for role in ("template", "model", "policy", "tool"):
-        if role in log.roles and not any(p.role == role for p in blamed):
+        looked = [c for c in log.roles.get(role, ()) if tells_editions(case, c)]
+        if looked and not any(p.role == role for p in blamed):
             signal, mode, name = _PARTS[role]
-            told = f"{', '.join(log.roles[role])}: no new edition of {name}, or none that costs anything"
+            told = f"{', '.join(looked)}: no new edition of {name}, or none that costs anything"
             yield Clear((mode,), Subject(), told, 0.03, f"{signal}.same")
     for part in blamed:
         yield _edition(case, log, part)
@@ -124,8 +133,9 @@ def endings(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     log = log_of(case)
     if log is None:
         return
-    if "refused" in log.roles and not any(e.role == "refused" for e in log.endings):
-        told = f"no more refusals than before ({', '.join(log.roles['refused'])})"
+    looked = [c for c in log.roles.get("refused", ()) if tells_endings(case, c)]
+    if looked and not any(e.role == "refused" for e in log.endings):
+        told = f"no more refusals than before ({', '.join(looked)})"
         yield Clear(("guardrail_overblock",), Subject(), told, 0.01, "ending.refused.same")
     blamed = {id(p) for p in log.parts if _is_to_blame(case, p)}
     free = [e for e in log.endings if id(e.with_part) not in blamed and _costs(e)]

@@ -68,11 +68,13 @@ def retrieval(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         apart = moved.shift >= _APART and not aged and not fewer
         signal = "retrieval.apart" if apart else "retrieval.less_alike"
         yield _finding(case, signal, moved, ("embedding_mismatch", "stale_index"))
-    if "age" in log.roles and not aged and not frozen and not fewer:
-        told = f"documents are as old as before ({', '.join(log.roles['age'])})"
+    ages = [c for c in log.roles.get("age", ()) if _pair(case, c) is not None]
+    if ages and not aged and not frozen and not fewer:
+        told = f"documents are as old as before ({', '.join(ages)})"
         yield Clear(("stale_index",), Subject(), told, _SHIFTED, "retrieval.age.same")
-    if "likeness" in log.roles and not unlike:
-        told = f"documents resemble the questions as before ({', '.join(log.roles['likeness'])})"
+    alike = [c for c in log.roles.get("likeness", ()) if _pair(case, c) is not None]
+    if alike and not unlike:
+        told = f"documents resemble the questions as before ({', '.join(alike)})"
         yield Clear(("embedding_mismatch",), Subject(), told, _SHIFTED, "retrieval.likeness.same")
 
 
