@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from ruleout.attribution.services._entities import about
+from ruleout.attribution.services._places import PLACE_MODES
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import matters
 
@@ -26,14 +27,6 @@ _WELL = 0.4
 _WORTH = 5.0
 _SHARED = 2
 """Services whose copies on one machine alone suffer: then it is the machine."""
-
-_INSTANCE = {
-    "hardware_fault": 0.4,
-    "noisy_neighbour": 0.25,
-    "memory_leak": 0.15,
-    "change_regression": 0.2,
-}
-_HOST = {"noisy_neighbour": 0.5, "hardware_fault": 0.35, "cpu_saturation": 0.15}
 
 
 class Copy(NamedTuple):
@@ -85,7 +78,16 @@ def from_copies(found: Collection[Copy]) -> list[Signal]:
         text = f"{entity} suffers in copy {names} and hardly in the {len(well)} others"
         weight = _WORTH * len(well) / len(mine)
         signals.append(
-            Signal(entity, "one_instance", weight, _INSTANCE, text, most, most, machine or "")
+            Signal(
+                entity,
+                "one_instance",
+                weight,
+                PLACE_MODES["instance"],
+                text,
+                most,
+                most,
+                machine or "",
+            )
         )
         if machine is not None:
             by_machine.setdefault(machine, []).append(entity)
@@ -93,7 +95,15 @@ def from_copies(found: Collection[Copy]) -> list[Signal]:
         if len(entities) >= _SHARED:
             text = f"{', '.join(entities[:4])} suffer on {machine} and hardly anywhere else"
             signals.append(
-                Signal(machine, "one_host", _WORTH, _HOST, text, float(len(entities)), 1.0)
+                Signal(
+                    machine,
+                    "one_host",
+                    _WORTH,
+                    PLACE_MODES["host"],
+                    text,
+                    float(len(entities)),
+                    1.0,
+                )
             )
     return signals
 

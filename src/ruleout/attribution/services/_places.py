@@ -42,7 +42,7 @@ _SERVICES_LOSS = {
     "added_time", "symptom_flow", "behaviour", "refused_calls", "metric.latency", "one_instance",
 }  # fmt: skip
 
-_MODES: Mapping[str, Mapping[str, float]] = {
+PLACE_MODES: Mapping[str, Mapping[str, float]] = {
     "host": {"noisy_neighbour": 0.5, "hardware_fault": 0.35, "cpu_saturation": 0.15},
     "wire": {"network_fault": 0.8, "hardware_fault": 0.2},
     "instance": {
@@ -131,7 +131,7 @@ def from_places(found: Sequence[Located]) -> list[Signal]:
     told = []
     for one in found:
         wire = all(part.wire for part in one.parts)
-        modes = _MODES["wire" if wire and one.kind in ("host", "instance") else one.kind]
+        modes = PLACE_MODES["wire" if wire and one.kind in ("host", "instance") else one.kind]
         told.append(
             Signal(
                 one.entity,

@@ -44,7 +44,7 @@ _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "error": {"change_regression": 0.75, "slow_dependency": 0.25},
     "availability": {"change_regression": 0.75, "slow_dependency": 0.25},
 }
-_SLOW = {"slow_dependency": 0.75, "cpu_saturation": 0.15, "network_fault": 0.1}
+SLOW = {"slow_dependency": 0.75, "cpu_saturation": 0.15, "network_fault": 0.1}
 """Who loses the symptom's time is slow to its callers; why, its own metrics must tell."""
 
 _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "saturation", "cache"}
@@ -96,7 +96,7 @@ def saturated(value: float, half: float, top: float) -> float:
 
 def from_flow(flows: Mapping[str, Flow], kind: str) -> list[Signal]:
     """Who loses most of the symptom's quantity by its own doing."""
-    modes = _KIND_MODES.get(kind, {}) if kind != "latency" else _SLOW
+    modes = _KIND_MODES.get(kind, {}) if kind != "latency" else SLOW
     return [
         Signal(
             name,
@@ -215,7 +215,7 @@ def _seen(row: Mapping[str, Any], *, traced: bool) -> Signal:
         row["about"],
         "seen_by_callers",
         weight * row["alone"],
-        _SLOW if row["kind"] == "latency" else _KIND_MODES[row["kind"]],
+        SLOW if row["kind"] == "latency" else _KIND_MODES[row["kind"]],
         f"{row['entity']} sees {row['metric']} go from {row['level']:.4g} to {row['now']:.4g}",
         float(row["score"]),
         float(row["score"]),

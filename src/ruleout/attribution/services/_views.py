@@ -16,6 +16,7 @@ import polars as pl
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind
 from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._signals import SLOW
 
 _MOVED = 0.8
 """Departure of a caller's view from which on it counts; at twice that it counts in full."""
@@ -58,7 +59,6 @@ _ALIKE = 50.0
 
 _LOST = {"symptom_flow", "metric.error", "metric.availability", "metric.latency", "seen_by_callers"}
 _OF_CALLS = {"added_time", "symptom_flow", "seen_by_callers", "metric.latency", "refused_calls"}
-_SLOW = {"slow_dependency": 0.75, "cpu_saturation": 0.15, "network_fault": 0.1}
 _FAILS = {
     "change_regression": 0.5,
     "slow_dependency": 0.3,
@@ -117,7 +117,7 @@ def passed_below(
     for callee, (weight, caller) in sorted(given.items()):
         more = weight * left.get(callee, 1.0) - lost.get(callee, 0.0)
         if more > 0.1:
-            modes = _SLOW if kind == "latency" else _FAILS
+            modes = SLOW if kind == "latency" else _FAILS
             text = f"{caller} counts what it loses at {callee}"
             if callee in still:
                 modes, text = _WIRE, f"{text}, which by its own count is as it was"
