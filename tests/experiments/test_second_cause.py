@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import polars as pl
 from linked_world import broken, made, quiet
 from ruleout._diagnose import Examined, diagnose_rest, examine, missing_parts
 from ruleout.checks.symptom import as_symptom
+from ruleout.experiments._residual import repaired_case
+from ruleout.experiments._undone import Damaged, Undone
 
 PERMUTED = {"aa": "bb", "bb": "aa", "cc": "dd", "dd": "cc"}
 
@@ -40,6 +43,22 @@ def test_what_is_left_shows_a_second_cause() -> None:
     assert added
     assert all(int(r.evidence.id[1:]) > first_pass for r in added)
     assert all(r.evidence.statement.startswith("once category recode") for r in added)
+
+
+def test_damage_that_hits_all_rows_is_done_to_the_reference_as_well() -> None:
+    """With no row spared, what still differs once the reference lost the same values is not the loss."""
+    frames = broken(pl.lit(None).cast(pl.Float64).alias("age"))
+    case = made(frames)
+    damaged = Damaged(
+        np.arange(case.reference.rows), {"age": pl.Series([None] * case.reference.rows, dtype=pl.Float64)}, 1.0
+    )  # fmt: skip
+    assert repaired_case(case, Undone(damaged=damaged)) is None  # a surrogate does not do
+    assert case.predictor is not None
+    case = replace(case, predictor=replace(case.predictor, kind="model"))
+    rest = repaired_case(case, Undone(damaged=damaged))
+    assert rest is not None
+    assert rest.reference.frame["age"].null_count() == case.reference.rows
+    assert repaired_case(case, Undone(damaged=replace(damaged, share=0.5))) is None
 
 
 def test_a_cause_that_explains_all_is_left_alone() -> None:

@@ -185,6 +185,22 @@ def explained(fraction: float, low: float, high: float, method: str = "repair_re
     return Candidate("unit_change", AMOUNT, explained=Explained(fraction, low, high, method))
 
 
+def test_a_fault_that_explains_nothing_does_not_excuse_the_population() -> None:
+    """What spoke against a shift by naming a recoding is forgotten once undoing the recoding brings nothing back."""
+    found = seen("category_recode", signal="recoding.mapped", against=("covariate_shift",))
+    shift = seen("covariate_shift", signal="shift.covariates")
+    numbered = rows(found, shift)
+    candidates = {c.mode: c for c in propose(numbered)}
+    weigh(list(candidates.values()), numbered)
+    before = candidates["covariate_shift"].logit
+    candidates["category_recode"].explained = Explained(0.0, 0.0, 0.02, "surrogate_replay")
+    weigh(list(candidates.values()), numbered)
+    assert candidates["covariate_shift"].logit > before
+    candidates["category_recode"].explained = Explained(0.6, 0.5, 0.7, "surrogate_replay")
+    weigh(list(candidates.values()), numbered)
+    assert candidates["covariate_shift"].logit == before
+
+
 def test_undoing_counts_for_what_it_restores() -> None:
     """A repair that brings the metric back is worth much, half of it less, nothing is dear."""
     whole, half, nothing = (
@@ -421,6 +437,25 @@ def test_what_is_no_second_cause_does_not_join(why: str) -> None:
     candidates = [lead]
     join_second(lead, candidates, [], [other], more)
     assert candidates == [lead]
+
+
+def test_what_the_first_cause_left_behind_makes_room_for_the_second() -> None:
+    """A first cause undone incompletely shows again, and what is left of the probability is the second's."""
+    lead, second, more = pair()
+    again = Candidate(lead.mode, lead.subject, probability=0.6)
+    second.probability = 0.3
+    join_second(lead, [lead], [], [again, second], more)
+    assert second.probability == pytest.approx(0.3 / 0.4 * 0.9)
+
+
+def test_two_that_cannot_be_told_apart_leave_the_likelier() -> None:
+    """Where some second cause is nearly sure, the likelier of two that share it joins."""
+    lead, second, more = pair()
+    rival = Candidate("corrupted_labels", Subject("label", ("y",)), probability=0.38)
+    second.probability = 0.42
+    candidates = [lead]
+    join_second(lead, candidates, [], [second, rival], more)
+    assert candidates == [lead, second]
 
 
 def test_what_an_audit_shows_bears_on_a_change_of_the_world() -> None:

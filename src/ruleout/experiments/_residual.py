@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ruleout.experiments._replay import replayed_outputs
-from ruleout.experiments._undone import Undone
+from ruleout.experiments._undone import Damaged, Undone
 from ruleout.profile import Case, Table
 
 _KEPT = ("surrogate held", "surrogate gap")
@@ -24,18 +25,19 @@ _OF_REFERENCE = (
 """Cached results that speak of the reference, the predictor and the models alone, by name or by how names begin."""
 
 _LEAST_ROWS = 200
+_ALL = 0.9
+"""Share of the current rows that must suffer damage for a reference that suffers it throughout to compare."""
 
 
 def repaired_case(case: Case, undone: Undone) -> Case | None:
     """The case with the repair applied to its current window; None if the repair leaves no such window.
 
-    A repair by weights, or one that could only be tried on the reference, has no repaired rows.
+    A repair by weights has no repaired rows. Where all rows suffer damage that cannot be undone, the reference
+    suffers it likewise: what then still differs is not its doing.
     """
-    if (
-        undone.reference_weight is not None
-        or undone.weight is not None
-        or undone.damaged is not None
-    ):
+    if undone.damaged is not None:
+        return _both_damaged(case, undone.damaged)
+    if undone.reference_weight is not None or undone.weight is not None:
         return None
     answers = replayed_outputs(case, undone)
     if answers is None:
@@ -59,6 +61,31 @@ def repaired_case(case: Case, undone: Undone) -> Case | None:
         served={**case.served, "current": answers[1].take(rows)},
         weights={w: x[rows] if w == "current" else x for w, x in case.weights.items()},
         cache=kept,
+        significant=None,
+    )
+
+
+def _both_damaged(case: Case, damaged: Damaged) -> Case | None:
+    """The case whose reference suffers the damage as well; None unless all current rows do and a model can answer.
+
+    A surrogate's answers differ from served ones by its own errors, which would pass for another model's.
+    """
+    predictor = case.predictor
+    if damaged.share < _ALL or predictor is None or predictor.kind != "model":
+        return None
+    rows, table = damaged.rows, case.reference
+    if len(rows) < _LEAST_ROWS:
+        return None
+    frame = table.frame[rows].with_columns(
+        [pl.Series(name, column) for name, column in damaged.features.items()]
+    )
+    return replace(
+        case,
+        reference=Table(frame, table.total_rows, None if table.time is None else table.time[rows]),
+        truths={**case.truths, "reference": case.truth("reference")[rows]},
+        served={**case.served, "reference": predictor.predict(frame)},
+        weights={w: x[rows] if w == "reference" else x for w, x in case.weights.items()},
+        cache={},
         significant=None,
     )
 

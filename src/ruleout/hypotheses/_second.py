@@ -13,6 +13,12 @@ from ruleout.hypotheses._propose import Candidate, Numbered
 SURE = 0.5
 """Probability at which the second pass's leader is taken for a cause of its own."""
 
+_TIED, _SOME = 0.35, 0.75
+"""Or this much of its own, where some fault or other has that much: two that cannot be told apart share it."""
+
+_MOST = 0.8
+"""Probability of the first cause, again, beyond which nothing of the second pass is trusted."""
+
 
 def join_second(
     lead: Candidate,
@@ -26,13 +32,18 @@ def join_second(
     Both are root causes then, each with a probability of its own; what they explain is shared out by
     Shapley values over the two repairs.
     """
-    second = max(again, key=lambda c: c.probability, default=None)
-    if second is None or second.probability < SURE or modes.mode(second.mode).is_null:
+    others = [c for c in again if not _same(c, lead)]
+    second = max(others, key=lambda c: c.probability, default=None)
+    if second is None or modes.mode(second.mode).is_null:
         return
-    if second.key == lead.key or (
-        second.mode == lead.mode and set(second.subject.names) & set(lead.subject.names)
+    # What the first left behind where it was undone incompletely is no cause of its own.
+    rest = 1 - min(_MOST, sum(c.probability for c in again if _same(c, lead)))
+    told = sum(c.probability for c in others if not modes.mode(c.mode).is_null)
+    if second.probability < SURE * rest and not (
+        told >= _SOME * rest and second.probability >= _TIED * rest
     ):
         return
+    second.probability = min(1.0, second.probability / rest)
     alone = next((c for c in candidates if c.key == second.key), None)
     _share_out(lead, alone, second)
     second.probability *= lead.probability
@@ -42,6 +53,12 @@ def join_second(
     candidates.append(second)
     heard = set(second.weights)
     rows.extend(_once_undone(row, lead) for row in more if row.evidence.id in heard)
+
+
+def _same(one: Candidate, lead: Candidate) -> bool:
+    return one.key == lead.key or (
+        one.mode == lead.mode and bool(set(one.subject.names) & set(lead.subject.names))
+    )
 
 
 def _once_undone(row: Numbered, lead: Candidate) -> Numbered:

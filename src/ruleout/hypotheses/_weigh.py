@@ -25,6 +25,10 @@ def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered]) -> float:
     """
     for candidate in candidates:
         _sum(candidate, rows)
+    idle = _idle(candidates)
+    for candidate in candidates:
+        if candidate.mode in _OF_POPULATION:
+            _forget(candidate, idle)
     proof = _proof(candidates)
     for candidate in candidates:
         if proof is not None and candidate is not proof and candidate.mode in _LOOKS_ALIKE:
@@ -34,6 +38,27 @@ def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered]) -> float:
     for candidate, probability in zip(candidates, probabilities, strict=True):
         candidate.probability = float(probability)
     return rest
+
+
+_OF_POPULATION = frozenset({"covariate_shift", "selection_bias", "benign_mix"})
+"""What also happens beside a fault of the inputs that did no harm."""
+
+
+def _idle(candidates: Sequence[Candidate]) -> set[str]:
+    """Evidence for hypotheses that were undone and explained nothing, and for no other that was undone."""
+    failed, held = set[str](), set[str]()
+    for candidate in candidates:
+        undone = undo_term(candidate)
+        if undone is not None:
+            spoke = {name for name, nats in candidate.weights.items() if nats > 0}
+            (failed if undone[1] == "fails" and undone[2] == 1.0 else held).update(spoke)
+    return failed - held
+
+
+def _forget(candidate: Candidate, idle: set[str]) -> None:
+    """Drop what spoke against a candidate by naming a cause that turned out to explain nothing."""
+    for name in [n for n, nats in candidate.weights.items() if nats < 0 and n in idle]:
+        candidate.logit -= candidate.weights.pop(name)
 
 
 _LOOKS_ALIKE = frozenset(

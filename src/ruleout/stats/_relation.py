@@ -244,6 +244,9 @@ GRIDS: tuple[float, ...] = tuple(
 )
 
 
+_NOUGHTS = 0.005
+"""Share of noughts up to which they are new, and as good a point of a grid as any."""
+
 _GLANCE = 2_000
 """Rows that decide whether a grid is worth measuring on all of them."""
 
@@ -254,7 +257,8 @@ def grid(before: Floats, after: Floats) -> tuple[float, float] | None:
     Several points of the grid must be in use: one alone is a default. None if there is no such grid.
     """
     spread = float(np.quantile(before, 0.99) - np.quantile(before, 0.01)) if len(before) else 0.0
-    before, after = before[before != 0], after[after != 0]  # nought is on every grid
+    if len(before) and float((before == 0).mean()) > _NOUGHTS:
+        before, after = before[before != 0], after[after != 0]  # nought is on every grid
     if min(len(before), len(after)) < 50 or spread <= 0:
         return None
     few = after[:: max(1, len(after) // _GLANCE)]

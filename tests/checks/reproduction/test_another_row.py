@@ -14,6 +14,7 @@ from systems import System, healthy, new_score, run, supported
 
 from ruleout._records import Finding
 from ruleout.checks.reproduction._another_row import own_link
+from ruleout.checks.reproduction._relations import numeric_relation
 
 
 def _signals(system: System, right: pl.DataFrame) -> set[str]:
@@ -91,3 +92,31 @@ def test_one_valid_value_for_all_stood_still_and_a_usual_one_is_a_default(
     found = {o.signal: o for o in outcomes if isinstance(o, Finding)}
     assert signal in found
     assert ("stale_features" in supported(outcomes)) == (signal == "parity.held")
+
+
+def test_a_value_too_rare_to_be_a_default_was_kept() -> None:
+    """Whoever fills in a usual value takes a common one; what stood still may be any."""
+    system = healthy()
+    for which in ("reference", "current"):
+        system.frames[which] = system.frames[which].with_columns(amount=pl.col("amount").round(1))
+    right = system.current
+    counts = system.frames["reference"]["amount"].value_counts(sort=True)
+    rare = counts.filter(pl.col("count") < 0.1 * pl.col("count").max())["amount"].sort()
+    half = pl.int_range(right.height) >= right.height // 2
+    system.frames["current"] = right.with_columns(
+        amount=pl.when(half).then(float(rare[len(rare) // 2])).otherwise(pl.col("amount"))
+    )
+    case = system.serve(new_score(system.current)).parity(right).case()
+    found = {o.signal for o in run(case, "feature_parity") if isinstance(o, Finding)}
+    assert "parity.kept" in found
+    assert "parity.held" not in found
+
+
+def test_two_logged_values_that_part_low_from_high_are_rounded() -> None:
+    """Steps wider than most of an input's range leave two values, and neither is a default."""
+    right = np.random.default_rng(0).uniform(0.1, 14.9, 400)
+    told = numeric_relation(np.round(right / 10) * 10, right, clock=False)
+    assert told.kind == "rounded"
+    assert told.value == 10
+    mixed = np.where(np.arange(400) % 2 == 0, 0.0, 10.0)
+    assert numeric_relation(mixed, right, clock=False).kind != "rounded"

@@ -136,6 +136,20 @@ def test_exchanged_class_names_are_a_permutation(models: dict[str, Any]) -> None
     assert undone(case, outcomes, "class_map_mismatch") > 0.7
 
 
+def test_class_names_exchanged_in_ever_more_rows_are_told_without_a_model() -> None:
+    """A fleet that changes over answers under its own and the other class's name, and another model does neither."""
+    system = healthy(models={})
+    score = new_score(system.current)
+    turned = np.random.default_rng(5).random(system.rows) < np.linspace(0.1, 0.9, system.rows)
+    case = system.serve(np.where(turned, 1 - score, score)).case()
+    outcomes = run(case, *ALL)
+    assert "class_map_mismatch" in supported(outcomes)
+    assert undone(case, outcomes, "class_map_mismatch") > 0.7
+    other = healthy(models={})
+    case = other.serve(old_score(other.current)).case()
+    assert "class_map_mismatch" not in supported(run(case, *ALL))
+
+
 @pytest.mark.parametrize("with_scores", [True, False])
 def test_a_moved_threshold_shows_in_the_decisions(with_scores: bool) -> None:
     """Scores stay, decisions move: old and new threshold are found."""

@@ -210,6 +210,31 @@ def test_an_input_that_moved_but_in_the_holdback_is_feedback() -> None:
     assert "feedback.spared" not in findings(calm, "feedback")
 
 
+def test_a_tie_that_turned_round_but_in_the_holdback_is_feedback() -> None:
+    """What flows back need not move an input's own values; a tie that only loosens, as of old values, is none."""
+    rng = np.random.default_rng(18)
+    reference, current = windows(rng)
+    held = [pl.Series("holdback", rng.choice(["yes", "no"], 4000, p=[0.2, 0.8])) for _ in range(2)]
+    reference, current = reference.with_columns(held[0]), current.with_columns(held[1])
+    steered = (held[1] == "no").to_numpy()
+    rank = np.sort(current["visits"].to_numpy()[steered])
+    order = (-current["score"].to_numpy()[steered] + rng.normal(0, 0.2, steered.sum())).argsort()
+    fed = current["visits"].to_numpy().copy()
+    fed[np.flatnonzero(steered)[order]] = rank
+    case = case_of(
+        reference, current.with_columns(visits=pl.Series(fed)), segments=("region", "holdback")
+    )
+    found = findings(case, "feedback")["feedback.spared"]
+    assert found.subject.names == ("visits",)
+    assert "there alone" in found.statement
+    stale = current["visits"].to_numpy().copy()
+    stale[steered] = rng.permutation(stale[steered])
+    loose = case_of(
+        reference, current.with_columns(visits=pl.Series(stale)), segments=("region", "holdback")
+    )
+    assert "feedback.spared" not in findings(loose, "feedback")
+
+
 def test_a_growing_tie_to_the_answers_is_feedback() -> None:
     """An input into which the answers flow, more with every round, is named; a sudden change is not."""
     rng = np.random.default_rng(7)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ruleout._records import Subject
 from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.inputs._context import context
-from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs._departure import Departure, departures, like_rows
 from ruleout.profile import Case, text_series
 from ruleout.stats._relation import clip, grid
 from ruleout.stats._thinning import thinning
@@ -59,6 +59,12 @@ _COMMON = 0.05
 
 _TOLD = 3.0
 _SURE = 2.0
+_MIDDLE = 0.1
+"""Share of rows that lie as near to the mean or median as what passes for it."""
+
+_CHANCE = 3.0
+"""Standard errors within which two counts may be one."""
+
 _SPREAD = 1.5
 """Rows that hold one value spread along a direction about as all rows do; columns that go together spread more."""
 
@@ -85,6 +91,9 @@ class Defaulted:
     """`null`, `sentinel` (a usual default), `typical` (the reference's mean, median or mode), `level` (one of the
     two values that the input always had), `frozen` (any other)."""
 
+    common: float = 1.0
+    """For a number, how often a value that was held would look as much like a default (see `commonness`)."""
+
 
 def defaulted(case: Case) -> list[Defaulted]:
     """Inputs with more missing or default values than before (cached in the case)."""
@@ -96,26 +105,30 @@ def defaulted(case: Case) -> list[Defaulted]:
 
 
 def _look(case: Case, name: str) -> Defaulted | None:
-    scope = departures(case)[name].rows
+    moved = departures(case)[name]
     if case.kind(name) == "categorical":
-        return _in_categories(case, name, scope)
-    return _in_numbers(case, name, scope)
+        return _in_categories(case, name, moved)
+    return _in_numbers(case, name, moved)
 
 
-def _in_numbers(case: Case, name: str, scope: Mask) -> Defaulted | None:
+def _in_numbers(case: Case, name: str, moved: Departure) -> Defaulted | None:
+    scope = moved.rows
     before, after = case.reference.numeric(name), case.current.numeric(name)
     lost_before, lost = ~np.isfinite(before), ~np.isfinite(after)
-    found = _risen(case, name, "null", lost_before, lost, scope, "null")
+    found = _risen(case, name, "null", lost_before, lost, moved, "null")
     if found is not None:
         return found
     whole, known = before[~lost_before], after[scope & ~lost]
     value = _one_value(whole, known) if len(known) >= 30 and len(whole) else None
     if value is None:
         return None
-    found = _risen(case, name, f"{value:g}", before == value, after == value, scope, "sentinel")
-    if found is None or _otherwise_made(whole, known, value):
+    found = _risen(case, name, f"{value:g}", before == value, after == value, moved, "sentinel")
+    like = before[like_rows(case, moved) & ~lost_before]
+    if found is None or _otherwise_made(like, known, value):
         return None
-    return replace(found, kind=number_kind(value, whole))
+    kind = number_kind(value, whole)
+    common = commonness(value, whole) if kind == "frozen" else _MIDDLE
+    return replace(found, kind=kind, common=common)
 
 
 def _one_value(before: Floats, after: Floats) -> float | None:
@@ -191,9 +204,23 @@ def number_kind(value: float, before: Floats) -> str:
     return "typical" if points[counts.argmax()] == value else "frozen"
 
 
-def _in_categories(case: Case, name: str, scope: Mask) -> Defaulted | None:
+def commonness(value: float, before: Floats) -> float:
+    """The share of known values (n,) that are as common as the mode, but for chance; 0 where `value` is seen and rarer.
+
+    Whoever fills in a mode took it from other rows than these, so it need not be the commonest here. A value
+    that was held is drawn from all rows: the share is how often such a draw would look like a mode.
+    """
+    points, counts = np.unique(before, return_counts=True)
+    often = counts >= counts.max() - _CHANCE * math.sqrt(2 * counts.max())
+    if value in points[~often]:
+        return 0.0
+    return float(counts[often].sum() / len(before)) if value in points else 1.0
+
+
+def _in_categories(case: Case, name: str, moved: Departure) -> Defaulted | None:
+    scope = moved.rows
     before, after = case.codes("reference", name), case.codes("current", name)
-    found = _risen(case, name, "null", before == -1, after == -1, scope, "null")
+    found = _risen(case, name, "null", before == -1, after == -1, moved, "null")
     if found is not None:
         return found
     vocabulary = case.vocabulary(name)
@@ -209,18 +236,22 @@ def _in_categories(case: Case, name: str, scope: Mask) -> Defaulted | None:
         return None
     kind = "sentinel" if word in WORDS else "frozen"
     return _risen(
-        case, name, vocabulary[value] or '""', before == value, after == value, scope, kind
+        case, name, vocabulary[value] or '""', before == value, after == value, moved, kind
     )
 
 
 def _risen(
-    case: Case, name: str, value: str, before: Mask, after: Mask, scope: Mask, kind: str
+    case: Case, name: str, value: str, before: Mask, after: Mask, moved: Departure, kind: str
 ) -> Defaulted | None:
-    """The default if its share rose by clearly more than it varies within the reference."""
-    n = len(before), int(scope.sum())
+    """The default if its share rose by clearly more than it varies within the reference.
+
+    Rows of a segment are compared with their like: it may always have held one value.
+    """
+    scope, like = moved.rows, like_rows(case, moved)
+    n = int(like.sum()), int(scope.sum())
     if min(n) < 30:
         return None
-    hits = float(before.sum()), float((after & scope).sum())
+    hits = float((before & like).sum()), float((after & scope).sum())
     test = proportions(hits, n)
     blocks = np.array_split(before.astype(float), 8)
     usual = float(np.max([abs(b.mean() - before.mean()) for b in blocks]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Onset, Scope
 from ruleout.checks.symptom import onset_of
-from ruleout.profile import Case, iso
+from ruleout.profile import Case, iso, scope_mask
 from ruleout.stats._bootstrap import contiguous_blocks
 from ruleout.stats._cells import cells, quantiles
 from ruleout.stats._changepoint import pulse
@@ -24,6 +24,7 @@ _TOP_CATEGORIES = 60
 _BLOCKS = 48
 _LEAST_SEGMENT = 40
 _MOST_VALUES = 40
+_LIKE_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,15 @@ def values(case: Case, which: str, name: str) -> Floats:
     if case.kind(name) == "datetime" and case.reference.time is not None and table.time is not None:
         return np.asarray(table.time - numbers)
     return numbers
+
+
+def like_rows(case: Case, found: Departure) -> NDArray[np.bool_]:
+    """Reference rows (n,) of the segment in which an input departed; all where there are too few."""
+    everything = np.ones(case.reference.rows, dtype=bool)
+    if found.scope.column is None:
+        return everything
+    inside = scope_mask(case.reference, Scope(column=found.scope.column, values=found.scope.values))
+    return inside if inside.sum() >= _LIKE_ROWS else everything
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case, Which, spread_rows
+from ruleout.stats._dial import on_dial, round_the_clock, turned
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -50,12 +52,14 @@ def clock_inputs(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
 
     Rule: an input that in the reference stands a fixed time from the row's timestamp (within an hour and
     a half in nine rows of ten, in all or by segment) and now stands whole hours elsewhere comes from
-    another time zone. An hour's change is left to summer time.
+    another time zone. Where the row's own time says nothing, an hour of the day whose distribution is the
+    reference's, turned in a part of the rows, does. An hour's change is left to summer time.
     """
     del rng
     for name in case.features:
         clock = _clock(case, name)
         if clock is None:
+            yield from _by_itself(case, name)
             continue
         found = _turned(case, clock)
         if found is not None:
@@ -67,7 +71,7 @@ def clock_inputs(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
 
 def _clock(case: Case, name: str) -> Clock | None:
     """The input as a clock, if the reference shows that it is one."""
-    turns = case.kind(name) == "numeric" and _of_day(case.reference.numeric(name))
+    turns = case.kind(name) == "numeric" and on_dial(case.reference.numeric(name))
     if not turns and case.kind(name) != "datetime":
         return None
     windows: tuple[Which, Which] = ("reference", "current")
@@ -87,14 +91,6 @@ def _clock(case: Case, name: str) -> Clock | None:
         if float((np.abs(before[np.isfinite(before)]) <= _TOLERANCE).mean()) >= _GOES:
             return Clock(name, rows["current"], after, turns)
     return None
-
-
-def _of_day(values: Floats) -> bool:
-    """Whether values lie on the face of a clock: from 0 to under 24, and on most of its hours."""
-    known = values[np.isfinite(values)]
-    if len(known) < 100 or known.min() < 0 or known.max() >= _DAY:
-        return False
-    return len(np.unique(np.floor(known))) >= 12
 
 
 def _apart(case: Case, which: Which, name: str, rows: Places, *, turns: bool) -> Floats | None:
@@ -146,6 +142,39 @@ def _wrapped(hours: Floats, *, turns: bool) -> Floats:
     """Hours (n,) from -12 to 12 where they are on a clock's face."""
     half = _DAY / 2
     return np.asarray((hours + half) % _DAY - half) if turns else hours
+
+
+def _by_itself(case: Case, name: str) -> Iterator[Finding]:
+    """An hour of the day that no time of the request goes with: its distribution alone can tell of a turn."""
+    moved = departures(case).get(name)
+    if moved is None or not moved.departed or not round_the_clock(case.reference.numeric(name)):
+        return
+    before = case.reference.numeric(name)
+    after = case.current.numeric(name)[moved.rows]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if not len(after) or after.min() < 0 or after.max() >= _DAY:
+        return
+    told = turned(before, after)
+    if told is None:
+        return
+    subject = Subject("feature", (name,))
+    part = "all" if told.share > 0.95 else f"{told.share:.0%}"
+    options = {"hours": float(told.hours), "share": told.share}
+    yield Finding(
+        "clock.dial",
+        subject,
+        f"{name} reads as if {part} of its hours{scope_words(moved)} were {told.hours:+d} off (total variation "
+        f"{told.distance_before:.3f} before, {told.distance_after:.3f} once those are turned back)",
+        float(told.hours),
+        told.distance_before / max(moved.usual, 1e-6),
+        None,
+        1.0,
+        ("time_shift",),
+        ("covariate_shift", "concept_drift", "unit_change", "partial_batch"),
+        moved.scope,
+        moved.onset,
+        (RepairPlan("turn_clock", subject, moved.scope, options),),
+    )
 
 
 def _turned(case: Case, clock: Clock) -> Finding | None:

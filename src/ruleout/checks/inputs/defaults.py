@@ -35,6 +35,14 @@ _WRITTEN = frozenset({
 })  # fmt: skip
 """Words of columns that name what was written, and by whom."""
 
+_FILES = frozenset({
+    "file", "files", "artifact", "artefact", "edition", "bundle", "dump", "snapshot", "lookup", "dictionary",
+})  # fmt: skip
+"""... that name nothing but a file: a client's version or a build may also never have sent a value."""
+
+_HARDLY = 0.1
+"""Chance of a coincidence that is not believed."""
+
 _MODES = ("silent_nulls", "join_loss")
 
 
@@ -146,6 +154,7 @@ def _in_turns(
     hit = group[0].rows if column is None else case.scope_rows(found.scope)
     seen = turns(hit, case.current.time)
     if seen is None:
+        yield from _of_edition(found, listed)
         return
     told = f"{listed}: good and bad in turns, {seen.bad} bad stretches with good ones between"
     if column is not None:
@@ -165,12 +174,33 @@ def _in_turns(
     )
 
 
+def _of_edition(found: Finding, listed: str) -> Iterator[Finding]:
+    """Whether what is bad came by one edition of a file alone, however few of its turns the window holds."""
+    column = found.scope.column
+    if column is None or not _words(column) & _FILES:
+        return
+    yield replace(
+        found,
+        signal="defaults.edition",
+        statement=f"{listed}: lost in rows that read {column} = {', '.join(found.scope.values)} alone",
+        p_value=None,
+        strength=1.0,
+        supports=("malformed_artifact",),
+        against=_MODES,
+        chart={},
+    )
+
+
+def _words(column: str | None) -> set[str]:
+    return set(re.findall(r"[a-z]+", (column or "").lower()))
+
+
 def _took_turns(case: Case, scope: Scope) -> bool:
     """Whether rows of the segment followed others in turns through the reference as well, and it names no file.
 
     Editions of a generated file take turns while all is well, too; so do sessions of a surface, which nobody writes.
     """
-    if set(re.findall(r"[a-z]+", (scope.column or "").lower())) & _WRITTEN:
+    if _words(scope.column) & _WRITTEN:
         return False
     before = scope_mask(case.reference, replace(scope, since=None, until=None))
     return turns(before, case.reference.time) is not None
@@ -227,11 +257,19 @@ def _kind(group: Sequence[Defaulted]) -> str:
     if all(d.kind == "null" and d.after > _ALL for d in group):
         return "gone"
     own = [d for d in group if d.kind == "frozen"]
-    if not own or (len(values) == 1 and len(group) > 1):
+    if not own or (len(values) == 1 and len(group) > 1) or _filled_in(group):
         return "value"
+    if len(own) == len(group) > 1 and any(d.common == 0 for d in own):
+        return "frozen"  # no default is so odd a value, let alone several at once
     if any(d.after > _ALL for d in own):
         return "frozen"
     return "still" if len(own) == len(group) and all(d.before > 0 for d in own) else "value"
+
+
+def _filled_in(group: Sequence[Defaulted]) -> bool:
+    """Whether values that could each be a mean or mode are so together: what was held would hardly be."""
+    chance = float(np.prod([d.common for d in group]))
+    return 0 < chance < _HARDLY
 
 
 def _supported(case: Case, group: Sequence[Defaulted]) -> tuple[str, ...]:

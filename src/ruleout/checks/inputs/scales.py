@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted
-from ruleout.checks.inputs._departure import Departure, departures, scope_words, values
-from ruleout.profile import Case, scope_mask
+from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words, values
+from ruleout.profile import Case
 from ruleout.stats._relation import (
     TEMPERATURES,
     Affine,
@@ -32,7 +32,6 @@ from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
-_LIKE_ROWS = 100
 _PROBS = np.linspace(0.02, 0.98, 49)
 _BEYOND, _BACK, _LEFT = 0.6, 0.97, 0.45
 """Parts of the values beyond the reference's range, and back in it, and of their distance that may be left."""
@@ -118,15 +117,6 @@ def known_values(case: Case, name: str, found: Departure) -> tuple[Floats, Float
             rows &= ~lost.rows
     before, after = before[like_rows(case, found)], after[rows]
     return before[np.isfinite(before)], after[np.isfinite(after)]
-
-
-def like_rows(case: Case, found: Departure) -> NDArray[np.bool_]:
-    """Reference rows (n,) of the segment in which an input departed; all where there are too few."""
-    everything = np.ones(case.reference.rows, dtype=bool)
-    if found.scope.column is None:
-        return everything
-    inside = scope_mask(case.reference, Scope(column=found.scope.column, values=found.scope.values))
-    return inside if inside.sum() >= _LIKE_ROWS else everything
 
 
 def best_map(before: Floats, after: Floats) -> Affine | None:

@@ -13,10 +13,11 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._defaults import defaulted, rest_fell
-from ruleout.checks.inputs._departure import Departure, departures, scope_words
-from ruleout.checks.inputs.scales import best_map, like_rows
+from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words
+from ruleout.checks.inputs.scales import best_map
 from ruleout.checks.inputs.staleness import Regressions
 from ruleout.profile import Case
+from ruleout.stats._dial import round_the_clock
 from ruleout.stats._thinning import Thinning, thinning
 
 Floats = NDArray[np.float64]
@@ -64,7 +65,7 @@ def _low(case: Case, found: Departure) -> Low | None:
     before = case.reference.numeric(found.name)[like_rows(case, found)]
     after = case.current.numeric(found.name)[found.rows]
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-    if len(np.unique(before[:2_000])) < _LEAST_LEVELS:
+    if len(np.unique(before[:2_000])) < _LEAST_LEVELS or round_the_clock(before):
         return None
     scaled = best_map(before, after)
     if scaled is not None and scaled.offset == 0:  # one factor for all: told by its own check

@@ -26,7 +26,13 @@ _WHOLE = 0.7
 """Share of the rows since its beginning that a shift must have moved, to be undone by moving all of them."""
 
 _LAGS = 24
+_NEAR = 3
+"""Lags around one that tell what rows so far apart have in common anyway."""
+
 _LEAST = 300
+_SURE = 5.0
+"""Standard errors by which a lag must stand out; among 48 lags chance does that once in thirty thousand windows."""
+
 _WEAK = 0.12
 """Correlation of labels and answers below which nothing can be told."""
 
@@ -77,20 +83,24 @@ def _shifted(
     if case.current.rows < case.current.total_rows:
         return None  # the sample has no neighbours
     n = len(after[0])
-    excess = {
-        lag: _at_lag(after, lag) - _at_lag(before, lag) for lag in range(-_LAGS, _LAGS + 1) if lag
-    }
-    lag = max(excess, key=lambda k: (excess[k], -abs(k)))
-    others = np.array([value for k, value in excess.items() if k != lag])
+    lags = np.arange(-_LAGS, _LAGS + 1)
+    rose = np.array([_at_lag(after, int(lag)) - _beside(after, int(lag)) for lag in lags])
+    rose[lags == 0] = -np.inf
+    place = int(rose.argmax())
+    lag = int(lags[place])
+    others = rose[(lags != 0) & (lags != lag)]
     noise = max(float(np.std(others)), 1 / np.sqrt(n))
-    z = float((excess[lag] - np.median(others)) / noise)
-    share = float(np.clip(excess[lag] / usual, 0.0, 1.0))
-    lost = 1 - association(*after) / usual
-    if z < 6 or share < 0.12 or lost < 0.3 * share:
+    z = float((rose[place] - np.median(others)) / noise)
+    # Rows that follow one another in a season are alike: only what goes beyond that belongs to a row.
+    own = usual - _beside(before, 0)
+    share = float(np.clip(rose[place] / own, 0.0, 1.0)) if own > _WEAK else 0.0
+    lost = (usual - association(*after)) / max(own, _WEAK)
+    usually = _at_lag(before, lag) - _beside(before, lag)
+    if z < _SURE or share < 0.12 or lost < 0.3 * share or usually > 0.3 * rose[place]:
         return None
     since, cut = _since(case, after, lag)
-    inside = tuple(side[cut:] for side in after)
-    whole = (_at_lag((inside[0], inside[1]), lag) - _at_lag(before, lag)) / usual
+    inside = after[0][cut:], after[1][cut:]
+    whole = (_at_lag(inside, lag) - _beside(inside, lag)) / own
     if (n - cut) / n * min(whole, 1.0) < 0.6 * share:
         since, whole = None, 0.0  # shifted rows are found all over: none of them is the first
     told = (
@@ -102,16 +112,24 @@ def _shifted(
     scope = Scope(since=since)
     onset = None if since is None else Onset(iso(since), iso(since), iso(since))
     return Finding(
-        "labels.shifted", subject, told, float(lag), z, None, min(1.0, share * 2), ("evaluation_bug",),
+        "labels.shifted", subject, told, float(lag), z, None, min(1.0, max(share * 2, share / max(lost, 0.1))), ("evaluation_bug",),
         against=("concept_drift", "label_noise", "corrupted_labels"), scope=scope, onset=onset,
         # Where only some of the rows are shifted, moving all of them spoils the others.
         repairs=(RepairPlan("realign_labels", subject, scope, {"lag": lag}),) if whole > _WHOLE else (),
     )  # fmt: skip
 
 
+def _beside(pair: tuple[Floats, Floats], lag: int) -> float:
+    """Median correlation of answers with the labels around a lag; rows' own are left out."""
+    near = [k for k in range(lag - _NEAR, lag + _NEAR + 1) if k]
+    return float(np.median([_at_lag(pair, k) for k in near]))
+
+
 def _at_lag(pair: tuple[Floats, Floats], lag: int) -> float:
     """Correlation of answers with the labels `lag` rows later."""
     label, answer = pair
+    if lag == 0:
+        return association(label, answer)
     if lag > 0:
         return association(label[lag:], answer[:-lag])
     return association(label[:lag], answer[-lag:])

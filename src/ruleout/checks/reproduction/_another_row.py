@@ -23,6 +23,9 @@ _TIED = 0.2
 _OWN = 0.12
 """Correlation with the other inputs at an equal label, from which a value belongs to its row."""
 
+_BESIDE = 0.25
+"""... and what it may be beside its tie to the label: few distinct rows make such correlations large."""
+
 _BINS = 20
 _WIDE = 60
 
@@ -99,12 +102,11 @@ def _ahead(case: Case, rows: Rows, right: Floats, name: str, differ: Mask) -> Re
     nothing else); a consequence of the label alone is not.
     """
     logged = case.current.numeric(name)[rows]
-    if differ.mean() <= 0.9 * (1 - _by_chance(logged, right)) or not _knows_label(
-        case, rows, right
-    ):
+    if differ.mean() <= 0.9 * (1 - _by_chance(logged, right)):
         return None
+    tied = _knows_label(case, rows, right)
     own = own_link(case, name)
-    if own is None or own >= _OWN:
+    if tied is None or own is None or own >= max(_OWN, _BESIDE * tied):
         return None
     return Relation(
         "ahead", "lacks what the recomputed value knows of the label and of nothing else"
@@ -119,21 +121,21 @@ def _by_chance(logged: Floats, right: Floats) -> float:
     return float(shares[0] @ shares[1])
 
 
-def _knows_label(case: Case, rows: Rows, right: Floats) -> bool:
-    """Recomputed after the fact, the feature goes with the label, not much less closely than the model does."""
+def _knows_label(case: Case, rows: Rows, right: Floats) -> float | None:
+    """Correlation with the label of what was recomputed after the fact; None where the model goes with it far more."""
     if not case.labelled("current") or not case.labelled("reference"):
-        return False
+        return None
     label, _ = profiles(
         case.truth("current")[rows], case.outputs("current").take(rows), len(case.classes)
     )
     usual = association(*window_profiles(case, "reference"))
     known = np.isfinite(right)
     if known.sum() < 100:
-        return False
+        return None
     ranks = np.argsort(np.argsort(right[known])).astype(float)
     ranks = (ranks - ranks.mean())[:, None]
     tied = max(abs(association(label[known][:, [k]], ranks)) for k in range(label.shape[1]))
-    return tied > 0.35 * usual and tied > _TIED
+    return tied if tied > 0.35 * usual and tied > _TIED else None
 
 
 def own_link(case: Case, name: str) -> float | None:

@@ -15,6 +15,10 @@ _FRACTIONS = 10
 """Different fractions that must have turned to 0 before a cast to whole numbers may have done it."""
 
 
+_EITHER = 20
+"""Rows on each of two values before those may be the steps of a rounding."""
+
+
 class Relation(NamedTuple):
     """How a logged feature departs from the recomputed one, on the rows where they differ."""
 
@@ -46,12 +50,19 @@ def numeric_relation(online: Floats, offline: Floats, *, clock: bool) -> Relatio
 
 def _rounded(a: Floats, b: Floats) -> Relation | None:
     grid = np.unique(a)
-    if not 2 < len(grid) < 0.4 * len(np.unique(b)):
+    if not 1 < len(grid) < 0.4 * len(np.unique(b)) or (len(grid) == 2 and not _parted(a, b)):
         return None
     step = float(np.quantile(np.diff(grid), 0.25))
     if float((np.abs(a - b) <= 1.01 * step).mean()) <= 0.97:
         return None
     return Relation("rounded", f"is rounded to steps of {step:.4g}", step)
+
+
+def _parted(a: Floats, b: Floats) -> bool:
+    """Whether two logged values (m,) are the floors or neighbours of what lay low and of what lay high."""
+    low = a == a.min()
+    few = min(low.sum(), (~low).sum()) < _EITHER
+    return not few and float(b[low].max()) <= float(b[~low].min())
 
 
 def _constant(a: Floats, b: Floats) -> Relation | None:

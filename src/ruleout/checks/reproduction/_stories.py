@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from ruleout._errors import RuleoutError
 from ruleout._records import Scope
+from ruleout.checks.reproduction._class_names import renamed
 from ruleout.checks.reproduction._gap import (
     answer_vector,
     class_codes,
     gap,
     has_scores,
-    known_answers,
 )
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._view import replay, serves_now, usable_models
 from ruleout.profile import Case, Outputs, model_outputs, spread_rows
-from ruleout.stats._maps import affine, isotonic, logit, relabelling
+from ruleout.stats._maps import affine, isotonic, logit
 from ruleout.stats._ranks import middle_ranks
 
 Floats = NDArray[np.float64]
@@ -205,56 +205,8 @@ def _version(case: Case, found: Hit) -> Story | None:
 
 def _permutation(case: Case, found: Hit) -> Story | None:
     """The outputs carry each other's names."""
-    size = len(case.classes)
-    if size < 2:
-        return None
-    if size == 2:
-        share = _renaming(found, flipped)
-        return Story("permutation", share, {"order": (1, 0)})
-    said, meant = class_codes(found.served), class_codes(found.intended)
-    known = (said >= 0) & (meant >= 0)
-    table = np.zeros((size, size), dtype=np.int64)
-    np.add.at(table, (meant[known], said[known]), 1)
-    order = relabelling(table)
-    if (order == np.arange(size)).all():
-        return None
-    share = _renaming(found, lambda answers: permuted(answers, order))
-    return Story("permutation", share, {"order": tuple(int(k) for k in order)})
-
-
-def _renaming(found: Hit, rename: Callable[[Outputs], Outputs]) -> float:
-    """Share of the gap that a renaming explains.
-
-    Bare decisions that are wrong always look renamed, so there the rows of the place that were right count against it.
-    """
-    share = found.explained(rename(found.intended))
-    if has_scores(found.served) or not found.replay.exact:
-        return share
-    side = found.replay.current
-    inside = found.place.inside & known_answers(side.served)
-    served, intended = side.served.take(inside), side.intended.take(inside)
-    before, after = (
-        float(np.nanmean(gap(served, answers, found.replay.spread)))
-        for answers in (intended, rename(intended))
-    )
-    return min(share, 1.0 - after / before) if before > 0 else 0.0
-
-
-def flipped(outputs: Outputs) -> Outputs:
-    """Two-class answers with the classes exchanged."""
-    codes = class_codes(outputs)
-    decision = np.where(codes < 0, -1, 1 - codes).astype(np.int32)
-    score = None if outputs.score is None else 1 - outputs.score
-    scores = None if outputs.scores is None else outputs.scores[:, ::-1]
-    return Outputs(decision, score, scores)
-
-
-def permuted(outputs: Outputs, order: NDArray[np.int64]) -> Outputs:
-    """Answers in which class k is called `order[k]`."""
-    table = np.append(order, -1)
-    decision = table[outputs.decision].astype(np.int32)
-    scores = None if outputs.scores is None else outputs.scores[:, np.argsort(order)]
-    return Outputs(decision, outputs.score, scores)
+    told = renamed(len(case.classes), found)
+    return None if told is None else Story("permutation", told[0], told[1])
 
 
 def _affine(found: Hit) -> Story | None:

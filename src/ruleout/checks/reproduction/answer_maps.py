@@ -90,11 +90,14 @@ def _renamed(case: Case, found: Hit, told: Story | None) -> Iterator[Outcome]:
     if _spared(found, order) > _SPARED:
         return  # a wrong list of names is wrong for every row it answers
     moved = [f"{case.classes[k]} as {case.classes[j]}" for k, j in enumerate(order) if k != j]
+    part = story.options.get("part")
+    which = "" if part is None else f" in {part:.0%} of the rows"
     statement = (
-        f"classes carry each other's names ({', '.join(moved[:4])}){described(found.place.scope)}: "
+        f"classes carry each other's names ({', '.join(moved[:4])}){which}{described(found.place.scope)}: "
         f"naming them back explains {story.share:.0%} of the difference"
     )
-    plan = RepairPlan("class_map", SERVED, found.place.scope, {"order": order, "names_only": False})
+    options = {"order": order, "names_only": False, "part": part is not None}
+    plan = RepairPlan("class_map", SERVED, found.place.scope, options)
     claim = _Claim("class_map.permuted", statement, ("class_map_mismatch",))
     yield _finding(found, story, claim, (plan,))
 

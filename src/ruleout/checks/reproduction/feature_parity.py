@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import key_loss, number_kind, source_of
+from ruleout.checks.inputs._defaults import commonness, key_loss, number_kind, source_of
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
@@ -49,6 +49,7 @@ _SUPPORTS = {
     "constant": ("silent_nulls", "join_loss"),
     "cast": ("silent_nulls", "join_loss", "precision_loss"),
     "held": ("stale_features", "silent_nulls", "join_loss"),
+    "kept": ("stale_features", "silent_nulls", "join_loss"),
     "defaults": ("fallback_overload", "silent_nulls", "join_loss"),
     "clipped": ("precision_loss", "train_serve_skew"),
     "rounded": ("precision_loss", "train_serve_skew"),
@@ -196,9 +197,18 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
 
 def _held(usual: tuple[Floats, ...], relation: Relation) -> Relation:
     """One value whatever it should be is a default, or where it is like any other of its values, one that stood still."""
-    if any(number_kind(relation.value, x[np.isfinite(x)]) != "frozen" for x in usual):
+    known = [x[np.isfinite(x)] for x in usual]
+    if any(number_kind(relation.value, x) != "frozen" for x in known):
         return relation
     return Relation("held", f"stands still at {relation.value:.6g}", relation.value)
+
+
+def _odd(case: Case, differs: _Differs) -> bool:
+    """Whether a value at which a number stands still is too rare for anybody's default."""
+    if case.kind(differs.name) == "categorical":
+        return False
+    usual = case.reference.numeric(differs.name)
+    return commonness(differs.relation.value, usual[np.isfinite(usual)]) == 0
 
 
 def _compare_codes(case: Case, joined: _Joined, name: str) -> _Differs | None:
@@ -304,11 +314,13 @@ def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) ->
     numeric = [n for n in names if case.kind(n) == "numeric"]
     if kind in ("null", "constant") and len(numeric) >= max(3, 0.8 * len(case.numeric)):
         kind = "defaults"
+    elif kind == "held" and any(_odd(case, d) for d in members):
+        kind = "kept"
     share, n = float(flag.mean()), len(flag)
     subject = Subject("feature", names)
     if kind == "defaults":
         subject = Subject("pipeline", ())
-    elif kind in ("null", "constant"):
+    elif kind in ("null", "constant", "held", "kept"):
         subject = source_of(case, names)
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     told = f"{shown} {members[0].relation.told} in {share:.1%} of {n} recomputed rows{described(place.scope)}"

@@ -33,6 +33,12 @@ _GRADUAL = 6.0
 
 _FEW = 30
 _LEAST = 100
+_LOOSE = 0.05
+_GROWN = 0.15
+"""How much tighter a tie must have become, or how far beyond none if it turned round."""
+
+_ANEW = 4.5
+"""Standard errors between steered and spared traffic: all inputs, classes and segments are looked at."""
 
 
 class Tie(NamedTuple):
@@ -132,9 +138,10 @@ def _spared(case: Case, seen: View, said: Sequence[Floats]) -> Finding | None:
         if free is None:
             continue
         for name, moved in departures(case).items():
-            if not moved.departed or case.kind(name) != "numeric":
+            if case.kind(name) != "numeric":
                 continue
-            told = _one_spared(case, seen, said, name, free)
+            told = _one_spared(case, seen, said, name, free) if moved.departed else None
+            told = told or _tied_anew(case, seen, name, free)
             if told is not None and (best is None or abs(told.effect) > best[0]):
                 best = abs(told.effect), replace(told, onset=moved.onset)
     return None if best is None else best[1]
@@ -198,10 +205,61 @@ def _one_spared(
     )
 
 
+def _tied_anew(case: Case, seen: View, name: str, free: _Free) -> Finding | None:
+    """A tie that grew or turned round in steered traffic alone, whether or not the input's own values moved.
+
+    A fault of the same rows, such as an old value, can only loosen it.
+    """
+    now = case.current.numeric(name)[seen.current.rows]
+    before = case.reference.numeric(name)[seen.reference.rows]
+    error = math.sqrt(1 / max(int(free.rows.sum()), 4) + 1 / max(int((~free.rows).sum()), 4))
+    best: Finding | None = None
+    for old, new in zip(
+        _each_answer(seen, "reference"), _each_answer(seen, "current"), strict=True
+    ):
+        usual = _correlation(before, old)
+        steered, apart = (_correlation(now[rows], new[rows]) for rows in (~free.rows, free.rows))
+        turned = steered * usual < 0 or abs(usual) < _LOOSE
+        grown = abs(steered) - abs(usual) * (not turned)
+        z = abs(math.atanh(_bounded(steered)) - math.atanh(_bounded(apart))) / error
+        away, back = abs(steered - usual), abs(apart - usual)
+        if z < _ANEW or grown < _GROWN or back > max(0.4 * away, 2 * error) or away < _GROWN:
+            continue
+        if best is None or away > abs(best.effect):
+            best = Finding(
+                signal="feedback.spared",
+                subject=Subject("feature", (name,)),
+                statement=(
+                    f"the rank correlation of {name} with the answers went from {usual:+.2f} to {steered:+.2f} where "
+                    f"{free.column} is {free.steered} and there alone ({apart:+.2f} elsewhere)"
+                ),
+                statistic=steered,
+                effect=steered - usual,
+                p_value=None,
+                strength=float(np.clip(away / 0.3, 0.3, 1.0)),
+                supports=MODES,
+                against=("concept_drift", "stale_features"),
+                scope=Scope(column=free.column, values=(free.steered,)),
+            )
+    return best
+
+
+def _bounded(r: float) -> float:
+    return min(max(r, -0.999), 0.999)
+
+
+def _each_answer(seen: View, side: str) -> list[Floats]:
+    """The score of every class, or the one number that answers."""
+    outputs = seen.reference.outputs if side == "reference" else seen.current.outputs
+    if outputs.scores is None or outputs.scores.shape[1] < 3:
+        return [_answers(seen, side)]
+    return list(np.asarray(outputs.scores.T))
+
+
 def _correlation(x: Floats, y: Floats) -> float:
     """Spearman's rank correlation: what a loop feeds grows by factors, and few large values would rule Pearson's."""
     known = np.isfinite(x) & np.isfinite(y)
-    if known.sum() < _FEW or x[known].std() == 0 or y[known].std() == 0:
+    if known.sum() < _FEW or np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
         return 0.0
     return float(np.corrcoef(middle_ranks(x[known]), middle_ranks(y[known]))[0, 1])
 
@@ -217,7 +275,7 @@ def tie(values: Floats, said: Floats) -> Tie | None:
     for piece in np.array_split(np.arange(len(values)), _PIECES):
         x, y = values[piece], said[piece]
         known = np.isfinite(x) & np.isfinite(y)
-        if known.sum() < _FEW or x[known].std() == 0 or y[known].std() == 0:
+        if known.sum() < _FEW or np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
             return None
         correlations.append(_correlation(x, y))
         weights.append(int(known.sum()))

@@ -43,6 +43,9 @@ _ROOM = 0.15
 _BEGUN = 150
 """Rows that a window needs before and after its mix moved."""
 
+_MUCH = 0.6
+"""Of the widest spread of slices, what a column must show to speak for all."""
+
 _FEW = 50
 """Rows of the reference that a slice needs."""
 
@@ -114,7 +117,7 @@ def _counted(case: Case, seen: View, names: tuple[str, ...], counted: Census) ->
 
 def _timed(case: Case, seen: View, parts: Split, names: tuple[str, ...]) -> Iterator[Outcome]:
     """Judge by rows per unit of time: since the mix moved, where that was within the window, else over all of it."""
-    since = _since_onset(case, seen)
+    since = _since_onset(case, seen, names)
     if since is not None:
         best, at = since
         text = (
@@ -135,7 +138,9 @@ def _timed(case: Case, seen: View, parts: Split, names: tuple[str, ...]) -> Iter
         return
     room = max(_ROOM, 2.0 * _usual(case))
     rates = _slices(case, seen, whole)
-    cut = [r for r in rates if r.lost(room) or r.gained(room)]
+    # Where the columns that moved most show slices that grew as others shrank, people changed, whatever others show.
+    most = max((r.most - r.least for r in rates), default=0.0)
+    cut = [r for r in rates if (r.lost(room) or r.gained(room)) and r.most - r.least > _MUCH * most]
     if not cut:
         text = f"{whole:.2f} times the usual rate, and no part was cut out or added to"
         if abs(np.log(whole)) < room:
@@ -143,7 +148,8 @@ def _timed(case: Case, seen: View, parts: Split, names: tuple[str, ...]) -> Iter
         else:
             yield from _open(case, parts, names, text)
         return
-    best = max(cut, key=lambda r: (r.most - r.least, r.name))
+    # Slices of what goes with the columns that were selected on are cut as well, and seldom more plainly.
+    best = max(cut, key=lambda r: (r.name in names, r.most - r.least, r.name))
     lost = best.whole < 1
     kept, changed = (best.most, best.least) if lost else (best.least, best.most)
     verb = "lost" if lost else "gained"
@@ -155,7 +161,7 @@ def _timed(case: Case, seen: View, parts: Split, names: tuple[str, ...]) -> Iter
     yield _finding(f"selection.{verb}", about, text, whole, 1.0)
 
 
-def _since_onset(case: Case, seen: View) -> tuple[Rates, float] | None:
+def _since_onset(case: Case, seen: View, names: tuple[str, ...]) -> tuple[Rates, float] | None:
     """The slices that lost rows when the mix moved, beside those that kept theirs, and since when; None without any.
 
     Windows that were drawn at different rates say nothing of each other's; the rows of one window do, hour by hour
@@ -181,7 +187,7 @@ def _since_onset(case: Case, seen: View) -> tuple[Rates, float] | None:
     room = max(_ROOM, 2.0 * _usual_day(before, usual), 3.0 / np.sqrt(counts[0]))
     rates = _slices(case, seen, whole, since=at)
     cut = [r for r in rates if r.lost(room)]
-    best = max(cut, key=lambda r: (r.most - r.least, r.name), default=None)
+    best = max(cut, key=lambda r: (r.name in names, r.most - r.least, r.name), default=None)
     return None if best is None else (best, at)
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ruleout._errors import RuleoutError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
+from ruleout.checks.reproduction._class_names import flipped, permuted
 from ruleout.checks.reproduction._gap import gap, known_answers
-from ruleout.checks.reproduction._stories import flipped, is_answer, permuted
+from ruleout.checks.reproduction._stories import is_answer
 from ruleout.checks.reproduction._view import Replay, replay
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, Outputs
@@ -99,15 +100,21 @@ def _by_largest_score(case: Case, plan: RepairPlan) -> Undone:
 
 @repair("class_map", undoes=("class_map_mismatch",))
 def class_map(case: Case, plan: RepairPlan) -> Undone:
-    """Give classes their own names back in the rows in scope."""
+    """Give classes their own names back in the rows in scope; with `options["part"]`, in those nearer to the other name."""
     served = case.outputs("current")
+    rows = case.scope_rows(plan.scope)
     order = np.argsort(np.asarray(plan.options["order"], dtype=np.int64))
     turned = flipped(served) if len(order) == 2 else permuted(served, order)
     if plan.options.get("names_only"):
         turned = replace(turned, score=served.score, scores=served.scores)
     elif served.score is not None and case.threshold is not None:
         turned = _decided(turned, case.threshold)
-    return Undone(outputs=served.where(case.scope_rows(plan.scope), turned))
+    if plan.options.get("part"):
+        view = _view(case)
+        meant = view.predict(case.current.frame)
+        own, other = (gap(side, meant, view.spread) for side in (served, turned))
+        rows = rows & (other < own)
+    return Undone(outputs=served.where(rows, turned))
 
 
 @repair("inverse_map", undoes=("calibration_change", "class_weight_change"))

@@ -10,6 +10,7 @@ from ruleout._records import RepairPlan
 from ruleout._registry import repair
 from ruleout.experiments._undone import Damaged, Undone, damaged_rows
 from ruleout.profile import Case
+from ruleout.stats._dial import likely_turned
 from ruleout.stats._relation import likely_other
 
 
@@ -53,13 +54,20 @@ def rescale(case: Case, plan: RepairPlan) -> Undone:
 
 @repair("turn_clock", undoes=("time_shift",))
 def turn_clock(case: Case, plan: RepairPlan) -> Undone:
-    """Turn the affected rows' clocks back by `options["hours"]`: instants, or hours of the day, which come round."""
+    """Turn the affected rows' clocks back by `options["hours"]`: instants, or hours of the day, which come round.
+
+    With `options["share"]`, only the rows that were more likely turned than not, given that share.
+    """
     hours, out = float(plan.options["hours"]), {}
     rows = case.scope_rows(plan.scope)
     for name in plan.subject.names:
         values = case.current.numeric(name)
         back = values - 3600 * hours if case.kind(name) == "datetime" else (values - hours) % 24
-        out[name] = replaced(case, name, back, rows)
+        here = rows
+        if "share" in plan.options:
+            share = float(plan.options["share"])
+            here = rows & likely_turned(case.reference.numeric(name), hours, share, values)
+        out[name] = replaced(case, name, back, here)
     return Undone(features=out)
 
 
