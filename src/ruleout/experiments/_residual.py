@@ -33,11 +33,14 @@ def repaired_case(case: Case, undone: Undone) -> Case | None:
     """The case with the repair applied to its current window; None if the repair leaves no such window.
 
     A repair by weights has no repaired rows. Where all rows suffer damage that cannot be undone, the reference
-    suffers it likewise: what then still differs is not its doing.
+    suffers it likewise: what then still differs is not its doing. Where some do, the others remain.
     """
-    if undone.damaged is not None:
+    if undone.damaged is not None and undone.damaged.share >= _ALL:
         return _both_damaged(case, undone.damaged)
-    if undone.reference_weight is not None or undone.weight is not None:
+    if undone.damaged is not None and undone.damaged.hit is not None:
+        undone = Undone(keep=~undone.damaged.hit)
+    weighted = undone.reference_weight is not None or undone.weight is not None
+    if weighted or undone.damaged is not None:
         return None
     answers = replayed_outputs(case, undone)
     if answers is None:
@@ -66,12 +69,12 @@ def repaired_case(case: Case, undone: Undone) -> Case | None:
 
 
 def _both_damaged(case: Case, damaged: Damaged) -> Case | None:
-    """The case whose reference suffers the damage as well; None unless all current rows do and a model can answer.
+    """The case whose reference suffers the damage as well; None without a model.
 
     A surrogate's answers differ from served ones by its own errors, which would pass for another model's.
     """
     predictor = case.predictor
-    if damaged.share < _ALL or predictor is None or predictor.kind != "model":
+    if predictor is None or predictor.kind != "model":
         return None
     rows, table = damaged.rows, case.reference
     if len(rows) < _LEAST_ROWS:

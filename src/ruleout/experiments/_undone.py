@@ -27,6 +27,9 @@ class Damaged:
     share: float
     """Share of the current rows that suffer the damage."""
 
+    hit: NDArray[np.bool_] | None = None
+    """Which of them do (n,), where that is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Undone:

@@ -183,17 +183,43 @@ def separation(
     """
     wa = np.ones(len(a)) if weight_a is None else weight_a
     wb = np.ones(len(b)) if weight_b is None else weight_b
-    centre, axes = _leading_axes(np.concatenate([a, b]), rng)
-    hidden, bias = _hidden_units(axes.shape[1], rng)
-    ua, ub = (_expand(x, centre, axes, hidden, bias) for x in (a, b))
+    said_a, said_b = _answered(a, b, rng, (wa, wb))
     aucs = []
     for half in (0, 1):
-        la, lb = np.arange(len(a)) % 2 == half, np.arange(len(b)) % 2 == half
-        direction = _discriminant(ua[la], wa[la], ub[lb], wb[lb])
-        aucs.append(weighted_auc(ua[~la] @ direction, wa[~la], ub[~lb] @ direction, wb[~lb]))
+        la, lb = np.arange(len(a)) % 2 != half, np.arange(len(b)) % 2 != half
+        aucs.append(weighted_auc(said_a[la], wa[la], said_b[lb], wb[lb]))
     effective = min(wa.sum() ** 2 / (wa**2).sum(), wb.sum() ** 2 / (wb**2).sum())
     # Hanley and McNeil 1982 for equal effective sizes, at the null, where it is largest.
     return Separation(float(np.mean(aucs)), float(np.sqrt(1.0 / (6.0 * max(effective, 1.0)))))
+
+
+def strangeness(
+    a: Floats, b: Floats, rng: np.random.Generator, weight_a: Floats | None = None
+) -> Floats:
+    """How unlike rows (n, r) of `a` each row (m,) of `b` is: about 0 where it is none, about 1 for the strangest tenth.
+
+    Rows are judged by a classifier that did not see them; NaN throughout where none is strange.
+    """
+    wa = np.ones(len(a)) if weight_a is None else weight_a
+    said_a, said_b = _answered(a, b, rng, (wa, np.ones(len(b))))
+    usual, top = float(np.average(said_a, weights=wa)), float(np.quantile(said_b, 0.9))
+    return (said_b - usual) / (top - usual) if top > usual else np.full(len(b), np.nan)
+
+
+def _answered(
+    a: Floats, b: Floats, rng: np.random.Generator, weights: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """Answers (n,) and (m,) of a classifier of both, each half of the rows judged by what the other half taught."""
+    wa, wb = weights
+    centre, axes = _leading_axes(np.concatenate([a, b]), rng)
+    hidden, bias = _hidden_units(axes.shape[1], rng)
+    ua, ub = (_expand(x, centre, axes, hidden, bias) for x in (a, b))
+    said_a, said_b = np.zeros(len(a)), np.zeros(len(b))
+    for half in (0, 1):
+        la, lb = np.arange(len(a)) % 2 == half, np.arange(len(b)) % 2 == half
+        direction = _discriminant(ua[la], wa[la], ub[lb], wb[lb])
+        said_a[~la], said_b[~lb] = ua[~la] @ direction, ub[~lb] @ direction
+    return said_a, said_b
 
 
 def _discriminant(a: Floats, wa: Floats, b: Floats, wb: Floats) -> Floats:

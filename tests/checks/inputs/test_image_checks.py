@@ -126,3 +126,18 @@ def test_a_size_that_lost_its_pixels_is_named() -> None:
     assert told.supports == ("image_preprocessing",)
     assert (told.scope.column, told.scope.values) == ("app", ("ios",))
     assert told.repairs
+
+
+def test_images_of_one_place_that_nothing_known_restores_are_told_there() -> None:
+    """A cut that is off centre has no inverse here: that images of one app are unlike their classes is said all the same."""
+
+    def cut(image: np.ndarray) -> np.ndarray:
+        part = image[10:30, 2:14]
+        return np.clip(np.repeat(np.repeat(part, 2, axis=0), 3, axis=1)[:32, :32] ** 1.02, 0, 255)
+
+    case = photos(6, change=cut, where=lambda f: (f["app"] == "ios").to_numpy())
+    (finding,) = _findings(image_transform, case)
+    assert finding.signal == "image.otherwise"
+    assert (finding.scope.column, finding.scope.values) == ("app", ("ios",))
+    assert finding.supports == ("image_preprocessing", "covariate_shift")
+    assert not _findings(image_transform, photos(6))

@@ -78,3 +78,12 @@ def test_a_number_that_never_followed_the_text_is_left_alone() -> None:
     noise = np.random.default_rng(9)
     before = lambda _: float(noise.normal())  # noqa: E731 - one draw a row
     assert not found(looked(lambda _: float(noise.normal() + 3.0), before=before))
+
+
+def test_shares_that_follow_the_text_stay_quiet() -> None:
+    """A share of a few hundredths has its own room for error, not that of whole counts."""
+
+    def share(text: str) -> float:
+        return 0.001 * sum(c in "?!,.()" for c in text)
+
+    assert not looked(share, before=share)

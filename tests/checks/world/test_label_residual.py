@@ -182,3 +182,15 @@ def test_few_actors_are_named() -> None:
         case_of(reference, spoilt_rows.with_columns(pl.Series("account", who))), "adversaries"
     )
     assert found["adversaries.concentration"].subject == Subject("segment", ("x1", "x2", "x3"))
+
+
+def test_a_change_of_the_world_is_named_by_its_place() -> None:
+    """What a label pipeline did is said of the label; what happened in one place, of that place."""
+    found = findings(case_of(*spoilt(1, "source")), "label_residual")
+    assert found["label_residual.by_source"].subject.kind == "label"
+    assert found["label_residual.place"].subject.kind == "segment"
+    assert (
+        found["label_residual.place"].subject.names
+        == found["label_residual.place"].scope.values
+        != ()
+    )

@@ -378,6 +378,8 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
             continue
         if series.dtype not in (pl.String, pl.Int64, pl.Int32) or len(case.vocabulary(name)) < 50:
             continue
+        if case.kinds.get(name) in ("text", "image", "embedding"):
+            continue  # what is read is no key, and is itself what may have been lost
         codes = case.codes("current", name)
         between = _between(codes[scope], hit[scope])
         if _in_stretches(codes[scope], hit[scope], between):

@@ -113,10 +113,10 @@ def _followed(name: str, before: Side, now: Side, values: tuple[Floats, Floats])
     scale = np.sqrt(np.maximum(np.abs(before.basis[~learn] @ np.abs(weights)), 1e-9))
     limit = float(np.quantile(rest / scale, 0.99))
     expected = now.basis @ weights
-    room = np.maximum(limit * np.sqrt(np.maximum(now.basis @ np.abs(weights), 1e-9)), 0.5)
-    room = room if _whole(value) else np.maximum(room - 0.5, 1e-9)
+    least = 0.5 if _whole(value) else 1e-9
+    room = np.maximum(limit * np.sqrt(np.maximum(now.basis @ np.abs(weights), 1e-9)), least)
     off = ~(np.abs(fresh - expected) <= room)
-    floor = np.maximum(limit * scale, 0.5 if _whole(value) else 0.0)
+    floor = np.maximum(limit * scale, least)
     return Counter(name, float((rest > floor).mean()), now.rows, off, fresh, expected)
 
 

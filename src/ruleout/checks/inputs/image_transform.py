@@ -30,7 +30,7 @@ from ruleout.profile import Case
 from ruleout.profile._image import ImageSample
 from ruleout.profile._unstructured import images
 from ruleout.stats._picture import EXACT
-from ruleout.stats._views import AS_IS, Recogniser, Separation, Shares, fit_recogniser
+from ruleout.stats._views import AS_IS, Recogniser, Separation, Shares, fit_recogniser, strangeness
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +39,8 @@ LEAST_IMAGES = 60
 _LEAST_SHARE = 0.08
 _LEAST_INSIDE = 20
 _RESTORED = 0.5
+_PLAIN, _ELSEWHERE = 0.85, 0.35
+"""How plainly images of one place must differ from their classes, and what part of that others may."""
 
 
 @check(
@@ -112,6 +114,46 @@ def _column(case: Case, name: str) -> Iterator[Outcome]:
         )
         subject = Subject("feature", (name,))
         yield Clear((), subject, text, looked.smallest, "image.transform")
+    else:
+        yield from _otherwise(case, name, looked.pair)
+
+
+def _otherwise(case: Case, name: str, pair: Pair) -> Iterator[Finding]:
+    """Images of one place alone that are unlike any of their classes, whatever was done to them.
+
+    No known transform takes it back, so what happened has no name; that it happened there, and to all images, has.
+    """
+    rng = np.random.default_rng(pair.seed)
+    apart = strangeness(own_features(pair.before), own_features(pair.now), rng, pair.weight)
+    where = locate(case, pair.now.rows, apart)
+    if where.scope.column is None or min(where.rows.sum(), (~where.rows).sum()) < _LEAST_INSIDE:
+        return
+    inside, outside = (
+        Pair(pair.before, pair.now.only(rows), pair.weight, pair.seed).tell_apart()
+        for rows in (where.rows, ~where.rows)
+    )
+    if inside.auc < _PLAIN or outside.auc - 0.5 > _ELSEWHERE * (inside.auc - 0.5):
+        return
+    subject = Subject("feature", (name,))
+    text = (
+        f"images in {name} are unlike the reference's of the same classes {where.words} (AUC of telling them apart "
+        f"{inside.auc:.2f}, {outside.auc:.2f} elsewhere), and no known transform takes that back"
+    )
+    yield Finding(
+        signal="image.otherwise",
+        subject=subject,
+        statement=text,
+        statistic=inside.auc,
+        effect=(inside.auc - 0.5) / inside.error,
+        p_value=None,
+        strength=float(np.clip((inside.auc - _PLAIN) / (0.97 - _PLAIN), 0.3, 1.0)),
+        supports=(*MODES, "covariate_shift"),
+        against=("new_category", "concept_drift", "corrupted_labels", "label_noise"),
+        scope=where.scope,
+        onset=where.onset,
+        repairs=(RepairPlan("keep", subject, where.scope),),
+        chart=images_chart(case, name, pair.now.rows[where.rows]),
+    )
 
 
 def too_few(name: str, images: int) -> Abstained:

@@ -18,6 +18,7 @@ from ruleout.checks.measurement._labels import (
 from ruleout.checks.reproduction._view import replay
 from ruleout.profile import Case, Which, iso, text_series
 from ruleout.stats._maps import relabelling
+from ruleout.stats._relation import nearest_round
 
 Floats = NDArray[np.float64]
 MODES = ("evaluation_bug", "corrupted_labels")
@@ -289,11 +290,14 @@ def _rescaled(case: Case) -> Iterator[Outcome]:
     view = replay(case)
     told = f"recorded {case.incident.data.columns.target} is {factor:.3g} times what answers and reference say"
     subject = label_subject(case)
+    # Records change their unit by a known factor; a world in which all takes longer, by any.
+    unit = nearest_round(factor) is not None
     yield Finding(
-        "labels.rescaled", subject, told, factor, abs(step) / (width[1] + 1e-9) * np.sqrt(len(inside)), None,
+        "labels.rescaled" if unit else "labels.stretched", subject, told, factor,
+        abs(step) / (width[1] + 1e-9) * np.sqrt(len(inside)), None,
         1.0 if view is not None and not view.departed else 0.6, ("corrupted_labels",),
-        against=("concept_drift", "covariate_shift"), scope=place.scope, onset=place.onset,
-        repairs=(RepairPlan("relabel", subject, place.scope, {"factor": factor}),),
+        against=("concept_drift", "covariate_shift") if unit else ("covariate_shift",), scope=place.scope, onset=place.onset,
+        repairs=(RepairPlan("relabel", subject, place.scope, {"factor": factor}),) if unit else (),
     )  # fmt: skip
 
 

@@ -24,6 +24,9 @@ from ruleout.stats._twosample import normal_sf
 Floats = NDArray[np.float64]
 MODES = ("label_noise", "corrupted_labels", "evaluation_bug", "immature_labels")
 _LEAST = 30
+_AS_WRONG = 0.5
+"""Share of the rise in loss that rows of sound labels must show for labels to be out of the question."""
+
 _FEW = 20
 _PART = 0.2
 _LAGS = 10
@@ -70,8 +73,30 @@ def label_audit(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if rate < max(2 * usual, 0.02) or z < 3:
         told = f"{1 - rate:.1%} of {n} audited labels agree with the recorded ones"
         yield Clear(MODES, Subject(), told, float(usual + 2.8 * np.sqrt(0.02 / n)), "audit.agrees")
+        yield from _still_off(case, found)
         return
     yield from _pattern(case, found, rate, float(z))
+
+
+def _still_off(case: Case, found: Audited) -> Iterator[Outcome]:
+    """Whether answers are as wrong by labels that were looked at again as by all: then no label is to blame."""
+    before, now = (case.loss(which) for which in ("reference", "current"))
+    usual, whole = (float(np.nanmean(x)) if np.isfinite(x).any() else np.nan for x in (before, now))
+    here = now[found.rows][~found.differs]
+    here = here[np.isfinite(here)]
+    if len(here) < _LEAST or not whole > usual:
+        return
+    rise = float(here.mean()) - usual
+    error = float(here.std()) / np.sqrt(len(here)) + 1e-12
+    if rise < _AS_WRONG * (whole - usual) or rise < 3 * error:
+        return
+    told = (
+        f"the answers of {len(here)} rows whose labels were looked at again are wrong by {rise:+.3g} more than the "
+        f"reference's ({whole - usual:+.3g} in all rows): the labels are not to blame"
+    )
+    yield Finding(
+        "audit.still_wrong", Subject(), told, rise, rise / error, None, 1.0, (), against=("label_noise", "corrupted_labels"),
+    )  # fmt: skip
 
 
 def audited(case: Case) -> Audited | None:

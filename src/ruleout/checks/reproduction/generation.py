@@ -107,6 +107,8 @@ def _edition(case: Case, log: Log, part: Part) -> Finding:
         f"; {e.now:.1%} of the answers {e.what} ({e.before:.1%} before)" for e in with_it
     )
     subject = Subject("feature", (part.column,))
+    if part.role == "model":
+        subject = Subject("model", (part.column, *part.values[:2]))
     place = locate(case, np.arange(case.current.rows), part.rows.astype(float))
     scope = Scope(column=part.column, values=part.values)
     plan = (
@@ -114,7 +116,11 @@ def _edition(case: Case, log: Log, part: Part) -> Finding:
         if not part.rows.all()
         else RepairPlan("intended_answers", subject, Scope())
     )
-    weight = 0.5 if part.explained is None else float(np.clip(part.explained / 0.6, 0.3, 1.0))
+    # Without labels, endings that it comes with are the harm that can be seen.
+    unlabelled = 0.9 if with_it else 0.5
+    weight = (
+        unlabelled if part.explained is None else float(np.clip(part.explained / 0.6, 0.3, 1.0))
+    )
     return Finding(
         signal, subject, told, part.share, part.z, None, weight, (mode,),
         against=CLEARED, scope=scope, onset=place.onset, repairs=(plan,),

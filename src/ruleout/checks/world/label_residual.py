@@ -33,6 +33,9 @@ _LEAST_RATE = 0.02
 _DEPENDS = 0.08
 _LEAST_GAIN = 12.0
 _APART = 0.8
+_CERTAIN = 1e-3
+"""Chance of so large a difference of one slice, after all that were tried, for it to be the place."""
+
 _POWER = 0.05
 _DISTORTED = 0.6
 """What is left of the evidence where the input that labels no longer follow from has itself moved far."""
@@ -100,20 +103,24 @@ def _findings(
         rng=rng,
         depth=2,
     )
-    place = next((s for s in slices if s.share > 0.5 and s.extra > 0.05), None)
+    place = next(
+        (s for s in slices if s.share > 0.5 and s.extra > 0.05 and s.p_value < _CERTAIN), None
+    )
     by_segment = place is not None and all(
         table.names[c.column] in case.segments and table.names[c.column] not in case.features
         for c in place.conditions
     )
     label = _label(case)
     if place is not None and by_segment:
-        yield _source(label, found, place, table)
+        yield from _source(label, found, place, table)
     elif tied:
         yield from _region(case, seen, found, slices, table)
     elif (mapping := _mapping(case, found)) is not None:
-        yield _finding(
-            "mapping", label, found, mapping, ("corrupted_labels", "label_noise", "concept_drift")
+        yield _finding("mapping", label, found, mapping, ("corrupted_labels", "label_noise"))
+        changed = _finding(
+            "classes", _pair(case, found) or label, found, mapping, ("concept_drift",)
         )
+        yield replace(changed, against=())
     else:
         text = (
             f"{found.rate:.1%} of the labels disagree with what inputs say ({found.usual:.1%} in the reference), "
@@ -122,13 +129,20 @@ def _findings(
         told = _finding(
             "uniform", label, found, text, ("label_noise", "corrupted_labels", "concept_drift")
         )
-        yield _out_of_reach(told) if _foreign(case) else told
+        reach = _reach(case)
+        yield told if reach == 1 else _out_of_reach(told, reach)
 
 
-def _foreign(case: Case) -> bool:
-    """Whether the windows hardly overlap, other than through inputs that are never at rest."""
+def _reach(case: Case) -> float:
+    """How much of what the reference teaches bears on the current rows, in [0, 1]: little where they hardly overlap.
+
+    Inputs that are never at rest part any two windows, and say nothing of that.
+    """
     parts = split(case)
-    return parts is not None and parts.parts.overlap < _OVERLAP and parts.usual_auc < _APART
+    if parts is None or parts.usual_auc >= _APART:
+        return 1.0
+    told = float(np.clip((parts.parts.overlap - _OVERLAP) / _OVERLAP, 0.0, 1.0))
+    return _FOREIGN + (1 - _FOREIGN) * told
 
 
 def _unreached(case: Case) -> bool:
@@ -140,11 +154,11 @@ def _unreached(case: Case) -> bool:
     return fraction(p.conditional, p.change)[1] <= 0 < fraction(p.unseen, p.change)[1]
 
 
-def _out_of_reach(told: Finding) -> Finding:
+def _out_of_reach(told: Finding, reach: float) -> Finding:
     return replace(
         told,
         statement=f"{told.statement}; but the inputs hardly overlap, and the reference teaches little about such rows",
-        strength=told.strength * _FOREIGN,
+        strength=told.strength * reach,
         against=("prior_shift",),
     )
 
@@ -176,7 +190,8 @@ def _finding(
     )
 
 
-def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Finding:
+def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Iterator[Finding]:
+    """What went off in one segment that is no input: by who wrote its labels, or by what happened there."""
     where = table.describe(place.conditions)
     first = place.conditions[0]
     value = table.levels[first.column][first.low] if not table.ordered[first.column] else None
@@ -187,14 +202,12 @@ def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Fin
         f"labels went off where {where}: their disagreement with inputs rose by {place.extra:.2f} more than "
         f"elsewhere (p = {place.p_value:.1g}), and that column is no input"
     )
-    return _finding(
-        "by_source",
-        label,
-        found,
-        text,
-        ("corrupted_labels", "label_noise", "concept_drift"),
-        scope=scope,
+    there = Subject("segment", scope.values or (table.names[first.column],))
+    yield _finding(
+        "by_source", label, found, text, ("corrupted_labels", "label_noise"), scope=scope
     )
+    changed = _finding("place", there, found, text, ("concept_drift",), scope=scope)
+    yield replace(changed, against=())
 
 
 def _region(
@@ -268,6 +281,13 @@ def _mapping(case: Case, found: Residual) -> str | None:
         a, b = found.line
         return f"labels are now {a:.3g} + {b:.3g} times what inputs say: another unit or another target"
     return None if found.flips is None else _class_mapping(case, found.flips)
+
+
+def _pair(case: Case, found: Residual) -> Subject | None:
+    """The two of several classes between which most of what is off went; None where there are but two."""
+    if found.flips is None or len(case.classes) < 3:
+        return None
+    return Subject("class", tuple(case.classes[k] for k in found.flips.pair))
 
 
 def _class_mapping(case: Case, flips: Flips) -> str | None:

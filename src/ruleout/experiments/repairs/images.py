@@ -125,7 +125,10 @@ def _damaged(case: Case, plan: RepairPlan, name: str, change: Change) -> Undone:
     spoilt = [_changed(data, change) for data in series.gather(rows).to_list()]
     column = pl.Series(name, spoilt, dtype=series.dtype)
     share = float(case.scope_rows(plan.scope).mean()) if case.current.rows else 0.0
-    return Undone(damaged=Damaged(rows, {name: column}, share), method="damage_replay")
+    return Undone(
+        damaged=Damaged(rows, {name: column}, share, case.scope_rows(plan.scope)),
+        method="damage_replay",
+    )
 
 
 def _tone(options: Any) -> Tone:

@@ -21,7 +21,16 @@ _OF_A_MODEL = (
 """Faults around a language model, whose rows the log names."""
 
 
-@repair("keep", undoes=("new_category", "adversarial_shift", *_OF_A_MODEL))
+@repair(
+    "keep",
+    undoes=(
+        "new_category",
+        "adversarial_shift",
+        "image_preprocessing",
+        "covariate_shift",
+        *_OF_A_MODEL,
+    ),
+)
 def keep(case: Case, plan: RepairPlan) -> Undone:
     """Keep the current rows outside the plan's scope.
 

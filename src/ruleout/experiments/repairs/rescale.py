@@ -106,4 +106,7 @@ def restore_resolution(case: Case, plan: RepairPlan) -> Undone:
     dtype = case.reference.frame.schema[name]
     if dtype.is_integer():
         damaged = damaged.round().cast(dtype, strict=False)
-    return Undone(damaged=Damaged(rows, {name: damaged}, share), method="damage_replay")
+    return Undone(
+        damaged=Damaged(rows, {name: damaged}, share, case.scope_rows(plan.scope)),
+        method="damage_replay",
+    )

@@ -55,7 +55,7 @@ def restore_defaults(case: Case, plan: RepairPlan) -> Undone:
         return Undone(keep=~hit, method="exclusion")
     rows = damaged_rows(case)
     spoilt = {name: constant(case, name, value, rows) for name, value in lost}
-    return Undone(damaged=Damaged(rows, spoilt, share), method="damage_replay")
+    return Undone(damaged=Damaged(rows, spoilt, share, hit), method="damage_replay")
 
 
 def constant(case: Case, name: str, value: str, rows: NDArray[np.int64]) -> pl.Series:

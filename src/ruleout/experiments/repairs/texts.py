@@ -88,4 +88,7 @@ def _damaged(case: Case, plan: RepairPlan, change: Change) -> Undone:
     spoilt = [None if text is None else change(text) for text in plain.to_list()]
     column = pl.Series(name, spoilt, dtype=pl.String)
     share = float(case.scope_rows(plan.scope).mean()) if case.current.rows else 0.0
-    return Undone(damaged=Damaged(rows, {name: column}, share), method="damage_replay")
+    return Undone(
+        damaged=Damaged(rows, {name: column}, share, case.scope_rows(plan.scope)),
+        method="damage_replay",
+    )

@@ -24,4 +24,6 @@ def thin_out(case: Case, plan: RepairPlan) -> Undone:
         dtype = case.reference.frame.schema[name]
         lost[name] = series.fill_nan(None).cast(dtype, strict=False)
     share = float(case.scope_rows(plan.scope).mean())
-    return Undone(damaged=Damaged(rows, lost, share), method="damage_replay")
+    return Undone(
+        damaged=Damaged(rows, lost, share, case.scope_rows(plan.scope)), method="damage_replay"
+    )
