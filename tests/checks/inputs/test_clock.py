@@ -80,3 +80,11 @@ def test_an_instant_in_another_zone_is_found() -> None:
 def test_an_hour_of_summer_time_is_no_fault() -> None:
     """One hour's change of a local hour is what clocks do twice a year."""
     assert findings(made(clocks(turned=(pl.col("hour") + 1) % 24)), "clock_inputs") == {}
+
+
+def test_an_hour_of_nought_for_all_is_a_default_and_no_count() -> None:
+    """Hours fall as well where half of them are nought, as counts over a part of their events do; hours are no counts."""
+    lost = pl.Series(np.random.default_rng(4).random(quiet()[1].height) < 0.5)
+    case = made(clocks(turned=pl.when(lost).then(0.0).otherwise(pl.col("hour"))))
+    assert findings(case, "missing_and_defaults")["defaults.value"].subject.names == ("hour",)
+    assert findings(case, "thin_aggregates") == {}

@@ -15,6 +15,7 @@ from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.inputs.structure import repeated
 from ruleout.checks.world._view import view
+from ruleout.experiments.repairs.recode import exchange
 from ruleout.profile import Case
 from served_world import cleared, findings
 
@@ -494,6 +495,21 @@ def test_segments_that_always_came_in_stretches_take_no_turns(column: str, turns
     assert ("defaults.turns" in found) is turns
 
 
+@pytest.mark.parametrize(("column", "told"), [("app_version", False), ("lookup_file", True)])
+def test_one_edition_of_a_file_may_take_few_turns(column: str, told: bool) -> None:
+    """A window that holds a turn or two of a bad edition names it; a version of a client is no file."""
+
+    def written(frame: pl.DataFrame) -> pl.DataFrame:
+        turn = np.arange(len(frame)) * 3 // len(frame)
+        return frame.with_columns(pl.Series(column, np.where(turn == 1, "b", "a")))
+
+    before, now = (written(frame) for frame in quiet())
+    now = now.with_columns(age=pl.when(pl.col(column) == "b").then(0.0).otherwise("age"))
+    found = findings(made((before, served(now)), segments=[column]), "missing_and_defaults")
+    assert "defaults.value" in found
+    assert ("defaults.edition" in found) is told
+
+
 def test_inputs_that_moved_by_one_factor_are_one_finding() -> None:
     """Two inputs in another unit in the same rows are one fault, undone together; by two factors they are two."""
     same = made(broken(pl.col("income") * 100, pl.col("age") * 100))
@@ -503,3 +519,24 @@ def test_inputs_that_moved_by_one_factor_are_one_finding() -> None:
     apart = made(broken(pl.col("income") * 100, pl.col("age") * 1000))
     found = findings(apart, "quantile_relation")["quantile_relation.unit"]
     assert len(found.subject.names) == 1
+
+
+def test_some_rows_that_crossed_over_are_an_exchange_beside_a_drift() -> None:
+    """Where two inputs' ranges are apart, rows in which each lies in the other's say it, however both have drifted."""
+    frames = [
+        f.with_columns(far=pl.Series(np.random.default_rng(k).normal(500, 20, f.height)))
+        for k, f in enumerate(quiet())
+    ]
+    crossed = pl.Series(np.random.default_rng(2).random(frames[1].height) < 0.4)
+    drifted = frames[1].with_columns(far=pl.col("far") + 15)
+    mixed = drifted.with_columns(
+        far=pl.when(crossed).then(pl.col("age")).otherwise(pl.col("far")),
+        age=pl.when(crossed).then(pl.col("far")).otherwise(pl.col("age")),
+    )
+    case = made((frames[0], served(mixed)))
+    found = findings(case, "exchanged_columns")["swap.marginals"]
+    assert set(found.subject.names) == {"age", "far"}
+    back = exchange(case, found.repairs[0]).features["age"]
+    assert (back > 300).mean() < 0.05 < (mixed["age"] > 300).mean()  # type: ignore[operator]
+    calm = made((frames[0], served(drifted)))
+    assert findings(calm, "exchanged_columns") == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -16,8 +15,10 @@ from ruleout.checks.inputs._defaults import (
     KeyLoss,
     defaulted,
     key_loss,
+    names_file,
     source_of,
     together,
+    words_of,
 )
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.profile import Case, scope_mask
@@ -34,11 +35,6 @@ _WRITTEN = frozenset({
     "table", "export", "version", "revision", "digest", "etag", "hash", "checksum", "sha", "shard", "writer",
 })  # fmt: skip
 """Words of columns that name what was written, and by whom."""
-
-_FILES = frozenset({
-    "file", "files", "artifact", "artefact", "edition", "bundle", "dump", "snapshot", "lookup", "dictionary",
-})  # fmt: skip
-"""... that name nothing but a file: a client's version or a build may also never have sent a value."""
 
 _HARDLY = 0.1
 """Chance of a coincidence that is not believed."""
@@ -177,7 +173,7 @@ def _in_turns(
 def _of_edition(found: Finding, listed: str) -> Iterator[Finding]:
     """Whether what is bad came by one edition of a file alone, however few of its turns the window holds."""
     column = found.scope.column
-    if column is None or not _words(column) & _FILES:
+    if column is None or not names_file(column):
         return
     yield replace(
         found,
@@ -191,16 +187,12 @@ def _of_edition(found: Finding, listed: str) -> Iterator[Finding]:
     )
 
 
-def _words(column: str | None) -> set[str]:
-    return set(re.findall(r"[a-z]+", (column or "").lower()))
-
-
 def _took_turns(case: Case, scope: Scope) -> bool:
     """Whether rows of the segment followed others in turns through the reference as well, and it names no file.
 
     Editions of a generated file take turns while all is well, too; so do sessions of a surface, which nobody writes.
     """
-    if _words(scope.column) & _WRITTEN:
+    if words_of(scope.column) & _WRITTEN:
         return False
     before = scope_mask(case.reference, replace(scope, since=None, until=None))
     return turns(before, case.reference.time) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -18,6 +19,11 @@ from ruleout.stats._twosample import ks_sorted
 
 Floats = NDArray[np.float64]
 _MOST = 40
+_ROOM = 0.1
+"""Of an input's range, how far beyond it values of another window may lie."""
+
+_CROSSED, _LEAST_SHARE, _NEARLY = 30, 0.02, 0.8
+"""Rows that must have crossed over, and of those that are strange to either input, what part."""
 
 
 @check("exchanged_columns", layer="integration", rung="inputs", looks_for=("feature_swap",))
@@ -49,6 +55,9 @@ def _pair(case: Case, ctx: Context, first: Departure, second: Departure) -> Find
         return None
     if not (first.departed and second.departed):
         return _by_correlation(case, ctx, first, second)
+    told = _by_rows(case, first, second) if kinds == {"numeric"} else None
+    if told is not None:
+        return told
     gaps = _text_gaps if kinds == {"categorical"} else _number_gaps
     # Where one of the two departs by more in some rows, its scope is narrower than the exchange.
     narrow, wide = sorted((first, second), key=lambda d: int(d.rows.sum()))
@@ -62,6 +71,49 @@ def _pair(case: Case, ctx: Context, first: Departure, second: Departure) -> Find
         if max(cross) <= max(1.6 * noise, 0.15 * min(own)):
             return _finding((first, second), place, own, cross, "swap.marginals", min(own) / noise)
     return None
+
+
+def crossed(case: Case, a: str, b: str) -> NDArray[np.bool_]:
+    """Current rows (n,) in which each of two numbers lies where the other always did, and itself never."""
+    was = [_known(case.reference.numeric(n)) for n in (a, b)]
+    now = [case.current.numeric(n) for n in (a, b)]
+    if min(len(x) for x in was) < 30:
+        return np.zeros(case.current.rows, dtype=bool)
+    inside = [[_within(value, own) for own in was] for value in now]
+    return inside[0][1] & ~inside[0][0] & inside[1][0] & ~inside[1][1]
+
+
+def _within(values: Floats, usual: Floats) -> NDArray[np.bool_]:
+    """Whether values (n,) lie in the range of known ones (m,), or as far beyond as another sample may reach."""
+    low, high = float(usual.min()), float(usual.max())
+    room = _ROOM * (high - low)
+    return np.asarray((values >= low - room) & (values <= high + room))
+
+
+def _by_rows(case: Case, first: Departure, second: Departure) -> Finding | None:
+    """Two inputs of ranges apart, in some rows each in the other's: whatever drift there is beside it."""
+    rows = crossed(case, first.name, second.name)
+    share = float(rows.mean())
+    if rows.sum() < _CROSSED or share < _LEAST_SHARE:
+        return None
+    was = [_known(case.reference.numeric(d.name)) for d in (first, second)]
+    now = [case.current.numeric(d.name) for d in (first, second)]
+    strange = np.any(
+        [~_within(x, own) & np.isfinite(x) for x, own in zip(now, was, strict=True)], axis=0
+    )
+    if float(rows[strange].mean()) < _NEARLY:
+        return None
+    place = first if first.rows.sum() <= second.rows.sum() else second
+    found = _finding(
+        (first, second), place, (first.distance, second.distance), (0.0, 0.0), "swap.marginals",
+        min(first.distance / first.usual, second.distance / second.usual),
+    )  # fmt: skip
+    told = (
+        f"in {share:.0%} of the rows {first.name} lies where only {second.name} did and the reverse"
+        f"{scope_words(place)}"
+    )
+    plan = RepairPlan("exchange", found.subject, place.scope, {"crossed": True})
+    return replace(found, statement=told, repairs=(plan,))
 
 
 Gaps = tuple[tuple[float, float], tuple[float, float], tuple[float, float], float]

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import commonness, key_loss, number_kind, source_of
+from ruleout.checks.inputs._defaults import (
+    commonness,
+    key_loss,
+    names_file,
+    number_kind,
+    source_of,
+)
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
@@ -327,7 +333,7 @@ def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) ->
     features = Subject("feature", names)
     return Finding(
         f"parity.{kind}", subject, told, share, share * float(np.sqrt(n) / 0.1), None, 1.0,
-        _SUPPORTS[kind],
+        (*_SUPPORTS[kind], "malformed_artifact") if names_file(place.scope.column) else _SUPPORTS[kind],
         against=_against(kind), scope=place.scope, onset=place.onset,
         repairs=(RepairPlan("parity_values", features),),
     )  # fmt: skip

@@ -7,6 +7,7 @@ import polars as pl
 
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
+from ruleout.checks.inputs.swaps import crossed
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, text_series
 
@@ -50,9 +51,11 @@ def _as(text: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
 
 @repair("exchange", undoes=("feature_swap",))
 def exchange(case: Case, plan: RepairPlan) -> Undone:
-    """Put two columns back in each other's place, in the affected rows."""
+    """Put two columns back in each other's place, in the affected rows; with `options["crossed"]`, in those that show it."""
     first, second = plan.subject.names
     rows = case.scope_rows(plan.scope)
+    if plan.options.get("crossed"):
+        rows = rows & crossed(case, first, second)
     frame = case.current.frame
     a, b = frame.get_column(first), frame.get_column(second)
     if a.dtype.is_numeric() and b.dtype.is_numeric():
