@@ -500,8 +500,8 @@ def test_one_edition_of_a_file_may_take_few_turns(column: str, told: bool) -> No
     """A window that holds a turn or two of a bad edition names it; a version of a client is no file."""
 
     def written(frame: pl.DataFrame) -> pl.DataFrame:
-        turn = np.arange(len(frame)) * 3 // len(frame)
-        return frame.with_columns(pl.Series(column, np.where(turn == 1, "b", "a")))
+        turn = np.arange(len(frame)) * 5 // len(frame)
+        return frame.with_columns(pl.Series(column, np.where(turn % 2 == 1, "b", "a")))
 
     before, now = (written(frame) for frame in quiet())
     now = now.with_columns(age=pl.when(pl.col(column) == "b").then(0.0).otherwise("age"))

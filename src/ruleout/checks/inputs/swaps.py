@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._departure import Departure, departures, scope_words
@@ -103,7 +103,9 @@ def _by_rows(case: Case, first: Departure, second: Departure) -> Finding | None:
     )
     if float(rows[strange].mean()) < _NEARLY:
         return None
-    place = first if first.rows.sum() <= second.rows.sum() else second
+    place = min((first, second), key=lambda d: (float((rows & ~d.rows).sum()), int(d.rows.sum())))
+    if float((rows & ~place.rows).sum()) > 0.05 * rows.sum():
+        place = replace(place, scope=Scope(), rows=np.ones(len(rows), dtype=bool))
     found = _finding(
         (first, second), place, (first.distance, second.distance), (0.0, 0.0), "swap.marginals",
         min(first.distance / first.usual, second.distance / second.usual),
