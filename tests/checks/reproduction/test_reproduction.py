@@ -150,6 +150,31 @@ def test_class_names_exchanged_in_ever_more_rows_are_told_without_a_model() -> N
     assert "class_map_mismatch" not in supported(run(case, *ALL))
 
 
+def test_a_line_is_told_by_bare_decisions_alone() -> None:
+    """Without scores and without a model, decisions that turned one way, the least sure first, tell of a line."""
+    system = healthy(models={})
+    system.serve(new_score(system.current), threshold=0.85)
+    found = [
+        o
+        for o in run(system.case(score=None), "decision_policy")
+        if isinstance(o, Finding) and o.signal == "threshold.guessed"
+    ]
+    assert found[0].supports[0] == "threshold_change"
+
+
+@pytest.mark.parametrize("how", ["model", "fallback", "same"])
+def test_other_models_and_fallbacks_draw_no_line(how: str) -> None:
+    """Another model turns decisions both ways, and one answer given to some rows turns the surest as well."""
+    system = healthy(models={})
+    score = new_score(system.current)
+    if how == "model":
+        score = 0.8 * old_score(system.current)
+    elif how == "fallback":
+        score = np.where(np.random.default_rng(3).random(system.rows) < 0.5, 0.0, score)
+    outcomes = run(system.serve(score).case(score=None), "decision_policy")
+    assert "threshold_change" not in supported(outcomes)
+
+
 @pytest.mark.parametrize("with_scores", [True, False])
 def test_a_moved_threshold_shows_in_the_decisions(with_scores: bool) -> None:
     """Scores stay, decisions move: old and new threshold are found."""

@@ -42,6 +42,23 @@ def test_a_weekend_that_is_always_bad_is_a_season() -> None:
     assert 0.8 < found.effect < 1.2
 
 
+def test_one_bad_day_of_its_kind_is_hardly_a_season() -> None:
+    """Where one weekend of three was bad, the season is told with less weight than where all were."""
+    saturday = START + 21 * DAY
+    saturday += ((5 - int((saturday // DAY + 3) % 7)) % 7) * DAY
+
+    def strength(weekends: float) -> float:
+        rng = np.random.default_rng(21)
+        reference = rows(9000, rng, days=21)
+        weekend = reference["ts"].dt.weekday().to_numpy() > 5
+        bad = weekend & (at(reference) < START + weekends * 7 * DAY)
+        spoilt = flipped(reference, np.where(bad, 0.3 * 3 / weekends, 0.0), rng)
+        current = flipped(rows(3000, rng, start=saturday, days=2), 0.25, rng)
+        return float(findings(case_of(spoilt, current), "season")["season.explains"].strength)
+
+    assert strength(1) < 0.6 < strength(3)
+
+
 def test_a_drop_at_all_hours_is_no_season() -> None:
     """A drop that the same hours of the reference did not have rules the season out."""
     rng = np.random.default_rng(2)

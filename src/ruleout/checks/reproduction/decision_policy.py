@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.reproduction._bare_line import Line, moved_line
 from ruleout.checks.reproduction._gap import class_codes, has_scores
+from ruleout.checks.reproduction._hit import hit
 from ruleout.checks.reproduction._locate import Place, locate
-from ruleout.checks.reproduction._repairs import described
+from ruleout.checks.reproduction._repairs import described, intended_answers
 from ruleout.checks.reproduction._stories import best
 from ruleout.checks.reproduction._view import SERVED, replay
 from ruleout.profile import Case, Outputs, Which, decision_threshold, spread_rows
@@ -42,7 +44,6 @@ _AGAINST = (
 )
 def decision_policy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Compare logged decisions with those that the reference's rule makes of the logged scores."""
-    del rng
     if case.task == "multiclass":
         yield from _largest_score(case)
         return
@@ -56,6 +57,10 @@ def decision_policy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     pairs = [_score_and_decision(case, which) for which in ("reference", "current")]
     if pairs[0] is None or pairs[1] is None:
+        line = moved_line(case, rng)
+        if line is not None:
+            yield _guessed(case, line)
+            return
         yield Abstained(
             ("threshold_change",), "no scores beside the decisions", "data.columns.score"
         )
@@ -64,6 +69,22 @@ def decision_policy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if told is not None and told.name == "version" and told.share > 0.8:
         return  # another model decided
     yield from _compare(case, pairs[0], pairs[1])
+
+
+def _guessed(case: Case, line: Line) -> Finding:
+    """A line that moved, told by bare decisions alone."""
+    found = hit(case)
+    scope = Scope() if found is None else found.place.scope
+    told = (
+        f"{line.after:.1%} of the decisions{described(scope)} are positive, {line.before:.1%} before, and those that turned "
+        f"({line.turned:.1%}) turned one way: a line was drawn elsewhere, or the scores, which were not logged, were moved"
+    )
+    plans = () if found is None else (intended_answers(found),)
+    return Finding(
+        "threshold.guessed", SERVED, told, line.after - line.before, line.turned, None, line.sure,
+        ("threshold_change", "calibration_change", "class_weight_change"), against=("wrong_version", "bad_retrain"),
+        scope=scope, onset=None if found is None else found.place.onset, repairs=plans,
+    )  # fmt: skip
 
 
 class _Pair:

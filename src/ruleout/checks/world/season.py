@@ -8,7 +8,7 @@ and a reference that went through the current hours and kinds of days more than 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +33,9 @@ _ENOUGH_ALIKE = 0.3, 0.4
 
 _LEFT = 0.3
 """What the season may leave of telling the windows' inputs apart, where it is to have brought all of it."""
+
+_DAYS = 40
+"""Days, or groups of them, that are left out in turn to see how sure a season is."""
 
 _OTHER_DAYS = 0.2
 """Share of rows on days of a kind that the reference hardly holds, from which it says nothing of the season."""
@@ -111,9 +114,33 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     explains = share >= least[int(beyond)]
     # What the season leaves is small, yet more than chance: less sure that it was all.
     strength = float(np.clip(share, 0.0, 1.0)) * (0.7 if beyond else 1.0)
+    if explains:
+        error = _of_days(
+            before.time, lambda kept: case.metric.value(truth, outputs, weight * kept)
+            - case.metric.value(truth, outputs, kept)
+        )  # fmt: skip
+        strength *= float(np.clip((abs(seasonal - start) / error - 1) / 2, 0.2, 1.0))
     found = _explains(case, text, seasonal, share, strength)
     told: list[Outcome] = [found if explains else _other_than_season(case, share, text)]
     return [*told, _came_as_always(found)] if alike else told
+
+
+def _of_days(time: Floats, told: Callable[[Floats], float]) -> float:
+    """Standard error of a figure of reference rows (n,), from leaving out its days in turn (the jackknife).
+
+    Few days of one kind may have been worse by chance; that is no season.
+    """
+    day = (time // DAY).astype(np.int64)
+    days = np.unique(day)
+    groups = np.searchsorted(days, day) * min(len(days), _DAYS) // len(days)
+    figures = np.array([told((groups != g).astype(float)) for g in np.unique(groups)])
+    figures = figures[np.isfinite(figures)]
+    n = len(figures)
+    return (
+        math.sqrt((n - 1) / n * float(((figures - figures.mean()) ** 2).sum()))
+        if n > 1
+        else math.inf
+    )
 
 
 def _explains(case: Case, text: str, seasonal: float, share: float, strength: float) -> Finding:

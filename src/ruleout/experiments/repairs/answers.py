@@ -25,6 +25,7 @@ Mask = NDArray[np.bool_]
 @repair(
     "intended_answers",
     undoes=(
+        "threshold_change",
         "wrong_version",
         "mixed_versions",
         "bad_retrain",
