@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from ruleout._records import Subject
+from ruleout.checks.world import label_residual as module
 from served_world import answered, case_of, cleared, findings, rule, windows
 
 
@@ -194,3 +195,19 @@ def test_a_change_of_the_world_is_named_by_its_place() -> None:
         == found["label_residual.place"].scope.values
         != ()
     )
+
+
+@pytest.mark.parametrize("least", [0.6, 0.3])
+def test_a_change_at_unchanged_inputs_is_told_however_faint(
+    least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where labels show no manner, but the change is surely not of inputs, no mode is cleared."""
+    monkeypatch.setattr(module, "fraction", lambda *_: (0.9, least, 1.2))
+    case = case_of(*windows(np.random.default_rng(4), 3000))
+    found = findings(case, "label_residual")
+    if least > 0.5:
+        assert found["label_residual.faint"].supports[0] == "concept_drift"
+        assert cleared(case, "label_residual") == set()
+    else:
+        assert found == {}
+        assert "concept_drift" in cleared(case, "label_residual")

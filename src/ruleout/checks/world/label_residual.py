@@ -19,6 +19,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Sco
 from ruleout._registry import check
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.reproduction._view import replay
 from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._residual import Residual, effect_blame, residual
 from ruleout.checks.world._view import NO_HARM, View, split, view
@@ -41,6 +42,9 @@ _DISTORTED = 0.6
 """What is left of the evidence where the input that labels no longer follow from has itself moved far."""
 
 _OVERLAP = 0.05
+_AT_INPUTS = 0.5
+"""Least share of the change, at 95%, that must lie at unchanged inputs to point at what answers are held against."""
+
 _FOREIGN = 0.3
 """What is left of the evidence where nearly all inputs are unlike the reference's: it may be the reach of what was learned."""
 
@@ -73,8 +77,33 @@ def label_residual(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     )  # far apart, misfit does not cancel
     tied = found.depends > _DEPENDS and found.depends_z > (4 if hint else np.inf if apart else 9)
     if not off and not tied:
-        return [_clear(found)]
+        faint = _faint(case)
+        return [faint if faint is not None else _clear(found)]
     return list(_findings(case, seen, found, rng, tied=tied))
+
+
+def _faint(case: Case) -> Finding | None:
+    """What happened at unchanged inputs, where no manner of disagreement shows: too few rows, or too slow a change."""
+    parts, answers = split(case), replay(case)
+    if parts is None or answers is None or answers.departed:
+        return None
+    share, low, _ = fraction(parts.parts.conditional, parts.parts.change)
+    if low < _AT_INPUTS:
+        return None
+    text = (
+        f"{share:.0%} (at least {low:.0%}) of the change happened at unchanged inputs and with answers as ever, and labels "
+        "do not say in which manner: the world changed, or the labels"
+    )
+    return Finding(
+        signal="label_residual.faint",
+        subject=_label(case),
+        statement=text,
+        statistic=share,
+        effect=share,
+        p_value=None,
+        strength=float(np.clip(low, 0.0, 1.0)),
+        supports=("concept_drift", "corrupted_labels", "label_noise"),
+    )
 
 
 def _clear(found: Residual) -> Outcome:
