@@ -134,7 +134,9 @@ def _node(node: Mapping[str, object], name: str, x: float, y: float, box: float)
     role = node.get("role")
     style = f"node role {role}" if isinstance(role, str) and role in _ROLES else "node"
     score = words.finite(node.get("score"))
-    under = " · ".join(p for p in (_role(node), "" if not score else words.percent(score)) if p)
+    under = " · ".join(
+        p for p in (_role(node), "" if not score else f"blame {words.percent(score)}") if p
+    )
     return "".join((
         svg.rect(x, y - 21, box, 42, style, tip=name, rx=6),
         svg.label(x + box / 2, y - (3 if under else -4), svg.cut(name, box - 8, 7.0), "strong", anchor="middle", tip=name),

@@ -197,8 +197,8 @@ def _strip(
     entity, metric = words.clean(row.get("entity", ""), 60), words.clean(row.get("metric", ""), 60)
     onset = words.instant(row.get("onset"))
     return "".join((
-        svg.label(4, top + 22, svg.cut(entity, 190), "strong", tip=entity),
-        svg.label(4, top + 38, svg.cut(metric, 110), "hint", tip=metric),
+        svg.label(4, top + 22, svg.cut(entity, 148, 7.2), "strong", tip=entity),
+        svg.label(4, top + 38, svg.cut(metric, 148), "hint", tip=metric),
         svg.label(x.start - 8, top + 16, words.figure(max(values)), "tick", anchor="end"),
         svg.label(x.start - 8, top + each - 8, words.figure(min(values)), "tick", anchor="end"),
         svg.line(4, top + each, x.stop, top + each, "grid"),
