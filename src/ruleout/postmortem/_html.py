@@ -91,8 +91,9 @@ def _facts(diagnosis: Diagnosis) -> str:
     if move is None:
         told = [("Metric", "–", story.unmeasured(diagnosis.symptom))]
     else:
-        under = f"{move.change} ({move.interval}){'; ' + move.labels if move.labels else ''}"
-        told = [(move.metric, f"{move.before} → {move.after}", under)]
+        asked = story.stands_for(diagnosis)
+        under = [move.told, move.labels, f"stands for {asked}" if asked else ""]
+        told = [(move.metric, f"{move.before} → {move.after}", "; ".join(u for u in under if u))]
     told.append(("Since", *story.begun(diagnosis)))
     told.append(("Who is hit", *story.struck(diagnosis, 2)))
     told.append(("How sure", *story.sure(diagnosis)))

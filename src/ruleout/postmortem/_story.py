@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Symptom
 from ruleout.postmortem import _words as words
+from ruleout.profile import METRICS, known_metric
 
 STATUS: Final = {
     "confirmed": "confirmed",
@@ -40,6 +42,13 @@ _LABELS: Final = {
 }
 
 
+_NEITHER: Final = frozenset({"bias", "mean_prediction", "mean_score"})
+"""Metrics of which neither more nor less is good in itself."""
+
+_STANDS: Final = re.compile(r"; it stands for (.+)")
+_WORST: Final = re.compile(r"where (.+) \((\d+) rows\) the loss went from (\S+) to (\S+),")
+
+
 class Group(NamedTuple):
     """Failure modes under one heading."""
 
@@ -54,6 +63,9 @@ def name(hypothesis: Hypothesis) -> str:
     if hypothesis.subject.kind == "change" and hypothesis.subject.names:
         # A change is done to things; nothing is in it.
         return f"{title} ({', '.join(hypothesis.subject.names)})"
+    if hypothesis.failure_mode == "change_regression" and hypothesis.change:
+        # Several changes to one service are as many hypotheses.
+        title = f"{title} ({words.clean(hypothesis.change, 20)})"
     return f"{title} in {subject}" if subject else title
 
 
@@ -141,9 +153,23 @@ def _nothing(diagnosis: Diagnosis) -> str:
     if symptom.metric is None or symptom.change is None:
         return f"Nothing is broken as far as could be seen: {why or 'no symptom was found'}."
     metric = words.clean(symptom.metric, 40)
+    if diagnosis.hypotheses and diagnosis.hypotheses[0].failure_mode == "monitor_defect":
+        return f"What is reported is wrong, not what is served: {why}."
+    if not symptom.significant and better(symptom):
+        return f"{metric} got better, not worse. If that is not so, the two windows are exchanged."
     if symptom.significant:
         return f"{metric} did change, but nothing is broken: {why or 'no fault was found'}."
     return f"The change in {metric} is within its usual variation: {why or 'no fault was found'}."
+
+
+def better(symptom: Symptom) -> bool:
+    """Whether a metric of quality moved the good way, by more than its interval gives to chance."""
+    known = METRICS.get(known_metric(symptom.metric or "") or "")
+    if known is None or symptom.low is None or symptom.high is None:
+        return False
+    if known.name in _NEITHER:
+        return False
+    return symptom.low > 0 if known.higher_is_better else symptom.high < 0
 
 
 def rivals(diagnosis: Diagnosis) -> tuple[Hypothesis, ...]:
@@ -177,6 +203,18 @@ class Move(NamedTuple):
     interval: str
     labels: str
 
+    @property
+    def told(self) -> str:
+        """The change with its interval; empty where one of the windows gives no number."""
+        return f"{self.change} ({self.interval})" if self.change else ""
+
+    @property
+    def line(self) -> str:
+        """All of it but the metric's name."""
+        told = f"   {self.told}" if self.told else ""
+        labels = f"; {self.labels}" if self.labels else ""
+        return f"{self.before} → {self.after}{told}{labels}"
+
 
 def move(symptom: Symptom) -> Move | None:
     """The metric before and after, or None when there is none."""
@@ -189,7 +227,7 @@ def move(symptom: Symptom) -> Move | None:
         words.clean(symptom.metric, 40),
         words.figure(symptom.reference, scale),
         words.figure(symptom.current, scale),
-        words.signed(symptom.change, scale),
+        "" if symptom.change is None else words.signed(symptom.change, scale),
         interval if known else "interval unknown",
         _LABELS.get(symptom.labels, words.clean(symptom.labels, 40)),
     )
@@ -199,6 +237,14 @@ def unmeasured(symptom: Symptom) -> str:
     """Why there is no metric to show."""
     reason = _LABELS.get(symptom.labels, "")
     return f"not measured ({reason})" if reason else "not measured"
+
+
+def stands_for(diagnosis: Diagnosis) -> str:
+    """The metric that was asked for and why another was measured; empty where it was that one."""
+    for item in diagnosis.evidence:
+        if item.check == "metric_change" and (told := _STANDS.search(item.statement)):
+            return words.clean(told[1], 160)
+    return ""
 
 
 def sure(diagnosis: Diagnosis) -> tuple[str, str]:
@@ -229,8 +275,13 @@ def begun(diagnosis: Diagnosis) -> tuple[str, str]:
                 ", "
             )
     if unmoved(diagnosis):
+        if better(diagnosis.symptom):
+            return "nothing began", "the metric did not get worse"
         return "nothing began", "the metric did what it usually does"
-    return "not known", "no timestamps, or no single point in time"
+    dated = diagnosis.incident.task == "none" or any(
+        chart(diagnosis, key).get("times") for key in ("metric", "series")
+    )
+    return "not known", "no single point in time" if dated else "no timestamps in both windows"
 
 
 def since(diagnosis: Diagnosis) -> str:
@@ -252,7 +303,26 @@ def struck(diagnosis: Diagnosis, most: int = 3) -> tuple[str, str]:
         return words.listed(parts, most), ""
     if unmoved(diagnosis):
         return "nobody", "as far as could be seen"
+    for item in diagnosis.evidence:
+        # No declared segment stands out, but some rows do.
+        if told := _WORST.match(item.statement) if item.check == "worst_slices" else None:
+            where, rows, before, after = told.groups()
+            return (
+                f"rows where {words.clean(where, 120)}",
+                f"their loss went from {before} to {after} ({rows} rows)",
+            )
+    if reporting := _reporting(diagnosis):
+        return reporting, "where the symptom is seen"
     return "not localised", "no segment stands out, or none was looked at"
+
+
+def _reporting(diagnosis: Diagnosis) -> str:
+    """The service whose symptom it is, where telemetry has one."""
+    nodes = chart(diagnosis, "graph").get("nodes")
+    for node in nodes if isinstance(nodes, Sequence) else ():
+        if isinstance(node, Mapping) and node.get("role") == "symptom":
+            return words.clean(node.get("id", ""), 60)
+    return ""
 
 
 def who(diagnosis: Diagnosis) -> str:
@@ -300,9 +370,7 @@ def ruled_out(diagnosis: Diagnosis) -> tuple[Group, ...]:
 
 
 def _heads(checks: Sequence[str]) -> str:
-    return (
-        words.listed([words.clean(c.replace("_", " "), 60) for c in checks], 3) or "unnamed check"
-    )
+    return words.listed([words.check_name(c) for c in checks], 3) or "unnamed check"
 
 
 def not_checked(diagnosis: Diagnosis) -> tuple[Group, ...]:
@@ -321,8 +389,28 @@ def _largest_first(groups: Mapping[str, list[str]]) -> tuple[Group, ...]:
 
 def changes(diagnosis: Diagnosis) -> tuple[AlignedChange, ...]:
     """Change events: those that a cause names first, then by how well they fit the onset."""
-    blamed = {h.change for h in causes(diagnosis)}
+    blamed = _blamed(diagnosis)
     return tuple(sorted(diagnosis.changes, key=lambda c: (c.id not in blamed, -c.alignment)))
+
+
+def _blamed(diagnosis: Diagnosis) -> set[str]:
+    return {h.change for h in causes(diagnosis) if h.change}
+
+
+def fitting(diagnosis: Diagnosis) -> str:
+    """The change that fits the onset best, in one phrase; empty without changes."""
+    aligned = changes(diagnosis)
+    if not aligned:
+        return ""
+    best = aligned[0]
+    if all(c.alignment < 0.005 for c in aligned) and not _blamed(diagnosis):
+        many = f"none of the {len(aligned)} changes fits"
+        return f"{many if len(aligned) > 1 else 'the one change does not fit'} the onset"
+    told = (
+        f"{words.day_and_hour(best.at)} {words.clean(best.kind, 20)} {words.clean(best.entity, 40)}"
+    )
+    more = f" (+{len(aligned) - 1} more)" if len(aligned) > 1 else ""
+    return f"{told} fits the onset {words.percent(best.alignment)}{more}: {words.clean(best.description, 120)}"
 
 
 def chart(diagnosis: Diagnosis, key: str) -> Mapping[str, Any]:
