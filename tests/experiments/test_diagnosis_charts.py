@@ -8,10 +8,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ruleout._records import AlignedChange, Explained, RepairPlan, Scope, Subject
+from ruleout._records import (
+    AlignedChange,
+    Evidence,
+    Explained,
+    Hypothesis,
+    RepairPlan,
+    Scope,
+    Subject,
+)
 from ruleout.checks.symptom import as_symptom, measure
 from ruleout.checks.world._view import split
-from ruleout.experiments import Bench, Tried, charts
+from ruleout.experiments import Bench, Tried, charts, subject_charts
 from ruleout.incident import from_frames
 from ruleout.postmortem import KINDS
 from ruleout.postmortem.draw import drawing
@@ -160,3 +168,72 @@ def test_parts_of_the_change_are_drawn_and_add_up() -> None:
     assert drawing(chart)
     split(case(broken=False))
     assert "parts" not in made(broken=False)
+
+
+def about(
+    kind: str, *names: str, probability: float = 0.9, status: str = "supported"
+) -> Hypothesis:
+    """A hypothesis about columns, with one piece of evidence."""
+    return Hypothesis(
+        rank=1, failure_mode="unit_change", layer="data", subject=Subject(kind, names), probability=probability,
+        status=status, role="root_cause", evidence_for=("E1",),
+    )  # fmt: skip
+
+
+def seen(chart: dict[str, Any]) -> Evidence:
+    return Evidence(
+        id="E1", check="c", layer="data", subject=Subject(), statement="s", statistic=None, effect=None,
+        p_value=None, supports=(), against=(), signal="c.seen", chart=chart,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "kind"), [("x", "histogram"), ("country", "bars")])
+def test_a_cause_without_a_chart_gets_one_of_its_column(column: str, kind: str) -> None:
+    """Both windows of the column that the answer blames are drawn, in shares that add up."""
+    made = subject_charts(case(), [about("feature", column)], [seen({})])
+    (chart,) = made.values()
+    assert chart["kind"] == kind
+    assert json.loads(json.dumps(chart, allow_nan=False)) == chart
+    for which in ("reference", "current"):
+        assert sum(chart[which]) == pytest.approx(1.0, abs=1e-4)
+    assert drawing(chart) is not None
+
+
+def test_labels_are_drawn_as_classes() -> None:
+    """What the labels hold is told by class."""
+    (chart,) = subject_charts(case(), [about("label", "label")], [seen({})]).values()
+    assert sorted(chart["categories"]) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "chart"),
+    [
+        (about("feature", "x"), {"kind": "table", "columns": [], "rows": []}),
+        (about("feature", "x", status="ruled_out"), {}),
+        (about("feature", "x", probability=0.01), {}),
+        (about("feature", "gone"), {}),
+        (about("model", "x"), {}),
+    ],
+)
+def test_no_second_chart_and_none_of_what_is_unlikely(
+    hypothesis: Hypothesis, chart: dict[str, Any]
+) -> None:
+    """A cause that its own check has drawn, that is unlikely or that is no column gets none."""
+    assert subject_charts(case(), [hypothesis], [seen(chart)]) == {}
+
+
+def test_a_segment_with_one_value_is_no_slice() -> None:
+    """A value that every row has cannot have lost more than the rest."""
+    rng = np.random.default_rng(6)
+    tables = [
+        window(rng, START + k * 2 * DAY, broken=k > 0).with_columns(build=pl.lit("b1"))
+        for k in (0, 1)
+    ]
+    found = build_case(
+        from_frames(
+            *tables, task="binary", metric="accuracy", timestamp="ts", target="label", prediction="said",
+            segments=["build", "country"],
+        )
+    )  # fmt: skip
+    rows = charts(found, as_symptom(found), (), Bench(found), [])["slices"]["rows"]
+    assert {row["name"].partition(" = ")[0] for row in rows} == {"country"}

@@ -274,6 +274,8 @@ def slices(case: Case) -> Chart:
             was, is_ = (float(metric.finish(s[None])[0]) for s in (then, now))
             if min(then[-1], now[-1]) < _FEWEST or not math.isfinite(was + is_):
                 continue
+            if not _has_rest(before, then) and not _has_rest(after, now):
+                continue  # a slice of everything is none
             tests.append(_worse(case, metric, before, after, k))
             rows.append(
                 {
@@ -289,6 +291,11 @@ def slices(case: Case) -> Chart:
         return {}
     rows.sort(key=lambda r: (not r["hit"], -abs(r["after"] - r["before"]), r["name"]))
     return {"kind": "slices", "metric": _name(case), "rows": rows[:_SLICES]}
+
+
+def _has_rest(every: Floats, inside: Floats) -> bool:
+    """Whether enough rows are outside of a slice, so that it can have lost more than they did."""
+    return bool(every.sum(axis=(0, 1))[-1] - inside[-1] >= _FEWEST)
 
 
 def _by_value(case: Case, metric: Metric, name: str) -> tuple[list[str], Floats, Floats]:
