@@ -1,3 +1,4 @@
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -176,3 +177,24 @@ def test_no_change_is_no_fit() -> None:
     text = figure({"kind": "quantiles", **sides, "fit": {"a": 0.0, "b": 1.0}})
     assert "fitline" not in text
     assert "identity" in text
+
+
+def test_metrics_sampled_at_different_times_are_lines() -> None:
+    """A row whose neighbour was sampled in between is one line; a long silence is still a gap."""
+    times = [1.8e9 + t for t in range(40)]
+    every_other = [None if t % 2 or 20 <= t < 30 else float(t) for t in range(40)]
+    rows = [{"entity": "a", "metric": "m", "values": every_other}]
+    (line,) = re.findall(
+        r'<path d="([^"]*)"', figure({"kind": "series", "times": times, "rows": rows})
+    )
+    assert line.count("L") == 13
+    assert line.count("M") == 2
+
+
+def test_short_times_are_not_nothing() -> None:
+    """A step of a third of a millisecond does not read as none."""
+    path = [{"service": "a", "operation": "queue", "start_ms": 0.0, "duration_ms": 0.31}]
+    path.append({"service": "a", "operation": "infer", "start_ms": 0.4, "duration_ms": 120.0})
+    text = figure({"kind": "spans", "reference": path, "current": path})
+    assert ">0.3 ms<" in text
+    assert ">120 ms<" in text

@@ -201,3 +201,15 @@ def test_a_check_without_a_finding_has_a_name_that_can_be_read() -> None:
     )
     assert "by the symptom&#x27;s own course" in html(case)
     assert "nothing ruled out" not in html(case)
+
+
+def test_rows_with_a_loss_are_not_who_a_latency_hits() -> None:
+    """Which rows are answered wrongly says nothing of which requests are slow."""
+    worst = diagnoses.evidence(
+        77,
+        "worst_slices",
+        "where x >= 1 (20 rows) the loss went from 0.1 to 0.9, +0.8 [+0.7, +0.9] more",
+    )
+    case = replace(diagnoses.services(), evidence=(worst,), charts={})
+    case = replace(case, symptom=replace(case.symptom, metric="latency_p95_ms"))
+    assert "rows where" not in story.who(case)

@@ -303,17 +303,25 @@ def struck(diagnosis: Diagnosis, most: int = 3) -> tuple[str, str]:
         return words.listed(parts, most), ""
     if unmoved(diagnosis):
         return "nobody", "as far as could be seen"
-    for item in diagnosis.evidence:
-        # No declared segment stands out, but some rows do.
-        if told := _WORST.match(item.statement) if item.check == "worst_slices" else None:
-            where, rows, before, after = told.groups()
-            return (
-                f"rows where {words.clean(where, 120)}",
-                f"their loss went from {before} to {after} ({rows} rows)",
-            )
+    if rows := _worst_rows(diagnosis):
+        return rows
     if reporting := _reporting(diagnosis):
         return reporting, "where the symptom is seen"
     return "not localised", "no segment stands out, or none was looked at"
+
+
+def _worst_rows(diagnosis: Diagnosis) -> tuple[str, str] | None:
+    """Rows by their inputs that lost most, where it is the answers that are worse and no segment stands out."""
+    metric = diagnosis.symptom.metric or ""
+    if known_metric(metric) is None and metric != "output_shift":
+        return None
+    told = (_WORST.match(e.statement) for e in diagnosis.evidence if e.check == "worst_slices")
+    found = next((match for match in told if match), None)
+    if found is None:
+        return None
+    where, rows, before, after = found.groups()
+    loss = f"their loss went from {before} to {after} ({rows} rows)"
+    return f"rows where {words.clean(where, 120)}", loss
 
 
 def _reporting(diagnosis: Diagnosis) -> str:

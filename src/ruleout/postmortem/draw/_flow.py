@@ -176,9 +176,9 @@ def spans(chart: read.Chart) -> Drawing | None:
                     shown,
                     16,
                     style,
-                    tip=f"{name}: {took:,.0f} ms from {start:,.0f} ms",
+                    tip=f"{name}: {_ms(took)} from {_ms(start)}",
                 ),
-                svg.label(x(start) + shown + 5, y + 16, f"{took:,.0f} ms", "tick"),
+                svg.label(x(start) + shown + 5, y + 16, _ms(took), "tick"),
             ]
             y += each
         y += 8
@@ -200,10 +200,15 @@ def _path(value: object) -> list[tuple[str, float, float]]:
     return found
 
 
+def _ms(time: float) -> str:
+    """Milliseconds; short times with a digit more, so that what is not nothing does not look like it."""
+    return f"{time:,.1f} ms" if 0 < time < 9.95 else f"{time:,.0f} ms"
+
+
 def _total(side: Sequence[tuple[str, float, float]]) -> str:
     ends = [start + took for _, start, took in side]
     return (
-        f"{max(ends) - min(s for _, s, _ in side):,.0f} ms"
+        _ms(max(ends) - min(s for _, s, _ in side))
         if ends and math.isfinite(sum(ends))
         else "no spans"
     )
