@@ -237,3 +237,51 @@ def test_a_segment_with_one_value_is_no_slice() -> None:
     )  # fmt: skip
     rows = charts(found, as_symptom(found), (), Bench(found), [])["slices"]["rows"]
     assert {row["name"].partition(" = ")[0] for row in rows} == {"country"}
+
+
+def test_whole_numbers_have_no_comb() -> None:
+    """Bins of a whole-numbered column hold equally many numbers each, so that none is empty by its edges alone."""
+    rng = np.random.default_rng(7)
+    tables = [
+        window(rng, START + k * 2 * DAY, broken=False).with_columns(
+            queue=pl.Series(rng.integers(0, 31, 3_000))
+        )
+        for k in (0, 1)
+    ]
+    found = build_case(from_frames(*tables, task="binary", target="label", prediction="said"))
+    (chart,) = subject_charts(found, [about("feature", "queue")], [seen({})]).values()
+    assert chart["kind"] == "histogram"
+    assert min(chart["reference"][:-1]) > 0.04
+    assert "row by row" in chart["note"]
+
+
+def test_a_moved_column_has_no_such_note() -> None:
+    """Where the two windows differ to the eye, nothing is said of rows."""
+    (chart,) = subject_charts(case(), [about("feature", "x")], [seen({})]).values()
+    assert "note" not in chart
+
+
+def test_a_reported_metric_lends_no_name_to_what_the_rows_give() -> None:
+    """What is drawn from rows is not called by the name of somebody else's number."""
+    rng = np.random.default_rng(8)
+    tables = [window(rng, START + k * 2 * DAY, broken=k > 0) for k in (0, 1)]
+    roles = {"timestamp": "ts", "target": "label", "prediction": "said"}
+    for asked, drawn in (("acc", "acc"), ("judge_accuracy", "accuracy")):
+        found = build_case(from_frames(*tables, task="binary", metric=asked, **roles))
+        made = charts(found, as_symptom(found), (), Bench(found), [])
+        assert made["metric"]["metric"] == drawn
+
+
+def test_labels_that_run_out_leave_a_gap() -> None:
+    """A block with a label or two has no point of the metric."""
+    rng = np.random.default_rng(9)
+    before, after = (window(rng, START + k * 2 * DAY, broken=k > 0) for k in (0, 1))
+    row = pl.int_range(pl.len())
+    late = after.with_columns(label=pl.when((row < 2_000) | (row == 2_990)).then("label"))
+    found = build_case(
+        from_frames(before, late, task="binary", timestamp="ts", target="label", prediction="said")
+    )
+    chart = charts(found, as_symptom(found), (), Bench(found), [])["metric"]
+    assert chart["values"][-1] is None
+    assert chart["low"][-1] is None
+    assert chart["values"][0] is not None

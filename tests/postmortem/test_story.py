@@ -213,3 +213,22 @@ def test_rows_with_a_loss_are_not_who_a_latency_hits() -> None:
     case = replace(diagnoses.services(), evidence=(worst,), charts={})
     case = replace(case, symptom=replace(case.symptom, metric="latency_p95_ms"))
     assert "rows where" not in story.who(case)
+
+
+def test_a_table_is_headed_by_its_check() -> None:
+    """A heading that says "Table" says nothing; what the check looks for does."""
+    chart = {"kind": "table", "columns": ["input"], "rows": [["a"]]}
+    item = diagnoses.evidence(1, "exchanged_columns", "a looks like b did", chart=chart)
+    page = html(replace(diagnoses.unit_change(), evidence=(item,)))
+    assert "Exchanged columns</figcaption>" in page
+
+
+def test_what_follows_the_asked_metric_is_not_part_of_it() -> None:
+    """A second remark about the change is no part of why another metric was measured."""
+    asked = diagnoses.evidence(
+        1,
+        "metric_change",
+        "accuracy fell; it stands for judge_accuracy; that is no worse than usual",
+    )
+    case = replace(diagnoses.unit_change(), evidence=(asked,))
+    assert story.stands_for(case) == "judge_accuracy"

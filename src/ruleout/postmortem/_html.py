@@ -13,7 +13,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from ruleout._records import Diagnosis
+from ruleout._records import Diagnosis, Evidence
 from ruleout.postmortem import _actions as doing
 from ruleout.postmortem import _ledger as ledger
 from ruleout.postmortem import _story as story
@@ -150,10 +150,17 @@ def _wanted(diagnosis: Diagnosis) -> list[tuple[Mapping[str, Any], str]]:
     place = {name: i for i, name in reversed(list(enumerate(cited)))}
     items = sorted(diagnosis.evidence, key=lambda e: place.get(e.id, len(cited)))
     unique: list[tuple[Mapping[str, Any], str]] = []
-    for chart, cite in [*named, *((e.chart, e.id) for e in items)]:
+    for chart, cite in [*named, *((_titled(e), e.id) for e in items)]:
         if chart and not any(chart == seen for seen, _ in unique):
             unique.append((chart, cite))
     return unique
+
+
+def _titled(item: Evidence) -> Mapping[str, Any]:
+    """A piece of evidence's chart; a table without a title is headed by what its check looks for."""
+    if item.chart.get("kind") != "table" or item.chart.get("title"):
+        return item.chart
+    return {**item.chart, "title": words.check_name(item.check).capitalize()}
 
 
 def _metric(chart: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ _LABELS: Final = {
 _NEITHER: Final = frozenset({"bias", "mean_prediction", "mean_score"})
 """Metrics of which neither more nor less is good in itself."""
 
-_STANDS: Final = re.compile(r"; it stands for (.+)")
+_STANDS: Final = re.compile(r"; it stands for ([^;]+)")
 _WORST: Final = re.compile(r"where (.+) \((\d+) rows\) the loss went from (\S+) to (\S+),")
 
 
