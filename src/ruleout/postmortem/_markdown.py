@@ -56,7 +56,7 @@ def _facts(diagnosis: Diagnosis) -> str:
     if move is None:
         rows = [("Metric", story.unmeasured(diagnosis.symptom))]
     else:
-        rows = [("Metric", f"{move.metric}: {move.line.replace('   ', ', ')}")]
+        rows = [("Metric", f"{move.metric}: {move.line()}")]
     if asked := story.stands_for(diagnosis):
         rows.append(("Stands for", asked))
     rows += [("Since", story.since(diagnosis)), ("Who is hit", story.who(diagnosis))]

@@ -53,7 +53,7 @@ def mimebundle(diagnosis: Diagnosis) -> dict[str, str]:
 
 def _facts(diagnosis: Diagnosis) -> str:
     move = story.move(diagnosis.symptom)
-    metric = f"{move.metric} {move.line}" if move else story.unmeasured(diagnosis.symptom)
+    metric = f"{move.metric} {move.line()}" if move else story.unmeasured(diagnosis.symptom)
     told = (
         ("metric", metric),
         ("since", story.since(diagnosis)),

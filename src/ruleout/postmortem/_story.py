@@ -208,10 +208,9 @@ class Move(NamedTuple):
         """The change with its interval; empty where one of the windows gives no number."""
         return f"{self.change} ({self.interval})" if self.change else ""
 
-    @property
-    def line(self) -> str:
+    def line(self, gap: str = ", ") -> str:
         """All of it but the metric's name."""
-        told = f"   {self.told}" if self.told else ""
+        told = f"{gap}{self.told}" if self.told else ""
         labels = f"; {self.labels}" if self.labels else ""
         return f"{self.before} → {self.after}{told}{labels}"
 

@@ -123,7 +123,7 @@ def _symptom(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
         rows = [Row("metric", story.unmeasured(diagnosis.symptom), 1)]
     else:
         # A long name takes the room that it needs: which metric it is must not be guessed.
-        label, told = move.metric, move.line
+        label, told = move.metric, move.line("   ")
         if cell_len(label) >= _GUTTER:
             label, rest = _split(label, _GUTTER)
             told = f"{rest} {told}"
