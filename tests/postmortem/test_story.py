@@ -232,3 +232,66 @@ def test_what_follows_the_asked_metric_is_not_part_of_it() -> None:
     )
     case = replace(diagnoses.unit_change(), evidence=(asked,))
     assert story.stands_for(case) == "judge_accuracy"
+
+
+def test_hosts_are_named_once() -> None:
+    """Hosts that the cause names are not told again as segments."""
+    base = diagnoses.unit_change()
+    rows = [
+        {"name": f"srv = s{i}", "n": 99, "before": 0.9, "after": 0.4, "hit": True} for i in range(3)
+    ]
+    slices = {"kind": "slices", "metric": "accuracy", "rows": rows}
+    case = replace(first(base, subject=Subject("host", ("s0", "s1"))), charts={"slices": slices})
+    told = story.hit(case)
+    assert told[0] == "hosts s0 and s1"
+    assert [text.partition(" 0")[0] for text in told[1:]] == ["srv = s2"]
+
+
+def test_the_planned_event_is_the_change_that_is_shown() -> None:
+    """The change that the answer names comes before one that fits the onset as well."""
+    changes = tuple(
+        AlignedChange(f"C{i}", "2026-11-18T02:00:00Z", "chaos", f"e{i}", "y", None, a)
+        for i, a in ((1, 0.6), (9, 0.3))
+    )
+    quiet = first(
+        diagnoses.quiet(), failure_mode="planned_event", subject=Subject("change", ("C9",))
+    )
+    assert story.changes(replace(quiet, changes=changes))[0].id == "C9"
+
+
+def test_a_corner_is_not_who_is_hit() -> None:
+    """A slice of three conditions is left to the charts."""
+    corner = diagnoses.evidence(
+        77,
+        "worst_slices",
+        "where a < 1 and b < 2 and c < 3 (20 rows) the loss went from 0.1 to 0.9, +0.8",
+    )
+    case = replace(diagnoses.unit_change(), charts={}, evidence=(corner,))
+    assert story.struck(case)[0] == "not localised"
+
+
+def test_a_fault_that_may_be_is_told_beside_no_incident() -> None:
+    """Whoever closes an alert reads what else remains likely."""
+    quiet = diagnoses.quiet()
+    other = replace(diagnoses.unit_change().hypotheses[0], rank=2, probability=0.35)
+    case = replace(quiet, hypotheses=(quiet.hypotheses[0], other))
+    assert "Not ruled out: Change of unit or scale in feature weight_g (35%)." in story.headline(
+        case
+    )
+    less = replace(case, hypotheses=(quiet.hypotheses[0], replace(other, probability=0.1)))
+    assert "Not ruled out" not in story.headline(less)
+
+
+def test_a_step_of_the_chain_stands_once() -> None:
+    """A metric does not lead to itself."""
+    found = replace(diagnoses.unit_change().hypotheses[0], chain=("x", "accuracy", "accuracy"))
+    assert story.chain(found) == ("x", "accuracy")
+
+
+def test_a_service_that_is_its_own_cause_is_hit() -> None:
+    """Where the cause lies in the service that reports, the chain says who that is."""
+    graph = {"kind": "graph", "nodes": [{"id": "edge", "role": "root_cause"}], "edges": []}
+    base = replace(diagnoses.services(), evidence=(), charts={"graph": graph})
+    base = replace(base, symptom=replace(base.symptom, metric="rt_p95_ms"))
+    case = first(base, chain=("edge", "rt_p95_ms"), role="root_cause")
+    assert story.who(case) == "edge: where the symptom is seen"

@@ -117,7 +117,7 @@ def _facts(
         if change
         else "",
     )
-    yield "Chain", " → ".join(f"<span>{_say(c, 60)}</span>" for c in hypothesis.chain[:12])
+    yield "Chain", " → ".join(f"<span>{_say(c, 60)}</span>" for c in story.chain(hypothesis)[:12])
     yield "Told apart by", _say(mode.tie_break) if mode else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Symptom
@@ -42,6 +43,9 @@ _LABELS: Final = {
 }
 
 
+_OPEN: Final = 0.2
+"""A fault that is at least so likely is told even where the answer is that there is none."""
+
 _NEITHER: Final = frozenset({"bias", "mean_prediction", "mean_score"})
 """Metrics of which neither more nor less is good in itself."""
 
@@ -67,6 +71,11 @@ def name(hypothesis: Hypothesis) -> str:
         # Several changes to one service are as many hypotheses.
         title = f"{title} ({words.clean(hypothesis.change, 20)})"
     return f"{title} in {subject}" if subject else title
+
+
+def chain(hypothesis: Hypothesis) -> tuple[str, ...]:
+    """From the subject to the metric; what stands twice in a row is one step."""
+    return tuple(name for name, _ in groupby(hypothesis.chain))
 
 
 def standing(hypothesis: Hypothesis) -> str:
@@ -158,8 +167,14 @@ def _nothing(diagnosis: Diagnosis) -> str:
     if not symptom.significant and better(symptom):
         return f"{metric} got better, not worse. If that is not so, the two windows are exchanged."
     if symptom.significant:
-        return f"{metric} did change, but nothing is broken: {why or 'no fault was found'}."
-    return f"The change in {metric} is within its usual variation: {why or 'no fault was found'}."
+        told = f"{metric} did change, but nothing is broken: {why or 'no fault was found'}."
+    else:
+        told = (
+            f"The change in {metric} is within its usual variation: {why or 'no fault was found'}."
+        )
+    open_ = [h for h in diagnosis.hypotheses[1:3] if h.probability >= _OPEN]
+    said = words.listed([f"{name(h)} ({words.percent(h.probability)})" for h in open_])
+    return f"{told} Not ruled out: {said}." if said else told
 
 
 def better(symptom: Symptom) -> bool:
@@ -292,7 +307,9 @@ def since(diagnosis: Diagnosis) -> str:
 def hit(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Segments, classes, hosts and slices that lost clearly more than the whole."""
     named = [h.subject for h in causes(diagnosis) if h.subject.kind in {"segment", "class", "host"}]
-    return (*(words.subject_text(subject) for subject in named), *_worst_slices(diagnosis))
+    told = {name for subject in named for name in subject.names}
+    slices = (text for value, text in _worst_slices(diagnosis) if value not in told)
+    return (*(words.subject_text(subject) for subject in named), *slices)
 
 
 def struck(diagnosis: Diagnosis, most: int = 3) -> tuple[str, str]:
@@ -306,6 +323,8 @@ def struck(diagnosis: Diagnosis, most: int = 3) -> tuple[str, str]:
         return rows
     if reporting := _reporting(diagnosis):
         return reporting, "where the symptom is seen"
+    if diagnosis.incident.task == "none":
+        return "not localised", "telemetry has no segments"
     return "not localised", "no segment stands out, or none was looked at"
 
 
@@ -316,8 +335,8 @@ def _worst_rows(diagnosis: Diagnosis) -> tuple[str, str] | None:
         return None
     told = (_WORST.match(e.statement) for e in diagnosis.evidence if e.check == "worst_slices")
     found = next((match for match in told if match), None)
-    if found is None:
-        return None
+    if found is None or found[1].count(" and ") > 1:
+        return None  # three conditions describe a corner, not who is hit
     where, rows, before, after = found.groups()
     loss = f"their loss went from {before} to {after} ({rows} rows)"
     return f"rows where {words.clean(where, 120)}", loss
@@ -329,7 +348,10 @@ def _reporting(diagnosis: Diagnosis) -> str:
     for node in nodes if isinstance(nodes, Sequence) else ():
         if isinstance(node, Mapping) and node.get("role") == "symptom":
             return words.clean(node.get("id", ""), 60)
-    return ""
+    # A service that is its own cause has one role only; the chain to the metric ends in it.
+    told = next((h.chain for h in causes(diagnosis)), ()) if nodes else ()
+    reports = [name for name in told if name != diagnosis.symptom.metric]
+    return words.clean(reports[-1], 60) if reports else ""
 
 
 def who(diagnosis: Diagnosis) -> str:
@@ -338,12 +360,13 @@ def who(diagnosis: Diagnosis) -> str:
     return f"{short}: {more}" if more else short
 
 
-def _worst_slices(diagnosis: Diagnosis) -> list[str]:
+def _worst_slices(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """Value and text of each segment's value that was hit, the worst first."""
     rows = chart(diagnosis, "slices").get("rows")
     change = diagnosis.symptom.change
     if not isinstance(rows, Sequence) or not change:
         return []
-    moved: list[tuple[float, str]] = []
+    moved: list[tuple[float, str, str]] = []
     for row in rows:
         if not isinstance(row, Mapping):
             continue
@@ -354,8 +377,9 @@ def _worst_slices(diagnosis: Diagnosis) -> list[str]:
         # By size alone, a slice is hit when it lost clearly more than the whole did.
         if row.get("hit", ratio >= 1.25) and ratio > 1:
             told = f"{words.figure(before, change)} → {words.figure(after, change)}"
-            moved.append((ratio, f"{words.clean(row.get('name', '?'), 40)} {told}"))
-    return [text for _, text in sorted(moved, key=lambda item: -item[0])]
+            name = str(row.get("name", "?"))
+            moved.append((ratio, name.partition(" = ")[2], f"{words.clean(name, 40)} {told}"))
+    return [(value, text) for _, value, text in sorted(moved, key=lambda item: -item[0])]
 
 
 def parts(step: NextEvidence) -> str:
@@ -401,7 +425,13 @@ def changes(diagnosis: Diagnosis) -> tuple[AlignedChange, ...]:
 
 
 def _blamed(diagnosis: Diagnosis) -> set[str]:
-    return {h.change for h in causes(diagnosis) if h.change}
+    named: set[str] = set()
+    for hypothesis in causes(diagnosis):
+        if hypothesis.change:
+            named.add(hypothesis.change)
+        if hypothesis.subject.kind == "change":
+            named.update(hypothesis.subject.names)
+    return named
 
 
 def fitting(diagnosis: Diagnosis) -> str:

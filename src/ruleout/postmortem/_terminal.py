@@ -141,7 +141,7 @@ def _symptom(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
 
 def _chain(diagnosis: Diagnosis) -> list[Row]:
     """How the first cause reaches the symptom, where that takes more than one step."""
-    chain = next((h.chain for h in story.causes(diagnosis)), ())
+    chain = next((story.chain(h) for h in story.causes(diagnosis)), ())
     told = " → ".join(words.clean(name, 40) for name in chain)
     return [Row("chain", told, 1)] if len(chain) > 1 else []
 
