@@ -416,7 +416,7 @@ def _tried(ranked: Sequence[Hypothesis], candidates: Sequence[Candidate]) -> lis
         candidate = by_key.get((told.failure_mode, told.subject.kind, names))
         if candidate is None or candidate.undone_by is None or candidate.explained is None:
             continue
-        shown = ", ".join(told.subject.names[:2])
+        shown = ", ".join(modes.called(n, told.subject.kind) for n in told.subject.names[:2])
         title = modes.mode(told.failure_mode).title.lower()
         label = f"{title}: {shown}" if shown else title
         found.append(Tried(label, candidate.undone_by, candidate.explained))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import diagnoses
 import pytest
 
+from ruleout import modes
 from ruleout._records import AlignedChange, Diagnosis, NotChecked, RuledOut, Subject
 from ruleout.postmortem import _story as story
 from ruleout.postmortem import _words as words
@@ -295,3 +296,15 @@ def test_a_service_that_is_its_own_cause_is_hit() -> None:
     base = replace(base, symptom=replace(base.symptom, metric="rt_p95_ms"))
     case = first(base, chain=("edge", "rt_p95_ms"), role="root_cause")
     assert story.who(case) == "edge: where the symptom is seen"
+
+
+def test_a_model_is_called_a_model() -> None:
+    """The incident's model is "the current model", in names, chains and what to do; a column of that name is not."""
+    base = diagnoses.unit_change().hypotheses[0]
+    model = Subject("model", ("current",))
+    told = replace(base, failure_mode="threshold_change", subject=model, chain=("current", "f1"))
+    assert story.name(told) == "Changed threshold or policy in the current model"
+    assert story.chain(told) == ("the current model", "f1")
+    assert words.subject_text(Subject("feature", ("current",))) == "feature current"
+    advice = modes.mode("threshold_change").advice(model.names, model.kind)
+    assert advice[0].action == "Set the threshold of the current model back to its previous value"

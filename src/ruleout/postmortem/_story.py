@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+from ruleout import modes
 from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Symptom
 from ruleout.postmortem import _words as words
 from ruleout.profile import METRICS, known_metric
@@ -75,7 +76,9 @@ def name(hypothesis: Hypothesis) -> str:
 
 def chain(hypothesis: Hypothesis) -> tuple[str, ...]:
     """From the subject to the metric; what stands twice in a row is one step."""
-    return tuple(name for name, _ in groupby(hypothesis.chain))
+    first, rest = hypothesis.chain[:1], hypothesis.chain[1:]
+    named = (modes.called(name, hypothesis.subject.kind) for name in first)
+    return tuple(name for name, _ in groupby((*named, *rest)))
 
 
 def standing(hypothesis: Hypothesis) -> str:
