@@ -460,3 +460,21 @@ def test_init_names_the_features_and_the_tables(
     assert "and 2 more)" in told
     file = (tables / "wide" / "incident.yaml").read_text()
     assert "title: after-wide.parquet against before-wide.parquet" in file
+
+
+def test_init_says_which_columns_hold_numbers_as_text(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A decimal comma makes a column of categories out of one of numbers; codes and words are left alone."""
+    frame = pl.DataFrame(
+        {
+            "amount": ["1.204,50", "88,24", "-3,10"] * 4,
+            "^a.*$": [1.0, 2.0, 3.0] * 4,
+            "zip": ["01000", "01001", "01002"] * 4,
+            "list": ["1,2,3", "4,5,6", "7,8,9"] * 4,
+        }
+    )
+    for name in ("before", "after"):
+        frame.write_parquet(tables / f"{name}-comma.parquet")
+    assert main(["init", "before-comma.parquet", "after-comma.parquet", "-o", "comma"]) == 0
+    assert "numbers as text: amount; write them with a decimal point" in capsys.readouterr().out

@@ -24,6 +24,8 @@ from ruleout.sources import TableSource, open_table
 _ROWS = 50_000
 """Roles are guessed from so many rows of each table."""
 
+_LOOKED = 1_000
+_COMMA = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+\s*$"
 _NAMED = 12
 """So many features are told by name."""
 
@@ -54,7 +56,7 @@ def run(chosen: Namespace) -> None:
         force=chosen.force,
     )
     check_columns(load(file), reference.schema, current.schema)
-    _tell(guesses, task, file, [*before.columns])
+    _tell(guesses, task, file, before)
 
 
 def _name(place: str) -> str:
@@ -71,7 +73,18 @@ def _sample(table: TableSource, which: str) -> pl.DataFrame:
     return rows
 
 
-def _tell(guesses: tuple[Guess, ...], task: str, file: Path, columns: list[str]) -> None:
+def _commas(table: pl.DataFrame, columns: list[str]) -> list[str]:
+    """Columns of text whose values are numbers with a decimal comma."""
+    found = []
+    for column in columns:
+        # Under another name: polars takes `^a$` for a pattern in some methods of a series.
+        words = table.get_column(column).alias("x").drop_nulls().head(_LOOKED)
+        if words.dtype == pl.String and len(words) and words.str.contains(_COMMA).all():
+            found.append(column)
+    return found
+
+
+def _tell(guesses: tuple[Guess, ...], task: str, file: Path, table: pl.DataFrame) -> None:
     width = max((len(guess.role) for guess in guesses), default=0)
     for guess in guesses:
         value = guess.value if isinstance(guess.value, str) else repr(guess.value)
@@ -83,7 +96,13 @@ def _tell(guesses: tuple[Guess, ...], task: str, file: Path, columns: list[str])
     named = {
         column for guess in guesses if guess.role != "positive" for column in _columns(guess.value)
     }
-    print(f"task: {task}; features: {_listed([c for c in columns if c not in named])}")
+    features = [column for column in table.columns if column not in named]
+    print(f"task: {task}; features: {_listed(features)}")
+    if texts := _commas(table, features):
+        print(
+            f"numbers as text: {', '.join(texts)}; write them with a decimal point, "
+            "or each value counts as a category"
+        )
     print(f"wrote {file}; look it over, then run: ruleout diagnose {shlex.quote(str(file.parent))}")
 
 
