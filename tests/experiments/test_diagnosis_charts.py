@@ -199,6 +199,12 @@ def test_a_cause_without_a_chart_gets_one_of_its_column(column: str, kind: str) 
     assert drawing(chart) is not None
 
 
+def test_parts_of_the_metric_are_no_picture_of_a_column() -> None:
+    """A waterfall says how much moved; the column that moved is still to be seen."""
+    parts = seen({"kind": "waterfall", "metric": "accuracy", "start": 1.0, "end": 0.5, "steps": []})
+    assert "subject x" in subject_charts(case(), [about("feature", "x")], [parts])
+
+
 def test_labels_are_drawn_as_classes() -> None:
     """What the labels hold is told by class."""
     (chart,) = subject_charts(case(), [about("label", "label")], [seen({})]).values()
@@ -285,3 +291,22 @@ def test_labels_that_run_out_leave_a_gap() -> None:
     assert chart["values"][-1] is None
     assert chart["low"][-1] is None
     assert chart["values"][0] is not None
+
+
+def test_a_text_is_shown_by_examples() -> None:
+    """What texts hold is told by a few of each window, long ones cut with a sign of it."""
+    rng = np.random.default_rng(10)
+    tables = [
+        window(rng, START + k * 2 * DAY, broken=False).with_columns(
+            body=pl.Series([f"{word} number {i} of many words " + "x" * 300 for i in range(3_000)])
+        )
+        for k, word in enumerate(("order", "film"))
+    ]
+    found = build_case(
+        from_frames(*tables, task="binary", target="label", prediction="said", text="body")
+    )
+    (chart,) = subject_charts(found, [about("feature", "body")], [seen({})]).values()
+    assert len(chart["reference"]) == 6
+    assert all(text.startswith("film") for text in chart["current"])
+    assert all(len(text) <= 201 and text.endswith("…") for text in chart["current"])
+    assert drawing(chart) is not None

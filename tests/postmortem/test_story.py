@@ -308,3 +308,28 @@ def test_a_model_is_called_a_model() -> None:
     assert words.subject_text(Subject("feature", ("current",))) == "feature current"
     advice = modes.mode("threshold_change").advice(model.names, model.kind)
     assert advice[0].action == "Set the threshold of the current model back to its previous value"
+
+
+def test_what_is_given_is_not_asked_for() -> None:
+    """A mode that the given table cannot show is not said to need that table."""
+    case = replace(
+        diagnoses.unit_change(),
+        not_checked=(
+            NotChecked("prompt_change", "data.current"),
+            NotChecked("memory_leak", "telemetry.metrics"),
+        ),
+    )
+    page = html(case)
+    assert "needs data.current" not in page
+    assert "data.current does not hold what would show it" in page
+    assert "needs telemetry.metrics" in page
+
+
+def test_a_graph_without_anybody_concerned_is_left_out() -> None:
+    """Who calls whom is drawn where it leads from the symptom to a cause, not for its own sake."""
+    nodes = [{"id": "a"}, {"id": "b"}]
+    graph = {"kind": "graph", "title": "Who calls whom", "nodes": nodes, "edges": [["a", "b"]]}
+    case = replace(diagnoses.services(), charts={"graph": graph})
+    assert "Who calls whom" not in html(case)
+    nodes[0]["role"] = "symptom"
+    assert "Who calls whom" in html(case)

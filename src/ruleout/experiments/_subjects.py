@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._records import Evidence, Hypothesis
@@ -19,8 +20,15 @@ _LEADING: Final = 3
 _LEAST: Final = 0.05
 """A hypothesis that is less likely than this needs no picture."""
 
+_OF_THE_METRIC: Final = {"waterfall", "slices"}
+"""Charts that show what became of the metric, and nothing of a column."""
+
 _COLUMNS: Final = 2
 _BARS: Final = 10
+_SHOWN: Final = 6
+_LONG: Final = 200
+"""Characters of a text that are shown."""
+
 _BINS: Final = 24
 _TAIL: Final = 0.01
 """Share of the values beyond either end of a histogram; they are counted in its last bins."""
@@ -38,7 +46,7 @@ def subject_charts(
 
     An on-call reader wants to see what the answer says moved, whichever check said so.
     """
-    drawn = {e.id for e in evidence if e.chart}
+    drawn = {e.id for e in evidence if e.chart and e.chart.get("kind") not in _OF_THE_METRIC}
     made: dict[str, Chart] = {}
     for name in dict.fromkeys(_undrawn(ranked, drawn)):
         chart = _column(case, name)
@@ -64,7 +72,25 @@ def _column(case: Case, name: str) -> Chart:
     kind = case.kinds.get(name, "numeric" if numbers else "categorical")
     if kind == "numeric":
         return _numbers(case, name)
+    if kind == "text":
+        return _texts(case, name)
     return _values(case, name) if kind == "categorical" else {}
+
+
+def _texts(case: Case, name: str) -> Chart:
+    """A few texts of each window, from its whole length."""
+    sides: dict[str, list[str]] = {}
+    for which in _BOTH:
+        known = case.table(which).frame[name].cast(pl.String).drop_nulls()
+        places = np.unique(np.linspace(0, max(0, len(known) - 1), _SHOWN).astype(int))
+        sides[which] = [_short(str(known[int(i)])) for i in places] if len(known) else []
+    if not all(sides.values()):
+        return {}
+    return {"kind": "texts", "name": name, "title": f"{name}: texts before and now", **sides}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG].rstrip()}…"
 
 
 def _numbers(case: Case, name: str) -> Chart:

@@ -7,7 +7,7 @@ so the file stays under two megabytes whatever the diagnosis holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -149,11 +149,21 @@ def _wanted(diagnosis: Diagnosis) -> list[tuple[Mapping[str, Any], str]]:
     cited = [i for h in diagnosis.hypotheses[:5] for i in (*h.evidence_for, *h.evidence_against)]
     place = {name: i for i, name in reversed(list(enumerate(cited)))}
     items = sorted(diagnosis.evidence, key=lambda e: place.get(e.id, len(cited)))
+    named = [(chart, cite) for chart, cite in named if not _blameless(chart)]
     unique: list[tuple[Mapping[str, Any], str]] = []
     for chart, cite in [*named, *((_titled(e), e.id) for e in items)]:
         if chart and not any(chart == seen for seen, _ in unique):
             unique.append((chart, cite))
     return unique
+
+
+def _blameless(chart: Mapping[str, Any]) -> bool:
+    """Whether a graph shows who calls whom and nobody who has to do with the incident."""
+    nodes = chart.get("nodes")
+    if chart.get("kind") != "graph" or not isinstance(nodes, Sequence):
+        return False
+    told = [n for n in nodes if isinstance(n, Mapping)]
+    return bool(told) and not any(n.get("role") or n.get("score") for n in told)
 
 
 def _titled(item: Evidence) -> Mapping[str, Any]:

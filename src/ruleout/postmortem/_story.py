@@ -410,8 +410,12 @@ def _heads(checks: Sequence[str]) -> str:
 def not_checked(diagnosis: Diagnosis) -> tuple[Group, ...]:
     """Modes that nobody looked for, by the part of the incident that this would need."""
     groups: dict[str, list[str]] = {}
+    given = {s.name for s in diagnosis.run.sources if s.status == "ok"}
     for entry in diagnosis.not_checked:
         need = words.clean(entry.needs, 120) or "something that no incident can supply"
+        if need in given:
+            # Nobody should go and look for what is there.
+            need = f"{need} does not hold what would show it"
         groups.setdefault(need, []).append(words.mode_title(entry.failure_mode))
     return _largest_first(groups)
 

@@ -207,7 +207,8 @@ def need_text(needs: str) -> str:
 
 def lacking(needs: str) -> str:
     """`needs telemetry.metrics`; a reason that no part of the incident would mend stays as it is."""
-    return f"needs {needs}" if _PART.match(needs) else needs
+    given = needs.endswith("does not hold what would show it")
+    return f"needs {needs}" if _PART.match(needs) and not given else needs
 
 
 def check_name(check: str) -> str:
