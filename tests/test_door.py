@@ -47,6 +47,15 @@ def test_the_answer_prints_as_a_report(answer: ruleout.Answer) -> None:
     assert "\x1b" not in told
 
 
+def test_a_prompt_shows_one_line(answer: ruleout.Answer) -> None:
+    """At a prompt, an answer is a line with its verdict, not all evidence and charts."""
+    shown = repr(answer)
+    assert answer.verdict in shown
+    assert answer.hypotheses[0].failure_mode in shown
+    assert len(shown) < 120
+    assert "\n" not in shown
+
+
 def test_a_notebook_shows_a_page(answer: ruleout.Answer) -> None:
     """In a notebook the answer is HTML that names the cause."""
     shown = answer._repr_html_()

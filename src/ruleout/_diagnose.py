@@ -30,7 +30,7 @@ from ruleout._records import (
 from ruleout._version import __version__
 from ruleout.checks._run import run_checks
 from ruleout.checks.symptom import as_symptom
-from ruleout.experiments import Bench, Tried, charts, repaired_case
+from ruleout.experiments import Bench, Tried, charts, repaired_case, subject_charts
 from ruleout.hypotheses import Candidate, Numbered
 from ruleout.incident import Incident
 from ruleout.profile import Case, build_case, names_quality
@@ -368,6 +368,7 @@ def _close(found: Examined, started: float) -> Diagnosis:
     gone = {r.failure_mode for r in sunk}
     settled = gone | {h.failure_mode for h in ranked}
     failed = _failed(case.sources) | _not_undone(found)
+    evidence = tuple(r.evidence for r in found.rows)
     return Diagnosis(
         incident=IncidentRef(incident.title, incident.task, fingerprint(incident)),
         symptom=symptom,
@@ -378,10 +379,13 @@ def _close(found: Examined, started: float) -> Diagnosis:
         not_checked=weighing.not_checked(found.checked, settled, failed, gone),
         next_evidence=weighing.next_evidence(candidates, missing_parts(case)),
         safeguard_gaps=(),
-        evidence=tuple(r.evidence for r in found.rows),
+        evidence=evidence,
         changes=found.changes,
         run=_run_block(case.sources, started),
-        charts=charts(case, symptom, found.changes, found.bench, _tried(ranked, candidates)),
+        charts={
+            **charts(case, symptom, found.changes, found.bench, _tried(ranked, candidates)),
+            **subject_charts(case, ranked, evidence),
+        },
     )
 
 
@@ -412,7 +416,7 @@ def _tried(ranked: Sequence[Hypothesis], candidates: Sequence[Candidate]) -> lis
         candidate = by_key.get((told.failure_mode, told.subject.kind, names))
         if candidate is None or candidate.undone_by is None or candidate.explained is None:
             continue
-        shown = ", ".join(told.subject.names[:2])
+        shown = ", ".join(modes.called(n, told.subject.kind) for n in told.subject.names[:2])
         title = modes.mode(told.failure_mode).title.lower()
         label = f"{title}: {shown}" if shown else title
         found.append(Tried(label, candidate.undone_by, candidate.explained))

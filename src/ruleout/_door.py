@@ -9,7 +9,7 @@ from typing import Any
 from ruleout._records import Diagnosis, Hypothesis
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """A diagnosis with ways to look at it; notebooks show it as a page."""
 
@@ -66,6 +66,12 @@ class Answer:
         out = StringIO()
         postmortem.terminal(self.diagnosis, Console(file=out, width=100))
         return out.getvalue()
+
+    def __repr__(self) -> str:
+        # A prompt shows this after every call: all evidence and charts would fill many screens.
+        first = next((h.failure_mode for h in self.hypotheses), None)
+        told = "" if first is None else f", {first} {self.hypotheses[0].probability:.0%}"
+        return f"<ruleout.Answer: {self.verdict}{told}; print() shows it>"
 
     def _repr_html_(self) -> str:
         from ruleout import postmortem

@@ -366,7 +366,7 @@ def test_init_writes_an_incident_that_can_be_diagnosed(
     assert main(["init", "before.parquet", "after.parquet", "-o", "case", "--title", "Down"]) == 0
     told = capsys.readouterr().out
     assert re.search(r"target +label: its name says so", told)
-    assert "task: binary; features: 1 other columns" in told
+    assert "task: binary; features: 1 other column (x)" in told
     assert main(["diagnose", "case", "--json", "case/d.json", "--quiet"]) == 0
     diagnosis = decode((tables / "case" / "d.json").read_text())
     assert diagnosis.incident.task == "binary"
@@ -420,3 +420,61 @@ def test_the_package_runs_as_a_module() -> None:
     )
     assert done.returncode == 0
     assert done.stdout.split()[-1] == ruleout.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["diagnose", "before.parquet"], "before.parquet is a table, not an incident"),
+        (
+            ["diagnose", "--reference", "before.parquet"],
+            "--current is missing; give the other table",
+        ),
+        (
+            ["diagnose", "--current", "after.parquet"],
+            "--reference is missing; give the other table",
+        ),
+        (["init", "before.parquet", "none.parquet"], "CURRENT: none.parquet has no rows"),
+    ],
+)
+def test_says_what_to_give_instead(
+    arguments: list[str], said: str, tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables where an incident belongs, half of a pair and an empty table are named, with the way out."""
+    pl.read_parquet(tables / "before.parquet").head(0).write_parquet(tables / "none.parquet")
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
+
+
+def test_init_names_the_features_and_the_tables(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What will be taken for an input is told by name, and a report's title says which tables it is about."""
+    wide = [pl.Series(f"f{i}", [0, 1] * 5) for i in range(14)]
+    for name in ("before", "after"):
+        pl.DataFrame(wide).write_parquet(tables / f"{name}-wide.parquet")
+    assert main(["init", "before-wide.parquet", "after-wide.parquet", "-o", "wide"]) == 0
+    assert "14 other columns (f0, f1, " in (told := capsys.readouterr().out)
+    assert "and 2 more)" in told
+    file = (tables / "wide" / "incident.yaml").read_text()
+    assert "title: after-wide.parquet against before-wide.parquet" in file
+
+
+def test_init_says_which_columns_hold_numbers_as_text(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A decimal comma makes a column of categories out of one of numbers; codes and words are left alone."""
+    frame = pl.DataFrame(
+        {
+            "amount": ["1.204,50", "88,24", "-3,10"] * 4,
+            "^a.*$": [1.0, 2.0, 3.0] * 4,
+            "zip": ["01000", "01001", "01002"] * 4,
+            "list": ["1,2,3", "4,5,6", "7,8,9"] * 4,
+        }
+    )
+    for name in ("before", "after"):
+        frame.write_parquet(tables / f"{name}-comma.parquet")
+    assert main(["init", "before-comma.parquet", "after-comma.parquet", "-o", "comma"]) == 0
+    assert "numbers as text: amount; write them with a decimal point" in capsys.readouterr().out

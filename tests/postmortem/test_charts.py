@@ -1,3 +1,4 @@
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -133,3 +134,67 @@ def test_contract_is_documented() -> None:
     for kind, parts in KINDS.items():
         named = set(parts.__annotations__) - {"kind", "title", "name", "note"}
         assert not {part for part in named if part not in rows[kind]}, kind
+
+
+def test_a_class_without_rows_has_no_shares() -> None:
+    """A row of the matrix that nobody fell into shows dashes, not nought per cent, and has not moved."""
+    counts = {
+        "reference": [[9, 1, 0], [1, 9, 0], [0, 0, 0]],
+        "current": [[9, 1, 0], [1, 9, 0], [0, 5, 5]],
+    }
+    text = figure({"kind": "confusion", "classes": ["a", "b", "refusal"], **counts})
+    assert text.count(">–<") == 3
+    assert "nan" not in text
+    assert "refusal predicted as b: –" in text
+    assert 'class="cell moved"' not in text
+
+
+def test_names_of_entities_leave_room_for_numbers() -> None:
+    """A long replica name is cut before the scale beside it."""
+    rows = [{"entity": "model-server-sdwz66nht-fsfn8", "metric": "m", "values": [0.0, 46.9]}]
+    text = figure({"kind": "series", "times": [1.8e9, 1.8e9 + 60], "rows": rows})
+    assert "fsfn8</text>" not in text
+    assert "model-server" in text
+
+
+def test_slices_name_their_metric() -> None:
+    """A chart with a title of its own still says what is measured: a loss that rose is no gain."""
+    rows = [{"name": "client = app", "n": 10, "before": 0.1, "after": 0.5}]
+    text = figure({"kind": "slices", "metric": "loss", "title": "Who is hit", "rows": rows})
+    assert "loss, reference" in text
+
+
+def test_blame_is_no_probability() -> None:
+    """A share of the blame is called that, next to hypotheses with probabilities."""
+    nodes = [{"id": "psp", "role": "root_cause", "score": 0.98}]
+    text = figure({"kind": "graph", "nodes": nodes, "edges": []})
+    assert "root cause · blame 98%" in text
+
+
+def test_no_change_is_no_fit() -> None:
+    """The line of no change is drawn once, and not as what was fitted."""
+    sides = {"reference": [1.0, 2.0, 3.0], "current": [1.0, 1.5, 2.0]}
+    text = figure({"kind": "quantiles", **sides, "fit": {"a": 0.0, "b": 1.0}})
+    assert "fitline" not in text
+    assert "identity" in text
+
+
+def test_metrics_sampled_at_different_times_are_lines() -> None:
+    """A row whose neighbour was sampled in between is one line; a long silence is still a gap."""
+    times = [1.8e9 + t for t in range(40)]
+    every_other = [None if t % 2 or 20 <= t < 30 else float(t) for t in range(40)]
+    rows = [{"entity": "a", "metric": "m", "values": every_other}]
+    (line,) = re.findall(
+        r'<path d="([^"]*)"', figure({"kind": "series", "times": times, "rows": rows})
+    )
+    assert line.count("L") == 13
+    assert line.count("M") == 2
+
+
+def test_short_times_are_not_nothing() -> None:
+    """A step of a third of a millisecond does not read as none."""
+    path = [{"service": "a", "operation": "queue", "start_ms": 0.0, "duration_ms": 0.31}]
+    path.append({"service": "a", "operation": "infer", "start_ms": 0.4, "duration_ms": 120.0})
+    text = figure({"kind": "spans", "reference": path, "current": path})
+    assert ">0.3 ms<" in text
+    assert ">120 ms<" in text

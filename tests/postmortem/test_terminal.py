@@ -164,3 +164,27 @@ def test_no_chain_while_undecided() -> None:
     made = diagnoses.undecided()
     first = replace(made.hypotheses[0], chain=("label", "precision"), change="C1")
     assert "label → precision" not in shown(replace(made, hypotheses=(first,)), 200)
+
+
+def test_a_long_metric_name_is_whole() -> None:
+    """Which metric it is must not be guessed, whatever its name takes."""
+    case = diagnoses.unit_change()
+    for name in ("http_request_duration_seconds_p95", "output_shift", "精度精度精度精度精度精度"):
+        moved = replace(case, symptom=replace(case.symptom, metric=name))
+        assert name in shown(moved).replace(" ", "")
+        assert max(map(cell_len, shown(moved).splitlines())) <= 80
+
+
+def test_two_causes_are_told_to_the_end() -> None:
+    """The verdict is not cut where the screen has room."""
+    lines = shown(diagnoses.two_causes()).splitlines()
+    head = lines[: lines.index("")]
+    assert not any(line.endswith("…") for line in head[1:])
+
+
+def test_a_window_without_a_number_has_no_change() -> None:
+    """Where the metric cannot be had now, nothing is said of a change."""
+    case = diagnoses.unit_change()
+    lost = replace(case.symptom, current=None, change=None, low=None, high=None)
+    line = next(li for li in shown(replace(case, symptom=lost)).splitlines() if "unknown" in li)
+    assert line.count("unknown") == 1

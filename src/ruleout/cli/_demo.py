@@ -8,6 +8,7 @@ from argparse import Namespace
 from ruleout.bench import demos
 from ruleout.cli._answer import answer, outputs
 from ruleout.cli._memory import keep_freed
+from ruleout.cli._progress import Progress
 from ruleout.incident import load
 
 
@@ -16,7 +17,12 @@ def run(chosen: Namespace) -> None:
     outputs(chosen)
     keep_freed()
     place = chosen.out or f"ruleout-demo-{chosen.name}"
-    folder = demos.write(chosen.name, place, chosen.seed, chosen.fault, force=chosen.force)
+    with Progress(quiet=chosen.quiet) as progress:
+        # The demo that serves a model takes some seconds before there is anything to diagnose.
+        progress(
+            "serving and tracing the model" if chosen.name == "latency" else "writing the demo"
+        )
+        folder = demos.write(chosen.name, place, chosen.seed, chosen.fault, force=chosen.force)
     if not chosen.quiet:
         print(demos.introduction(chosen.name, folder), file=sys.stderr)
         chosen.html = chosen.html or str(folder / "diagnosis.html")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from ruleout._errors import IncidentError
@@ -22,6 +23,7 @@ _PLAIN = (
     "changes",
 )
 _WINDOWS = ("reference", "current")
+_TABLES = {".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".arrow", ".feather", ".xlsx"}
 
 
 def run(chosen: Namespace) -> None:
@@ -39,12 +41,30 @@ def _incident(chosen: Namespace) -> Incident:
             raise IncidentError(
                 f"--{option} describes tables, and {chosen.path} describes them too; give one of the two"
             )
+        path = Path(chosen.path)
+        if path.suffix.lower() in _TABLES and not path.is_dir():
+            raise IncidentError(
+                f"{chosen.path} is a table, not an incident; give two tables as --reference and --current, "
+                "or write an incident with: ruleout init REFERENCE CURRENT -o FOLDER"
+            )
         return load(chosen.path)
     if chosen.reference is None and chosen.current is None:
         raise IncidentError(
             "there is nothing to diagnose; give an incident folder, or --reference and --current"
         )
-    return _from_options(chosen)
+    incident = _from_options(chosen)
+    _require_both(chosen)
+    return incident
+
+
+def _require_both(chosen: Namespace) -> None:
+    """One table is enough only where its times part it into both windows."""
+    lacking = [window for window in _WINDOWS if getattr(chosen, window) is None]
+    if lacking and all(getattr(chosen, f"{window}_window") is None for window in _WINDOWS):
+        raise IncidentError(
+            f"--{lacking[0]} is missing; give the other table, or --timestamp COLUMN and "
+            f"--{lacking[0]}-window START END if one table holds both"
+        )
 
 
 def _tables() -> list[str]:

@@ -3,6 +3,7 @@
 from ruleout.experiments._charts import Tried, charts
 from ruleout.experiments._replay import explain, replayed_outputs
 from ruleout.experiments._residual import repaired_case, shapley_pair
+from ruleout.experiments._subjects import subject_charts
 from ruleout.experiments._undo import Bench
 from ruleout.experiments._undone import Undone
 
@@ -15,4 +16,5 @@ __all__ = [
     "repaired_case",
     "replayed_outputs",
     "shapley_pair",
+    "subject_charts",
 ]

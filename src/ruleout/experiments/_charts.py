@@ -19,7 +19,7 @@ from ruleout.checks.world.decomposition import waterfall as _waterfall_of_parts
 from ruleout.experiments._replay import replayed_outputs
 from ruleout.experiments._undo import Bench
 from ruleout.experiments._undone import Undone
-from ruleout.profile import Case, Metric, Which
+from ruleout.profile import Case, Metric, Which, same_metric
 from ruleout.stats._bootstrap import block_count, contiguous_blocks, resampled
 from ruleout.stats._twosample import normal_sf
 
@@ -28,6 +28,9 @@ Chart = dict[str, Any]
 
 _BLOCK = 250
 """Rows of a point of the metric over time: about two points of accuracy as its noise."""
+
+_FEW = 10
+"""A block with fewer known answers has no point: where labels run out, the last one would be of a row or two."""
 
 _POINTS = 48
 _PARTS = 8
@@ -62,7 +65,7 @@ def charts(
     made = {
         "metric": metric_over_time(case, symptom, changes),
         "undo": undo(case, bench, tried),
-        "waterfall": waterfall(change, tried),
+        "waterfall": waterfall(case, tried),
         "parts": parts(case) if symptom.significant else {},
         "slices": slices(case) if symptom.significant else {},
         "confusion": confusion(case) if symptom.significant else {},
@@ -130,8 +133,9 @@ def _points(case: Case, which: Which) -> list[_Point]:
     each = sums.reshape(blocks, _PARTS, -1)
     rng = case.rng(f"chart {which}")
     draws = rng.multinomial(_PARTS, np.full(_PARTS, 1 / _PARTS), size=_RESAMPLES)
-    values = metric.finish(each.sum(axis=1))
-    spread = metric.finish(draws @ each)
+    totals = each.sum(axis=1)
+    values = np.where(totals[:, -1] >= _FEW, metric.finish(totals), np.nan)
+    spread = np.where(np.isfinite(values)[:, None], metric.finish(draws @ each), np.nan)
     # A block without an answer is a gap, and so is its interval.
     low, high = np.quantile(
         np.where(np.isfinite(spread), spread, values[:, None]), [0.05, 0.95], axis=1
@@ -149,10 +153,12 @@ def _plain(value: float) -> float | None:
 
 
 def _name(case: Case) -> str:
-    metric = measure(case).metric.name
-    if metric == SHIFT:
+    metric = measure(case).metric
+    if metric.name == SHIFT:
         return "shift of the answers"
-    return case.incident.symptom.metric or metric
+    asked = case.incident.symptom.metric
+    # What somebody else reports under a name of their own is not what is drawn here.
+    return asked if asked and same_metric(asked, metric) else metric.name
 
 
 def undo(case: Case, bench: Bench, tried: Sequence[Tried]) -> Chart:
@@ -231,7 +237,7 @@ def parts(case: Case) -> Chart:
     return dict(_waterfall_of_parts(case, found)) if isinstance(found, Split) else {}
 
 
-def waterfall(change: Change, tried: Sequence[Tried]) -> Chart:
+def waterfall(case: Case, tried: Sequence[Tried]) -> Chart:
     """What each cause explains of the change, as far as the shares do not overlap."""
     kept: list[Tried] = []
     for cause in tried:
@@ -240,10 +246,11 @@ def waterfall(change: Change, tried: Sequence[Tried]) -> Chart:
             kept.append(cause)
     if not kept:
         return {}
+    change = measure(case)
     size = change.change
     return {
         "kind": "waterfall",
-        "metric": change.metric.name.replace("_", " "),
+        "metric": _name(case),
         "start": _plain(change.reference),
         "end": _plain(change.current),
         "steps": [
@@ -274,6 +281,8 @@ def slices(case: Case) -> Chart:
             was, is_ = (float(metric.finish(s[None])[0]) for s in (then, now))
             if min(then[-1], now[-1]) < _FEWEST or not math.isfinite(was + is_):
                 continue
+            if not _has_rest(before, then) and not _has_rest(after, now):
+                continue  # a slice of everything is none
             tests.append(_worse(case, metric, before, after, k))
             rows.append(
                 {
@@ -289,6 +298,11 @@ def slices(case: Case) -> Chart:
         return {}
     rows.sort(key=lambda r: (not r["hit"], -abs(r["after"] - r["before"]), r["name"]))
     return {"kind": "slices", "metric": _name(case), "rows": rows[:_SLICES]}
+
+
+def _has_rest(every: Floats, inside: Floats) -> bool:
+    """Whether enough rows are outside of a slice, so that it can have lost more than they did."""
+    return bool(every.sum(axis=(0, 1))[-1] - inside[-1] >= _FEWEST)
 
 
 def _by_value(case: Case, metric: Metric, name: str) -> tuple[list[str], Floats, Floats]:

@@ -126,7 +126,7 @@ def _remedies(candidate: Candidate, symptom: Symptom) -> tuple[Remedy, ...]:
     told, gain = candidate.explained, None
     if told is not None and symptom.change is not None:
         gain = -symptom.change * max(0.0, told.fraction)
-    out = modes.mode(candidate.mode).advice(candidate.subject.names)
+    out = modes.mode(candidate.mode).advice(candidate.subject.names, candidate.subject.kind)
     return tuple(
         Remedy(r.kind, r.action, r.reversible, gain if r.kind == "mitigate" and i == 0 else None)
         for i, r in enumerate(out)

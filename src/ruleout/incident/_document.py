@@ -109,9 +109,10 @@ class Node:
     def choice(self, options: Sequence[str]) -> str:
         """One of `options`."""
         if not isinstance(self.content, str) or self.content not in options:
-            self.fail(
-                f"it must be one of {', '.join(options)}; {nearest(str(self.content), options)}"
-            )
+            near = nearest(str(self.content), options)
+            # All of them are named already.
+            hint = f"; {near}" if near.startswith("did you mean") else ""
+            self.fail(f"it must be one of {', '.join(options)}{hint}")
         return str(self.content)
 
     def number(self) -> float:

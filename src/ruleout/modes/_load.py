@@ -14,6 +14,11 @@ from typing import Any
 from ruleout._records import Layer, Remedy
 
 
+def called(name: str, kind: str) -> str:
+    """A subject's name in a sentence: an incident's models are known by their role alone."""
+    return f"the {name} model" if kind == "model" and name in {"current", "previous"} else name
+
+
 @dataclass(frozen=True, slots=True)
 class ModeRemedy:
     """Something to do against a mode, with a place for the subject's names."""
@@ -82,9 +87,9 @@ class Mode:
         """Risk priority number: severity times occurrence times detection, 1 to 1000."""
         return self.severity * self.occurrence * self.detection
 
-    def advice(self, names: Sequence[str] = ()) -> tuple[Remedy, ...]:
-        """What to do now, for good and to prevent a repeat, about the subject called `names`."""
-        subject = ", ".join(names) or self.subject
+    def advice(self, names: Sequence[str] = (), kind: str = "") -> tuple[Remedy, ...]:
+        """What to do now, for good and to prevent a repeat, about the subject of `kind` called `names`."""
+        subject = ", ".join(called(name, kind) for name in names) or self.subject
         done = tuple(
             Remedy(r.kind, r.action.replace("{subject}", subject), r.reversible)
             for r in self.remedies

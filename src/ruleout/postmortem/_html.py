@@ -7,13 +7,13 @@ so the file stays under two megabytes whatever the diagnosis holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from ruleout._records import Diagnosis
+from ruleout._records import Diagnosis, Evidence
 from ruleout.postmortem import _actions as doing
 from ruleout.postmortem import _ledger as ledger
 from ruleout.postmortem import _story as story
@@ -91,8 +91,9 @@ def _facts(diagnosis: Diagnosis) -> str:
     if move is None:
         told = [("Metric", "–", story.unmeasured(diagnosis.symptom))]
     else:
-        under = f"{move.change} ({move.interval}){'; ' + move.labels if move.labels else ''}"
-        told = [(move.metric, f"{move.before} → {move.after}", under)]
+        asked = story.stands_for(diagnosis)
+        under = [move.told, move.labels, f"stands for {asked}" if asked else ""]
+        told = [(move.metric, f"{move.before} → {move.after}", "; ".join(u for u in under if u))]
     told.append(("Since", *story.begun(diagnosis)))
     told.append(("Who is hit", *story.struck(diagnosis, 2)))
     told.append(("How sure", *story.sure(diagnosis)))
@@ -148,11 +149,28 @@ def _wanted(diagnosis: Diagnosis) -> list[tuple[Mapping[str, Any], str]]:
     cited = [i for h in diagnosis.hypotheses[:5] for i in (*h.evidence_for, *h.evidence_against)]
     place = {name: i for i, name in reversed(list(enumerate(cited)))}
     items = sorted(diagnosis.evidence, key=lambda e: place.get(e.id, len(cited)))
+    named = [(chart, cite) for chart, cite in named if not _blameless(chart)]
     unique: list[tuple[Mapping[str, Any], str]] = []
-    for chart, cite in [*named, *((e.chart, e.id) for e in items)]:
+    for chart, cite in [*named, *((_titled(e), e.id) for e in items)]:
         if chart and not any(chart == seen for seen, _ in unique):
             unique.append((chart, cite))
     return unique
+
+
+def _blameless(chart: Mapping[str, Any]) -> bool:
+    """Whether a graph shows who calls whom and nobody who has to do with the incident."""
+    nodes = chart.get("nodes")
+    if chart.get("kind") != "graph" or not isinstance(nodes, Sequence):
+        return False
+    told = [n for n in nodes if isinstance(n, Mapping)]
+    return bool(told) and not any(n.get("role") or n.get("score") for n in told)
+
+
+def _titled(item: Evidence) -> Mapping[str, Any]:
+    """A piece of evidence's chart; a table without a title is headed by what its check looks for."""
+    if item.chart.get("kind") != "table" or item.chart.get("title"):
+        return item.chart
+    return {**item.chart, "title": words.check_name(item.check).capitalize()}
 
 
 def _metric(chart: Mapping[str, Any]) -> str:

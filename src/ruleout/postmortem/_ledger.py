@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Final
 
@@ -16,6 +16,9 @@ _BRIEF: Final = 40
 _EVIDENCE: Final = 250
 _CHANGES: Final = 60
 _WEIGHED: Final = 3
+_MODES: Final = 80
+"""More than the catalogue has: the page holds the whole ledger."""
+
 _BESIDE: Final = {
     "prior": "before any evidence",
     "undo": "undoing it, and how much went away",
@@ -114,7 +117,7 @@ def _facts(
         if change
         else "",
     )
-    yield "Chain", " → ".join(f"<span>{_say(c, 60)}</span>" for c in hypothesis.chain[:12])
+    yield "Chain", " → ".join(f"<span>{_say(c, 60)}</span>" for c in story.chain(hypothesis)[:12])
     yield "Told apart by", _say(mode.tie_break) if mode else ""
 
 
@@ -166,19 +169,19 @@ def ledger(diagnosis: Diagnosis) -> str:
         else ""
     )
     return (
-        f'<div class="two"><div class="card"><h4>Ruled out: {words.plural(count, "mode")}</h4>{_groups(out, "by ", "A check that looked and saw nothing is the only thing that rules out.")}</div>'
-        f'<div class="card"><h4>Not looked at: {words.plural(unseen, "mode")}</h4>{_groups(blind, "needs ", "Absence of data is not absence of a fault.")}</div></div>{following}'
+        f'<div class="two"><div class="card"><h4>Ruled out: {words.plural(count, "mode")}</h4>{_groups(out, "by {}".format, "A check that looked and saw nothing is the only thing that rules out.")}</div>'
+        f'<div class="card"><h4>Not looked at: {words.plural(unseen, "mode")}</h4>{_groups(blind, words.lacking, "Absence of data is not absence of a fault.")}</div></div>{following}'
     )
 
 
-def _groups(groups: Sequence[story.Group], before: str, note: str) -> str:
+def _groups(groups: Sequence[story.Group], phrase: Callable[[str], str], note: str) -> str:
     if not groups:
         return '<p class="small">None.</p>'
     lines = "".join(
-        f"<li>{escape(words.listed(g.items, 12))} <span class=small>{before}{escape(g.heading)}</span></li>"
-        for g in groups[:24]
+        f"<li>{escape(words.listed(g.items, _MODES))} <span class=small>{escape(phrase(g.heading))}</span></li>"
+        for g in groups[:_MODES]
     )
-    rest = sum(len(g.items) for g in groups[24:])
+    rest = sum(len(g.items) for g in groups[_MODES:])
     more = f"<li class=small>and {rest:,} more</li>" if rest else ""
     return f'<ul class="plain">{lines}{more}</ul><p class="small">{note}</p>'
 
@@ -260,7 +263,7 @@ def _quiet_row(item: Evidence) -> str:
     least = "" if item.effect is None else f"≥ {words.figure(item.effect)}"
     return (
         f"<tr><td class=id><b>{_say(item.id, 12)}</b></td><td class=say>{_say(item.statement)}</td>"
-        f"<td>{_say(item.check.replace('_', ' '), 40)}</td><td>{escape(titles)}</td>"
+        f"<td>{escape(words.check_name(item.check))}</td><td>{escape(titles)}</td>"
         f"<td class=n>{least}</td></tr>"
     )
 
@@ -285,7 +288,7 @@ def _beside(leading: Sequence[Hypothesis]) -> str:
 def _evidence_row(item: Evidence, leading: Sequence[Hypothesis]) -> str:
     return (
         f"<tr><td class=id><b>{_say(item.id, 12)}</b></td><td class=say>{_say(item.statement)}</td>"
-        f"<td>{_say(item.check.replace('_', ' '), 40)}</td>"
+        f"<td>{escape(words.check_name(item.check))}</td>"
         f"<td class=n>{words.p_value(item.p_value)}</td><td class=n>{words.figure(item.effect) if item.effect is not None else ''}</td>"
         f"{''.join(_weight(h, item.id) for h in leading)}</tr>"
     )

@@ -56,11 +56,9 @@ def _facts(diagnosis: Diagnosis) -> str:
     if move is None:
         rows = [("Metric", story.unmeasured(diagnosis.symptom))]
     else:
-        labels = f"; {move.labels}" if move.labels else ""
-        told = (
-            f"{move.metric}: {move.before} → {move.after}, {move.change} ({move.interval}){labels}"
-        )
-        rows = [("Metric", told)]
+        rows = [("Metric", f"{move.metric}: {move.line()}")]
+    if asked := story.stands_for(diagnosis):
+        rows.append(("Stands for", asked))
     rows += [("Since", story.since(diagnosis)), ("Who is hit", story.who(diagnosis))]
     return _table(("", ""), [(f"**{k}**", safe(v)) for k, v in rows])
 
@@ -101,7 +99,7 @@ def _evidence(diagnosis: Diagnosis) -> str:
     if not shown:
         return ""
     lines = [
-        f"- **{safe(e.id, 20)}** {safe(e.statement)} ({safe(e.check.replace('_', ' '), 60)})"
+        f"- **{safe(e.id, 20)}** {safe(e.statement)} ({safe(words.check_name(e.check), 60)})"
         for e in shown
     ]
     return "## Evidence\n\n" + "\n".join(lines)
@@ -115,7 +113,7 @@ def _ledger(diagnosis: Diagnosis) -> str:
         parts.append(_table(("ruled out", "by"), rows) + _rest(out))
     if blind:
         rows = [(safe(words.listed(g.items, 6)), safe(g.heading)) for g in blind[:_GROUPS]]
-        parts.append(_table(("not looked at", "needs"), rows) + _rest(blind))
+        parts.append(_table(("not looked at", "needs, or why not"), rows) + _rest(blind))
     if diagnosis.next_evidence:
         steps = [
             (

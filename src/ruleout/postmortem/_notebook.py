@@ -53,11 +53,7 @@ def mimebundle(diagnosis: Diagnosis) -> dict[str, str]:
 
 def _facts(diagnosis: Diagnosis) -> str:
     move = story.move(diagnosis.symptom)
-    metric = (
-        f"{move.metric} {move.before} → {move.after} ({move.interval})"
-        if move
-        else story.unmeasured(diagnosis.symptom)
-    )
+    metric = f"{move.metric} {move.line()}" if move else story.unmeasured(diagnosis.symptom)
     told = (
         ("metric", metric),
         ("since", story.since(diagnosis)),
@@ -89,10 +85,13 @@ def _row(hypothesis: Hypothesis) -> str:
 def _ledger(diagnosis: Diagnosis) -> str:
     out, blind = story.ruled_out(diagnosis), story.not_checked(diagnosis)
     lines = []
-    for name, groups, before in (("Ruled out", out, "by"), ("Not looked at", blind, "needs")):
+    for name, groups, phrase in (
+        ("Ruled out", out, "by {}".format),
+        ("Not looked at", blind, words.lacking),
+    ):
         count = sum(len(g.items) for g in groups)
         items = "".join(
-            f"<li>{escape(words.listed(g.items, 6))} <small>{before} {escape(g.heading)}</small></li>"
+            f"<li>{escape(words.listed(g.items, 6))} <small>{escape(phrase(g.heading))}</small></li>"
             for g in groups[:8]
         )
         lines.append(

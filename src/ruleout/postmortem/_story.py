@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+from ruleout import modes
 from ruleout._records import AlignedChange, Diagnosis, Hypothesis, NextEvidence, Symptom
 from ruleout.postmortem import _words as words
+from ruleout.profile import METRICS, known_metric
 
 STATUS: Final = {
     "confirmed": "confirmed",
@@ -40,6 +44,16 @@ _LABELS: Final = {
 }
 
 
+_OPEN: Final = 0.2
+"""A fault that is at least so likely is told even where the answer is that there is none."""
+
+_NEITHER: Final = frozenset({"bias", "mean_prediction", "mean_score"})
+"""Metrics of which neither more nor less is good in itself."""
+
+_STANDS: Final = re.compile(r"; it stands for ([^;]+)")
+_WORST: Final = re.compile(r"where (.+) \((\d+) rows\) the loss went from (\S+) to (\S+),")
+
+
 class Group(NamedTuple):
     """Failure modes under one heading."""
 
@@ -54,7 +68,17 @@ def name(hypothesis: Hypothesis) -> str:
     if hypothesis.subject.kind == "change" and hypothesis.subject.names:
         # A change is done to things; nothing is in it.
         return f"{title} ({', '.join(hypothesis.subject.names)})"
+    if hypothesis.failure_mode == "change_regression" and hypothesis.change:
+        # Several changes to one service are as many hypotheses.
+        title = f"{title} ({words.clean(hypothesis.change, 20)})"
     return f"{title} in {subject}" if subject else title
+
+
+def chain(hypothesis: Hypothesis) -> tuple[str, ...]:
+    """From the subject to the metric; what stands twice in a row is one step."""
+    first, rest = hypothesis.chain[:1], hypothesis.chain[1:]
+    named = (modes.called(name, hypothesis.subject.kind) for name in first)
+    return tuple(name for name, _ in groupby((*named, *rest)))
 
 
 def standing(hypothesis: Hypothesis) -> str:
@@ -141,9 +165,29 @@ def _nothing(diagnosis: Diagnosis) -> str:
     if symptom.metric is None or symptom.change is None:
         return f"Nothing is broken as far as could be seen: {why or 'no symptom was found'}."
     metric = words.clean(symptom.metric, 40)
+    if diagnosis.hypotheses and diagnosis.hypotheses[0].failure_mode == "monitor_defect":
+        return f"What is reported is wrong, not what is served: {why}."
+    if not symptom.significant and better(symptom):
+        return f"{metric} got better, not worse. If that is not so, the two windows are exchanged."
     if symptom.significant:
-        return f"{metric} did change, but nothing is broken: {why or 'no fault was found'}."
-    return f"The change in {metric} is within its usual variation: {why or 'no fault was found'}."
+        told = f"{metric} did change, but nothing is broken: {why or 'no fault was found'}."
+    else:
+        told = (
+            f"The change in {metric} is within its usual variation: {why or 'no fault was found'}."
+        )
+    open_ = [h for h in diagnosis.hypotheses[1:3] if h.probability >= _OPEN]
+    said = words.listed([f"{name(h)} ({words.percent(h.probability)})" for h in open_])
+    return f"{told} Not ruled out: {said}." if said else told
+
+
+def better(symptom: Symptom) -> bool:
+    """Whether a metric of quality moved the good way, by more than its interval gives to chance."""
+    known = METRICS.get(known_metric(symptom.metric or "") or "")
+    if known is None or symptom.low is None or symptom.high is None:
+        return False
+    if known.name in _NEITHER:
+        return False
+    return symptom.low > 0 if known.higher_is_better else symptom.high < 0
 
 
 def rivals(diagnosis: Diagnosis) -> tuple[Hypothesis, ...]:
@@ -177,6 +221,17 @@ class Move(NamedTuple):
     interval: str
     labels: str
 
+    @property
+    def told(self) -> str:
+        """The change with its interval; empty where one of the windows gives no number."""
+        return f"{self.change} ({self.interval})" if self.change else ""
+
+    def line(self, gap: str = ", ") -> str:
+        """All of it but the metric's name."""
+        told = f"{gap}{self.told}" if self.told else ""
+        labels = f"; {self.labels}" if self.labels else ""
+        return f"{self.before} → {self.after}{told}{labels}"
+
 
 def move(symptom: Symptom) -> Move | None:
     """The metric before and after, or None when there is none."""
@@ -189,7 +244,7 @@ def move(symptom: Symptom) -> Move | None:
         words.clean(symptom.metric, 40),
         words.figure(symptom.reference, scale),
         words.figure(symptom.current, scale),
-        words.signed(symptom.change, scale),
+        "" if symptom.change is None else words.signed(symptom.change, scale),
         interval if known else "interval unknown",
         _LABELS.get(symptom.labels, words.clean(symptom.labels, 40)),
     )
@@ -199,6 +254,14 @@ def unmeasured(symptom: Symptom) -> str:
     """Why there is no metric to show."""
     reason = _LABELS.get(symptom.labels, "")
     return f"not measured ({reason})" if reason else "not measured"
+
+
+def stands_for(diagnosis: Diagnosis) -> str:
+    """The metric that was asked for and why another was measured; empty where it was that one."""
+    for item in diagnosis.evidence:
+        if item.check == "metric_change" and (told := _STANDS.search(item.statement)):
+            return words.clean(told[1], 160)
+    return ""
 
 
 def sure(diagnosis: Diagnosis) -> tuple[str, str]:
@@ -229,8 +292,13 @@ def begun(diagnosis: Diagnosis) -> tuple[str, str]:
                 ", "
             )
     if unmoved(diagnosis):
+        if better(diagnosis.symptom):
+            return "nothing began", "the metric did not get worse"
         return "nothing began", "the metric did what it usually does"
-    return "not known", "no timestamps, or no single point in time"
+    dated = diagnosis.incident.task == "none" or any(
+        chart(diagnosis, key).get("times") for key in ("metric", "series")
+    )
+    return "not known", "no single point in time" if dated else "no timestamps in both windows"
 
 
 def since(diagnosis: Diagnosis) -> str:
@@ -242,7 +310,9 @@ def since(diagnosis: Diagnosis) -> str:
 def hit(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Segments, classes, hosts and slices that lost clearly more than the whole."""
     named = [h.subject for h in causes(diagnosis) if h.subject.kind in {"segment", "class", "host"}]
-    return (*(words.subject_text(subject) for subject in named), *_worst_slices(diagnosis))
+    told = {name for subject in named for name in subject.names}
+    slices = (text for value, text in _worst_slices(diagnosis) if value not in told)
+    return (*(words.subject_text(subject) for subject in named), *slices)
 
 
 def struck(diagnosis: Diagnosis, most: int = 3) -> tuple[str, str]:
@@ -252,7 +322,39 @@ def struck(diagnosis: Diagnosis, most: int = 3) -> tuple[str, str]:
         return words.listed(parts, most), ""
     if unmoved(diagnosis):
         return "nobody", "as far as could be seen"
+    if rows := _worst_rows(diagnosis):
+        return rows
+    if reporting := _reporting(diagnosis):
+        return reporting, "where the symptom is seen"
+    if diagnosis.incident.task == "none":
+        return "not localised", "telemetry has no segments"
     return "not localised", "no segment stands out, or none was looked at"
+
+
+def _worst_rows(diagnosis: Diagnosis) -> tuple[str, str] | None:
+    """Rows by their inputs that lost most, where it is the answers that are worse and no segment stands out."""
+    metric = diagnosis.symptom.metric or ""
+    if known_metric(metric) is None and metric != "output_shift":
+        return None
+    told = (_WORST.match(e.statement) for e in diagnosis.evidence if e.check == "worst_slices")
+    found = next((match for match in told if match), None)
+    if found is None or found[1].count(" and ") > 1:
+        return None  # three conditions describe a corner, not who is hit
+    where, rows, before, after = found.groups()
+    loss = f"their loss went from {before} to {after} ({rows} rows)"
+    return f"rows where {words.clean(where, 120)}", loss
+
+
+def _reporting(diagnosis: Diagnosis) -> str:
+    """The service whose symptom it is, where telemetry has one."""
+    nodes = chart(diagnosis, "graph").get("nodes")
+    for node in nodes if isinstance(nodes, Sequence) else ():
+        if isinstance(node, Mapping) and node.get("role") == "symptom":
+            return words.clean(node.get("id", ""), 60)
+    # A service that is its own cause has one role only; the chain to the metric ends in it.
+    told = next((h.chain for h in causes(diagnosis)), ()) if nodes else ()
+    reports = [name for name in told if name != diagnosis.symptom.metric]
+    return words.clean(reports[-1], 60) if reports else ""
 
 
 def who(diagnosis: Diagnosis) -> str:
@@ -261,12 +363,13 @@ def who(diagnosis: Diagnosis) -> str:
     return f"{short}: {more}" if more else short
 
 
-def _worst_slices(diagnosis: Diagnosis) -> list[str]:
+def _worst_slices(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """Value and text of each segment's value that was hit, the worst first."""
     rows = chart(diagnosis, "slices").get("rows")
     change = diagnosis.symptom.change
     if not isinstance(rows, Sequence) or not change:
         return []
-    moved: list[tuple[float, str]] = []
+    moved: list[tuple[float, str, str]] = []
     for row in rows:
         if not isinstance(row, Mapping):
             continue
@@ -277,8 +380,9 @@ def _worst_slices(diagnosis: Diagnosis) -> list[str]:
         # By size alone, a slice is hit when it lost clearly more than the whole did.
         if row.get("hit", ratio >= 1.25) and ratio > 1:
             told = f"{words.figure(before, change)} → {words.figure(after, change)}"
-            moved.append((ratio, f"{words.clean(row.get('name', '?'), 40)} {told}"))
-    return [text for _, text in sorted(moved, key=lambda item: -item[0])]
+            name = str(row.get("name", "?"))
+            moved.append((ratio, name.partition(" = ")[2], f"{words.clean(name, 40)} {told}"))
+    return [(value, text) for _, value, text in sorted(moved, key=lambda item: -item[0])]
 
 
 def parts(step: NextEvidence) -> str:
@@ -300,16 +404,18 @@ def ruled_out(diagnosis: Diagnosis) -> tuple[Group, ...]:
 
 
 def _heads(checks: Sequence[str]) -> str:
-    return (
-        words.listed([words.clean(c.replace("_", " "), 60) for c in checks], 3) or "unnamed check"
-    )
+    return words.listed([words.check_name(c) for c in checks], 3) or "unnamed check"
 
 
 def not_checked(diagnosis: Diagnosis) -> tuple[Group, ...]:
     """Modes that nobody looked for, by the part of the incident that this would need."""
     groups: dict[str, list[str]] = {}
+    given = {s.name for s in diagnosis.run.sources if s.status == "ok"}
     for entry in diagnosis.not_checked:
         need = words.clean(entry.needs, 120) or "something that no incident can supply"
+        if need in given:
+            # Nobody should go and look for what is there.
+            need = f"{need} does not hold what would show it"
         groups.setdefault(need, []).append(words.mode_title(entry.failure_mode))
     return _largest_first(groups)
 
@@ -321,8 +427,34 @@ def _largest_first(groups: Mapping[str, list[str]]) -> tuple[Group, ...]:
 
 def changes(diagnosis: Diagnosis) -> tuple[AlignedChange, ...]:
     """Change events: those that a cause names first, then by how well they fit the onset."""
-    blamed = {h.change for h in causes(diagnosis)}
+    blamed = _blamed(diagnosis)
     return tuple(sorted(diagnosis.changes, key=lambda c: (c.id not in blamed, -c.alignment)))
+
+
+def _blamed(diagnosis: Diagnosis) -> set[str]:
+    named: set[str] = set()
+    for hypothesis in causes(diagnosis):
+        if hypothesis.change:
+            named.add(hypothesis.change)
+        if hypothesis.subject.kind == "change":
+            named.update(hypothesis.subject.names)
+    return named
+
+
+def fitting(diagnosis: Diagnosis) -> str:
+    """The change that fits the onset best, in one phrase; empty without changes."""
+    aligned = changes(diagnosis)
+    if not aligned:
+        return ""
+    best = aligned[0]
+    if all(c.alignment < 0.005 for c in aligned) and not _blamed(diagnosis):
+        many = f"none of the {len(aligned)} changes fits"
+        return f"{many if len(aligned) > 1 else 'the one change does not fit'} the onset"
+    told = (
+        f"{words.day_and_hour(best.at)} {words.clean(best.kind, 20)} {words.clean(best.entity, 40)}"
+    )
+    more = f" (+{len(aligned) - 1} more)" if len(aligned) > 1 else ""
+    return f"{told} fits the onset {words.percent(best.alignment)}{more}: {words.clean(best.description, 120)}"
 
 
 def chart(diagnosis: Diagnosis, key: str) -> Mapping[str, Any]:

@@ -61,17 +61,27 @@ def terminal(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _narrow(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
-    upper = [*_head(diagnosis, width, 3), Text(), *_symptom(diagnosis, width, console)]
-    lower = [
+    head = _head(diagnosis, width, 6)
+    symptom = [Text(), *_symptom(diagnosis, width, console)]
+    lower = _lower(diagnosis, width, 3)
+    if len(head) + len(symptom) + len(lower) > _SCREEN:
+        # The verdict's end is worth more than the third hypothesis.
+        lower = _lower(diagnosis, width, 2)
+    left = _SCREEN - len(symptom) - len(lower)
+    head = _head(diagnosis, width, max(3, min(6, left - 1)))
+    # The chain is the first thing that a full screen can spare.
+    chain = _rows(_chain(diagnosis), width) if len(head) < left else []
+    return [*head, *symptom, *chain, *lower]
+
+
+def _lower(diagnosis: Diagnosis, width: int, most: int) -> list[Text]:
+    return [
         Text(),
-        *_hypotheses(diagnosis, width, most=3, lines=1),
+        *_hypotheses(diagnosis, width, most=most, lines=1),
         Text(),
         *_rows(_action_rows(diagnosis, 2), width),
         *_rows(_ledger_rows(diagnosis, 2), width),
     ]
-    # The chain is the first thing that a full screen can spare.
-    chain = _rows(_chain(diagnosis), width) if len(upper) + len(lower) < _SCREEN else []
-    return [*upper, *chain, *lower]
 
 
 def _wide(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
@@ -87,7 +97,7 @@ def _wide(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
         Text(),
         *_rows(_ledger_rows(diagnosis, 4), half),
     ]
-    return [*_head(diagnosis, width, 2), Text(), *_beside(left, right, half)]
+    return [*_head(diagnosis, width, 4), Text(), *_beside(left, right, half)]
 
 
 def _beside(left: Sequence[Text], right: Sequence[Text], width: int) -> list[Text]:
@@ -112,9 +122,14 @@ def _symptom(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
     if move is None:
         rows = [Row("metric", story.unmeasured(diagnosis.symptom), 1)]
     else:
-        labels = f"; {move.labels}" if move.labels else ""
-        told = f"{move.before} → {move.after}   {move.change} ({move.interval}){labels}"
-        rows = [Row(fit(move.metric, _GUTTER - 1), told, 1, "bold")]
+        # A long name takes the room that it needs: which metric it is must not be guessed.
+        label, told = move.metric, move.line("   ")
+        if cell_len(label) >= _GUTTER:
+            label, rest = _split(label, _GUTTER)
+            told = f"{rest} {told}"
+        rows = [Row(label, told, 1, "bold")]
+    if asked := story.stands_for(diagnosis):
+        rows.append(Row("stands for", asked, 1))
     spark = sparkline(
         story.chart(diagnosis, "metric"), width - _GUTTER, ascii_only=console.options.ascii_only
     )
@@ -126,7 +141,7 @@ def _symptom(diagnosis: Diagnosis, width: int, console: Console) -> list[Text]:
 
 def _chain(diagnosis: Diagnosis) -> list[Row]:
     """How the first cause reaches the symptom, where that takes more than one step."""
-    chain = next((h.chain for h in story.causes(diagnosis)), ())
+    chain = next((story.chain(h) for h in story.causes(diagnosis)), ())
     told = " → ".join(words.clean(name, 40) for name in chain)
     return [Row("chain", told, 1)] if len(chain) > 1 else []
 
@@ -195,17 +210,12 @@ def _ledger_rows(diagnosis: Diagnosis, lines: int) -> list[Row]:
         Row("ruled out", _ledger(diagnosis, story.ruled_out, "nothing"), lines),
         Row(
             "not looked",
-            _ledger(diagnosis, story.not_checked, "nothing was left out", "needs "),
+            _ledger(diagnosis, story.not_checked, "nothing was left out", words.lacking),
             lines,
         ),
     ]
-    aligned = story.changes(diagnosis)
-    if aligned:
-        best = aligned[0]
-        told = f"{words.day_and_hour(best.at)} {words.clean(best.kind, 20)} {words.clean(best.entity, 40)}"
-        more = f" (+{len(aligned) - 1} more)" if len(aligned) > 1 else ""
-        text = f"{told} fits the onset {words.percent(best.alignment)}{more}: {words.clean(best.description, 120)}"
-        rows.append(Row("changes", text, max(1, lines - 1)))
+    if told := story.fitting(diagnosis):
+        rows.append(Row("changes", told, max(1, lines - 1)))
     if failed := story.failed_sources(diagnosis):
         rows.append(Row("sources", words.listed(failed, 2), 1, "yellow"))
     return rows
@@ -215,7 +225,7 @@ def _ledger(
     diagnosis: Diagnosis,
     groups: Callable[[Diagnosis], tuple[story.Group, ...]],
     empty: str,
-    before: str = "by ",
+    phrase: Callable[[str], str] = "by {}".format,
 ) -> str:
     made = groups(diagnosis)
     total = sum(len(g.items) for g in made)
@@ -223,7 +233,7 @@ def _ledger(
         return empty
     shown, said = [], 0
     for group in made[:3]:
-        shown.append(f"{words.listed(group.items, 3)} ({before}{group.heading})")
+        shown.append(f"{words.listed(group.items, 3)} ({phrase(group.heading)})")
         said += len(group.items)
     more = f"; and {total - said} more" if total > said else ""
     return f"{words.plural(total, 'mode')}: {'; '.join(shown)}{more}"
@@ -259,6 +269,16 @@ def _break(text: str, width: int) -> int:
         if char == " ":
             space = end
     return space if space > width // 2 else max(1, end)
+
+
+def _split(text: str, width: int) -> tuple[str, str]:
+    """What fits into so many cells, and the rest."""
+    cells = 0
+    for at, char in enumerate(text):
+        cells += cell_len(char)
+        if cells > width:
+            return text[:at], text[at:]
+    return text, ""
 
 
 def fit(text: str, width: int) -> str:

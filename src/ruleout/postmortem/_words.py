@@ -41,6 +41,14 @@ _NEEDS: Final = {
     "changes": "a list of changes",
 }
 
+_PART: Final = re.compile(
+    r"(data|models|probes|telemetry|symptom|windows|impact)\b[.\w]*|changes\b|labels$|something that"
+)
+"""How a need begins that names a part of the incident."""
+
+_CHECKS: Final = {"nothing_ruled_out": "the symptom's own course"}
+"""Checks whose id would mislead a reader."""
+
 
 def clean(text: object, limit: int = 400) -> str:
     """Text that cannot move a cursor, hide itself or reverse its neighbours.
@@ -76,13 +84,15 @@ def figure(value: float | None, scale: float | None = None) -> str:
         return f"{number:.3g}"
     order = math.floor(math.log10(size))
     digits = max(0, min(2 - order, max(3, 1 - order)))
-    return f"{number:,.{digits}f}"
+    text = f"{number:,.{digits}f}"
+    return text.lstrip("-") if not text.strip("-0.") else text
 
 
 def signed(value: float | None, scale: float | None = None) -> str:
     """A change: a figure that shows its sign."""
     text = figure(value, scale)
-    return f"+{text}" if (finite(value) or 0) > 0 else text
+    # What rounds to nothing has no direction.
+    return f"+{text}" if (finite(value) or 0) > 0 and text.strip("0.") else text
 
 
 def percent(value: float | None) -> str:
@@ -94,7 +104,8 @@ def percent(value: float | None) -> str:
         return "<1%"
     if 0.995 < share < 1:
         return ">99%"
-    return f"{100 * share:.0f}%"
+    # Adding nothing turns the -0 of a small negative share into 0.
+    return f"{round(100 * share) + 0}%"
 
 
 def p_value(value: float | None) -> str:
@@ -167,7 +178,9 @@ def subject_text(subject: Subject | None, most: int = 3) -> str:
     if not subject.names or subject.names == (subject.kind,):
         return subject.kind
     kind: str = subject.kind
-    names = [clean(name, 60) for name in subject.names]
+    names = [clean(name, 60) or '""' for name in subject.names]
+    if len(names) == 1 and (role := modes.called(names[0], kind)) != names[0]:
+        return role
     if kind == "edge":
         return f"edge {' → '.join(names[:most])}"
     if len(names) > 1:
@@ -190,6 +203,17 @@ def need_text(needs: str) -> str:
         return "nothing that the incident could supply"
     words = _NEEDS.get(needs)
     return f"{words} ({needs})" if words else clean(needs, 120)
+
+
+def lacking(needs: str) -> str:
+    """`needs telemetry.metrics`; a reason that no part of the incident would mend stays as it is."""
+    given = needs.endswith("does not hold what would show it")
+    return f"needs {needs}" if _PART.match(needs) and not given else needs
+
+
+def check_name(check: str) -> str:
+    """A check's id in words."""
+    return _CHECKS.get(check) or clean(check.replace("_", " "), 60) or "unnamed check"
 
 
 def plural(count: int, noun: str) -> str:

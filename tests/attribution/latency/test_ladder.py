@@ -94,7 +94,7 @@ def test_stages_are_drawn_from_usual_to_now(tmp_path: Path) -> None:
     assert chart["kind"] == "waterfall"
     total = sum(step["value"] for step in chart["steps"])
     assert abs(chart["start"] + total - chart["end"]) < 0.1 * (chart["end"] - chart["start"])
-    assert "slow_runtime undone" in chart["note"]
+    assert "slower runtime undone" in chart["note"]
 
 
 def test_nothing_lost_is_nothing_parted() -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from ruleout import modes
 from ruleout._records import Abstained, Checked, Clear, Explained, Finding, Outcome, Subject
 from ruleout.attribution.latency._requests import Floats, Requests, logged, requests
 from ruleout.attribution.latency._stages import Cause, Pace, Split, Stage, kind_of_operation, split
@@ -126,7 +127,7 @@ def _chart(parts: Split, suspects: Sequence[Suspect]) -> dict[str, Any]:
         share = suspects[0].explained.fraction
         left = parts.before + (1 - share) * parts.added
         chart["note"] = (
-            f"With {suspects[0].mode} undone a request takes {left:.3g} ms, before {parts.before:.3g} ms,"
+            f"With {modes.mode(suspects[0].mode).title.lower()} undone a request takes {left:.3g} ms, before {parts.before:.3g} ms,"
             f" now {parts.before + parts.added:.3g} ms."
         )
     return chart

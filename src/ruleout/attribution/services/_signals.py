@@ -285,8 +285,8 @@ def from_lags(found: Lags) -> list[Signal]:
             "added_time",
             7.0 * weight * lag.share,
             _lag_modes(lag),
-            f"{lag.service} adds {lag.total:.3g} ms to a request ({lag.own:.3g} itself, {lag.inbound:.3g} on the way"
-            f" in, {lag.outbound:.3g} on the way out), {lag.share:.0%} of all that was added",
+            f"{lag.service} adds {_ms(lag.total)} ms to a request ({_ms(lag.own)} itself, {_ms(lag.inbound)} on the way"
+            f" in, {_ms(lag.outbound)} on the way out), {lag.share:.0%} of all that was added",
             lag.total,
             lag.share,
         )
@@ -304,3 +304,8 @@ def _lag_modes(lag: Lag) -> Mapping[str, float]:
         "network_fault": 0.1,
         "noisy_neighbour": 0.1,
     }
+
+
+def _ms(time: float) -> str:
+    """Milliseconds; whole ones where there are many, never as a power of ten."""
+    return f"{time:,.0f}" if abs(time) >= 100 else f"{time:.3g}"

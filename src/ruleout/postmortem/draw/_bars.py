@@ -231,7 +231,8 @@ def slices(chart: read.Chart) -> Drawing | None:
         svg.svg(svg.WIDTH, bottom + 26, title, told, *body),
         title,
         told,
-        (Key("refpoint", "reference"), Key("curpoint", "current")),
+        # Other titles than this one do not say what is measured.
+        (Key("refpoint", f"{metric}, reference"), Key("curpoint", f"{metric}, current")),
     )
 
 

@@ -134,7 +134,9 @@ def _node(node: Mapping[str, object], name: str, x: float, y: float, box: float)
     role = node.get("role")
     style = f"node role {role}" if isinstance(role, str) and role in _ROLES else "node"
     score = words.finite(node.get("score"))
-    under = " · ".join(p for p in (_role(node), "" if not score else words.percent(score)) if p)
+    under = " · ".join(
+        p for p in (_role(node), "" if not score else f"blame {words.percent(score)}") if p
+    )
     return "".join((
         svg.rect(x, y - 21, box, 42, style, tip=name, rx=6),
         svg.label(x + box / 2, y - (3 if under else -4), svg.cut(name, box - 8, 7.0), "strong", anchor="middle", tip=name),
@@ -174,9 +176,9 @@ def spans(chart: read.Chart) -> Drawing | None:
                     shown,
                     16,
                     style,
-                    tip=f"{name}: {took:,.0f} ms from {start:,.0f} ms",
+                    tip=f"{name}: {_ms(took)} from {_ms(start)}",
                 ),
-                svg.label(x(start) + shown + 5, y + 16, f"{took:,.0f} ms", "tick"),
+                svg.label(x(start) + shown + 5, y + 16, _ms(took), "tick"),
             ]
             y += each
         y += 8
@@ -198,10 +200,15 @@ def _path(value: object) -> list[tuple[str, float, float]]:
     return found
 
 
+def _ms(time: float) -> str:
+    """Milliseconds; short times with a digit more, so that what is not nothing does not look like it."""
+    return f"{time:,.1f} ms" if 0 < time < 9.95 else f"{time:,.0f} ms"
+
+
 def _total(side: Sequence[tuple[str, float, float]]) -> str:
     ends = [start + took for _, start, took in side]
     return (
-        f"{max(ends) - min(s for _, s, _ in side):,.0f} ms"
+        _ms(max(ends) - min(s for _, s, _ in side))
         if ends and math.isfinite(sum(ends))
         else "no spans"
     )

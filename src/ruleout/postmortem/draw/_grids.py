@@ -39,7 +39,7 @@ def confusion(chart: read.Chart) -> Drawing | None:
         (i, j): f"{names[i]} predicted as {names[j]}: {words.percent(a)} to {words.percent(b)}"
         for i, rows in enumerate(zip(before, after, strict=True))
         for j, (a, b) in enumerate(zip(*rows, strict=True))
-        if abs(b - a) > _MOVED
+        if _moved(a, b) > _MOVED
     }
     cell = min(64.0, (svg.WIDTH - _NAMES) / len(names))
     head = 48 if cell >= _UPRIGHT else 82
@@ -58,16 +58,22 @@ def confusion(chart: read.Chart) -> Drawing | None:
 
 def _shares(counts: Cells) -> list[list[float]]:
     totals = [sum(v for v in row if not math.isnan(v)) for row in counts]
+    # A class that no row has has no shares: nought per cent would be a claim about it.
     return [
-        [0.0 if math.isnan(v) or t <= 0 else v / t for v in row]
+        [math.nan if t <= 0 else 0.0 if math.isnan(v) else v / t for v in row]
         for row, t in zip(counts, totals, strict=True)
     ]
+
+
+def _moved(before: float, after: float) -> float:
+    """How far a share moved; a window without the class has moved none."""
+    return 0.0 if math.isnan(before) or math.isnan(after) else abs(after - before)
 
 
 def _changed_most(before: Cells, after: Cells) -> list[int]:
     """The classes to draw, in their order: those with the largest change in their row or column."""
     change = [
-        max(max(abs(b - a) for a, b in zip(x, y, strict=True)) for x, y in pairs)
+        max(max(_moved(a, b) for a, b in zip(x, y, strict=True)) for x, y in pairs)
         for pairs in (
             ((before[i], after[i]), ([r[i] for r in before], [r[i] for r in after]))
             for i in range(len(before))
@@ -103,21 +109,20 @@ def _matrix(
         y = top + cell * i
         out.append(_row_name(classes[i], left - 6, y + cell / 2, _NAMES - 8))
         for j, value in enumerate(row):
-            tip = f"{classes[i]} predicted as {classes[j]}: {words.percent(value)}"
+            told = "–" if math.isnan(value) else words.percent(value)
+            tip = f"{classes[i]} predicted as {classes[j]}: {told}"
             style = "cell moved" if (i, j) in moved else "cell"
             out.append(_cell(left + cell * j, y, cell, cell, share=value, style=style, tip=tip))
             if cell >= 34:
                 x, ink = left + cell * (j + 0.5), _ink(value)
-                out.append(
-                    svg.label(x, y + cell / 2 + 4, words.percent(value), ink, anchor="middle")
-                )
+                out.append(svg.label(x, y + cell / 2 + 4, told, ink, anchor="middle"))
     return out
 
 
 def _cell(
     x: float, y: float, width: float, height: float, *, share: float, style: str, tip: str
 ) -> str:
-    strength = f"{0.04 + 0.9 * min(1.0, max(0.0, share)):.2f}"
+    strength = f"{0.04 + 0.9 * min(1.0, max(0.0, 0.0 if math.isnan(share) else share)):.2f}"
     return svg.rect(x + 1, y + 1, width - 2, height - 2, style, tip=tip, fill_opacity=strength)
 
 

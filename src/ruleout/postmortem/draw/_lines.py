@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 from ruleout.postmortem import _words as words
 from ruleout.postmortem.draw import _read as read
@@ -12,6 +13,9 @@ from ruleout.postmortem.draw import _svg as svg
 from ruleout.postmortem.draw._svg import Drawing, Key, Scale
 
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 26
+_GAP = 2.5
+"""A pause of more than this many usual steps is shown as one."""
+
 _STYLES = ("s0", "s1", "s2", "s3", "s4", "s5")
 
 
@@ -197,11 +201,27 @@ def _strip(
     entity, metric = words.clean(row.get("entity", ""), 60), words.clean(row.get("metric", ""), 60)
     onset = words.instant(row.get("onset"))
     return "".join((
-        svg.label(4, top + 22, svg.cut(entity, 190), "strong", tip=entity),
-        svg.label(4, top + 38, svg.cut(metric, 110), "hint", tip=metric),
+        svg.label(4, top + 22, svg.cut(entity, 148, 7.2), "strong", tip=entity),
+        svg.label(4, top + 38, svg.cut(metric, 148), "hint", tip=metric),
         svg.label(x.start - 8, top + 16, words.figure(max(values)), "tick", anchor="end"),
         svg.label(x.start - 8, top + each - 8, words.figure(min(values)), "tick", anchor="end"),
         svg.line(4, top + each, x.stop, top + each, "grid"),
         "" if onset is None else svg.line(x(onset), top + 2, x(onset), top + each - 4, "onset"),
-        svg.path([(x(t), y(v)) for t, v in points], "cur line"),
+        svg.path([(x(t), y(v)) for t, v in _bridged(points)], "cur line"),
     ))  # fmt: skip
+
+
+def _bridged(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The known points, with a gap only where one is much longer than this row's usual step.
+
+    Rows that were sampled at other times than their neighbours have a hole at every other place of the common axis.
+    """
+    known = [p for p in points if not math.isnan(p[1])]
+    steps = sorted(b[0] - a[0] for a, b in pairwise(known))
+    most = _GAP * steps[len(steps) // 2] if steps else math.inf
+    line = known[:1]
+    for before, after in pairwise(known):
+        if after[0] - before[0] > most:
+            line.append((after[0], math.nan))
+        line.append(after)
+    return line

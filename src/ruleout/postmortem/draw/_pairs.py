@@ -46,6 +46,8 @@ def quantiles(chart: read.Chart) -> Drawing | None:
         return None
     x, y = _scales(svg.spread([a for a, _ in points]), svg.spread([b for _, b in points]))
     line = read.fit(chart)
+    if line == (0.0, 1.0):
+        line = None  # that is no fit but the line of no change, which is drawn anyway
     unchanged = _straight(0, 1, x, y, "identity")
     body = [
         _frame(x, y, "reference quantile", "current quantile"),
