@@ -59,9 +59,7 @@ def moved_line(case: Case, rng: np.random.Generator) -> Line | None:
     here[found.replay.current.rows] = found.place.inside
     x, said, coded = _rows(case, "reference", np.ones(case.reference.rows, dtype=bool))
     later, now, _ = _rows(case, "current", here)
-    if min(len(said), len(now)) < _LEAST or not x.shape[1] or not 0 < now.mean() < 1:
-        return None
-    if proportions((float(said.sum()), float(now.sum())), (len(said), len(now))).p_value > _CERTAIN:
+    if not x.shape[1] or not _moved(said, now):
         return None
     learn = np.arange(len(said)) % 2 == 0
     fitted = boosting.fit(x[learn], said[learn].astype(float), rng=rng, categorical=coded)
@@ -75,14 +73,24 @@ def moved_line(case: Case, rng: np.random.Generator) -> Line | None:
     if rise < _TURNED or left > _FEWER:
         return None
     side = (new > line) == (main == 0)
-    turned = now[side] == (main == 1)
-    if (
-        min(turned.sum(), (~turned).sum()) < _FEW
-        or _auc(-np.abs(new[side] - line), turned) < _NEARER
-    ):
-        return None  # one answer given to some rows turns the surest as often as the others
+    if not _nearest_first(np.abs(new[side] - line), now[side] == (main == 1)):
+        return None
     sure = float(np.clip((1 - left) / 0.6, 0.3, 1.0))
     return Line(float(said.mean()), float(now.mean()), rise, sure)
+
+
+def _moved(said: Mask, now: Mask) -> bool:
+    """Whether another share of decisions (n,) and (m,) is positive, and there are enough to look closer."""
+    if min(len(said), len(now)) < _LEAST or not 0 < now.mean() < 1:
+        return False
+    hits, sizes = (float(said.sum()), float(now.sum())), (len(said), len(now))
+    return proportions(hits, sizes).p_value < _CERTAIN
+
+
+def _nearest_first(gap: Floats, turned: Mask) -> bool:
+    """Whether decisions that turned lay nearer to the line; one answer given to some rows turns the surest as often."""
+    few = min(turned.sum(), (~turned).sum()) < _FEW
+    return not few and _auc(-gap, turned) >= _NEARER
 
 
 def _turned(meant: Mask, said: Mask) -> tuple[float, float]:
