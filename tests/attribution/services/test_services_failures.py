@@ -62,6 +62,34 @@ def test_masking_the_origin_takes_the_failures_away(tmp_path: Path) -> None:
     assert all(one is None or one.fraction < 0.1 for one in others)
 
 
+@pytest.mark.parametrize(("ill", "mistrip"), [(True, False), (False, True)])
+def test_a_breaker_that_opens_rightly_is_no_mistrip(
+    tmp_path: Path, ill: bool, mistrip: bool
+) -> None:
+    """Quick refusals of a callee that fails whenever it is asked follow from it; of a sound one they are a mistrip."""
+    table = _healthy()
+    number = pl.col("trace_id").str.slice(1).cast(pl.Int64)
+    late = pl.col("start_ns") >= SINCE
+    # Of ten calls one is let through to try.
+    kept = (number % 10 == 0) | ~late
+    table = table.filter(kept | ~pl.col("service").is_in(["cart", "store"]))
+    table = table.with_columns(
+        pl.when((pl.col("name") == "call cart") & ~kept)
+        .then(pl.col("start_ns") + 100_000)
+        .otherwise("end_ns")
+        .alias("end_ns")
+    )
+    refused = late & pl.col("name").is_in(["call cart", "/front"]) & (~kept | ill)
+    failing = late & pl.col("name").is_in(["/cart", "call store", "/store"]) & ill
+    table = table.with_columns(
+        pl.when(refused | failing).then(pl.lit("ERROR")).otherwise("status").alias("status")
+    )
+    result = _run(tmp_path, table)
+    mass = sum(h.probability for h in result.hypotheses if h.failure_mode == "resilience_mistrip")
+    assert (mass > 0.5) is mistrip
+    assert (result.ranking[0][0] == "store") is ill
+
+
 def _asked_again(table: pl.DataFrame, times: int) -> pl.DataFrame:
     again = table.filter((pl.col("name") == "/store") & (pl.col("start_ns") >= SINCE))
     copies = [again.with_columns(pl.col("span_id") + f"again{i}") for i in range(times)]
@@ -178,6 +206,7 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
             "now": [30.0, 16.0, 12.0],
             "score": [2.0] * 3,
             "sign": [1] * 3,
+            "about": pl.Series([None] * 3, dtype=pl.String),
         }
     )
     edges = {("door", "mid"), ("mid", "deep")}
@@ -187,6 +216,9 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
         offered(table.with_columns(pl.col("level").alias("now")), None, np.zeros(0), edges, None)
         == []
     )
+    # What the door asks of others is not asked of it.
+    outward = table.with_columns(pl.lit("mid").alias("about"))
+    assert offered(outward, None, np.zeros(0), edges, None) == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
-from ruleout.attribution.services._signals import from_flow
+from ruleout.attribution.services._signals import from_flow, rightly_refused
 from ruleout.attribution.services._views import asked_instead, passed_below, retried
 
 _SHOWN = 8
@@ -175,7 +175,8 @@ def _lags(seen: Observed) -> list[Signal]:
 
 
 def _refused(seen: Observed) -> list[Signal]:
-    return averaged([seen.looks.refused(one) for one in seen.near], seen.trust)
+    found = averaged([seen.looks.refused(one) for one in seen.near], seen.trust)
+    return rightly_refused(found, seen.departed)
 
 
 def _offered(seen: Observed) -> list[Signal]:

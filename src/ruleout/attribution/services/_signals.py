@@ -31,6 +31,14 @@ _CUT_SHORT = {
     "slow_dependency": 0.1,
     "pool_exhaustion": 0.1,
 }
+_FELT = {"change_regression": 0.4, "slow_dependency": 0.4, "network_fault": 0.2}
+_RIGHTLY = 0.25
+"""Weight of calls that a breaker refuses for good reason: what made it open is told by the calls that arrive."""
+
+_FAILS = 1.0
+_MAYBE_TRIPPED = 0.3
+"""Departure of its own failures, and share of a breaker's doing, from which on that is so."""
+
 _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "cpu": {"cpu_saturation": 0.9, "noisy_neighbour": 0.1},
     "memory": {"memory_leak": 0.8},
@@ -135,7 +143,7 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
         Signal(
             one.service,
             "refused_calls",
-            saturated(one.score, 5.0, 9.0),
+            saturated(one.score, 5.0, 9.0) * (_RIGHTLY if one.quick and one.ill else 1.0),
             _refused_modes(one),
             f"{one.after:.0%} of the calls from {one.caller} to {one.callee} fail and never arrive,"
             f" {one.before:.0%} before",
@@ -147,8 +155,27 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
     ]
 
 
+def rightly_refused(signals: Sequence[Signal], departed: pl.DataFrame) -> list[Signal]:
+    """The signals, those of breakers less where who is refused fails by its own count at what still arrives."""
+    failing = departed.filter(
+        (pl.col("kind") == "error")
+        & pl.col("about").is_null()
+        & (pl.col("clue").is_null() | (pl.col("clue") == "late"))
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _FAILS)
+    )["entity"].to_list()
+    return [
+        one._replace(weight=_RIGHTLY * one.weight, modes=_FELT)
+        if one.modes.get("resilience_mistrip", 0.0) > _MAYBE_TRIPPED and one.entity in failing
+        else one
+        for one in signals
+    ]
+
+
 def _refused_modes(one: Refusal) -> Mapping[str, float]:
     """Refused near the caller: its breaker or limiter, rightly or wrongly; else it is lost on the way."""
+    if one.quick and one.ill:
+        return _FELT
     if one.quick:
         return _TRIPPED if one.sound else _CUT_SHORT
     return _REFUSED
