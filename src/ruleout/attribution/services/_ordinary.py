@@ -8,6 +8,7 @@ request takes what it always did, and only more of the slow kinds are asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,13 @@ _RANGE = 1.1
 
 _TIED = 0.3
 """Part of the variance of the symptom's logarithm that load must explain in the past to excuse anything."""
+
+_LABEL = re.compile(r"[:{\[(].+")
+_COPY = re.compile(
+    r"\b(pod|instance|container|replica|task|node|host|zone|az)\s*[=:]", re.IGNORECASE
+)
+_KINDS = 2
+"""Kinds of request that must be measured apart for a mix of them to be told."""
 
 _MIXED = 0.8
 _SHIFT = 0.02
@@ -213,25 +221,29 @@ def _of_load(seen: Observed, told: Series) -> Null | None:
 
 
 def _of_kinds(seen: Observed) -> Null | None:
-    """Each kind of request that the entity measures apart is as quick, or as sound, as ever."""
+    """A measure of all requests is worse, and each kind of them that is measured apart is as quick as ever."""
     spec = seen.incident.symptom
     kind = kind_of(spec.metric or "")
-    apart = seen.departed.filter(
-        (pl.col("entity") == spec.entity)
-        & (pl.col("kind") == kind)
-        & pl.col("about").is_null()
-        & (pl.col("metric") != spec.metric)
-        & pl.col("metric").str.contains(r"[:{\[(]")
+    rows = seen.departed.filter(
+        (pl.col("entity") == spec.entity) & (pl.col("kind") == kind) & pl.col("about").is_null()
     )
-    if apart.height < 2:
-        return None
+    names = sorted(rows["metric"])
     sign = direction(seen.incident) or 1
-    series = [series_of(seen, str(spec.entity), name, sign) for name in sorted(apart["metric"])]
-    known = [one for one in series if one is not None]
-    if len(known) < 2 or not all(as_usual(one) for one in known):
-        return None
-    text = f"each of {len(known)} kinds of request at {spec.entity} is as it was; more of the costly ones are asked"
-    return Null("benign_mix", Subject(), _MIXED, text)
+    for whole in names:
+        apart = [n for n in names if _LABEL.fullmatch(n.removeprefix(whole)) and n != whole]
+        apart = [n for n in apart if not _COPY.search(n)]
+        if len(apart) < _KINDS:
+            continue
+        series = [series_of(seen, str(spec.entity), name, sign) for name in (whole, *apart)]
+        known = [one for one in series if one is not None]
+        if len(known) < len(series) or as_usual(known[0]) or not all(map(as_usual, known[1:])):
+            continue
+        text = (
+            f"{whole} of {spec.entity} is worse, and each of the {len(apart)} kinds of request in it is as it was:"
+            " more of the costly ones are asked"
+        )
+        return Null("benign_mix", Subject(), _MIXED, text)
+    return None
 
 
 def _of_requests(asked: Requests) -> list[Null]:

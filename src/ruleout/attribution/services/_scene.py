@@ -13,6 +13,7 @@ from ruleout.attribution.services._behaviour import events_of
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._entities import told_edges
 from ruleout.attribution.services._graph import Edge, traced_edges
+from ruleout.attribution.services._members import folded
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._passed_on import Calling, callings
 from ruleout.attribution.services._periods import periods
@@ -72,6 +73,7 @@ def observe(
     changes: tuple[Change, ...],
 ) -> Observed:
     """Gather what the detectors share."""
+    telemetry = folded(telemetry, (incident.symptom.entity,))
     tree = calls(telemetry.spans) if telemetry.spans.height else None
     edges = set(telemetry.topology) | told_edges(telemetry)
     period = np.zeros(0, dtype=np.int64)
