@@ -130,4 +130,4 @@ def ill_machine(
     return name if not mine or name in mine else None
 
 
-_TELLING = ["steal", "device", "heat", "clock", "losses", "disk_wait"]
+_TELLING = ["steal", "device", "heat", "clock", "clock_offset", "losses", "disk_wait"]
