@@ -14,7 +14,7 @@ from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import matters
 
 _COPY = re.compile(
-    r"\b(?:pod|instance|container|replica|task)\s*[=:]\s*\"?([^\",}\]]+)", re.IGNORECASE
+    r"\b(?:pod|copy|instance|container|replica|task)\s*[=:]\s*\"?([^\",}\]]+)", re.IGNORECASE
 )
 _MACHINE = re.compile(r"\b(?:node|host|hostname)\s*[=:]\s*\"?([^\",}\]]+)", re.IGNORECASE)
 

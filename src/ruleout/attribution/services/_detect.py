@@ -12,6 +12,7 @@ from ruleout.attribution.services._beneath import beneath
 from ruleout.attribution.services._copies import copies, from_copies
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
+from ruleout.attribution.services._held_up import handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._load import excused_by_load, offered, silent
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
@@ -74,6 +75,8 @@ def detect(seen: Observed) -> Detection:
         signals += found
         seconds = time.perf_counter() - started
         checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
+    if seen.tree is not None:
+        signals = handed_down(signals, held_up(seen.tree, seen.period))
     signals = excused_by_places(excused(signals, seen.edges), seen.places)
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
     signals = excused_by_callers(signals, seen.calls, caches)

@@ -61,7 +61,7 @@ def folded(telemetry: Telemetry, kept: Collection[str | None] = ()) -> Telemetry
     if not whose:
         return telemetry
     mine = pl.col("entity").is_in(list(whose))
-    label = pl.col("metric") + '{pod="' + pl.col("entity") + '"}'
+    label = pl.col("metric") + '{copy="' + pl.col("entity") + '"}'
     metrics = telemetry.metrics.with_columns(
         pl.when(mine).then(label).otherwise("metric").alias("metric"),
         pl.col("entity").replace(whose).alias("entity"),

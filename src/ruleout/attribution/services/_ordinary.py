@@ -49,7 +49,7 @@ _TIED = 0.3
 
 _LABEL = re.compile(r"[:{\[(].+")
 _COPY = re.compile(
-    r"\b(pod|instance|container|replica|task|node|host|zone|az)\s*[=:]", re.IGNORECASE
+    r"\b(pod|copy|instance|container|replica|task|node|host|zone|az)\s*[=:]", re.IGNORECASE
 )
 _KINDS = 2
 """Kinds of request that must be measured apart for a mix of them to be told."""
