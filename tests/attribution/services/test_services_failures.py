@@ -10,6 +10,7 @@ import pytest
 import shop
 
 from ruleout.attribution.services import ServicesResult, analyse
+from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._load import offered, silent
 from ruleout.attribution.services._modes import told
 from ruleout.attribution.services._windows import Windows
@@ -231,6 +232,7 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
         ("write failed: no space left on device", "storage_fault"),
         ("java.lang.OutOfMemoryError: Java heap space", "memory_leak"),
         ("unknown column price in field list", "schema_change"),
+        ("TypeError: unsupported operand type(s) for +", "change_regression"),
     ],
 )
 def test_error_lines_name_the_failure_mode(message: str, mode: str) -> None:
@@ -238,3 +240,30 @@ def test_error_lines_name_the_failure_mode(message: str, mode: str) -> None:
     lines = pl.DataFrame({"entity": ["a"] * 6 + ["b"] * 6, "message": [message] * 6 + ["ok"] * 6})
     assert set(told(lines, "a")) == {mode}
     assert told(lines, "b") == {}
+
+
+def _lines(*rows: tuple[str, str]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["entity", "message"], orient="row")
+
+
+_EXPIRED = "tls: failed to verify certificate for store: x509: certificate has expired"
+
+
+def test_who_cannot_be_reached_is_named_by_its_callers() -> None:
+    """New error lines about somebody whom others cannot reach speak against it; old ones and its own do not."""
+    lines = _lines(("cart", _EXPIRED), ("cart", _EXPIRED), ("cart", "store-index is fine"))
+    usual = _lines(("cart", "slow"))
+    (one,) = accused(lines, usual, {"cart", "store", "store-index"})
+    assert (one.entity, one.modes) == ("store", {"network_fault": 1.0})
+    assert accused(lines, lines, {"cart", "store"}) == []
+    assert accused(_lines(("store", _EXPIRED), ("store", _EXPIRED)), usual, {"store"}) == []
+    refused = "circuit breaker of store is open: no route"
+    assert accused(_lines(("cart", refused), ("cart", refused)), usual, {"store"}) == []
+
+
+def test_who_reaches_nobody_blames_each_less() -> None:
+    """A caller that cannot reach three others at once speaks a third as strongly against each."""
+    lines = _lines(*((("cart", f"dial {name}: no route to host")) for name in "aabbcc"))
+    told_of = accused(lines, _lines(("cart", "slow")), {"a", "b", "c", "cart"})
+    assert {one.entity for one in told_of} == {"a", "b", "c"}
+    assert max(one.weight for one in told_of) == pytest.approx(3.5 / 3)

@@ -7,9 +7,12 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
+from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._asked import asked
 from ruleout.attribution.services._beneath import beneath
+from ruleout.attribution.services._blame import error_lines
 from ruleout.attribution.services._copies import copies, from_copies
+from ruleout.attribution.services._entities import known_names
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._held_up import handed_down, held_up
@@ -211,6 +214,12 @@ def _retried(seen: Observed) -> list[Signal]:
     return retried(seen.departed)
 
 
+def _accused(seen: Observed) -> list[Signal]:
+    before = seen.windows._replace(current=seen.windows.reference[0])
+    errors, usual = (error_lines(seen.telemetry, one) for one in (seen.windows, before))
+    return accused(errors, usual, known_names(seen.telemetry) - seen.machines)
+
+
 def _copied(seen: Observed) -> list[Signal]:
     return from_copies(copies(seen.departed, seen.machines))
 
@@ -287,6 +296,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.metrics with a label of the copy, where traces do not tell where it ran",
         lambda seen: seen.telemetry.metrics.height > 0 and not seen.places,
         _copied,
+    ),
+    Detector(
+        "accused",
+        "infrastructure",
+        ("network_fault",),
+        "telemetry.logs",
+        lambda seen: seen.telemetry.logs.height > 0,
+        _accused,
     ),
     Detector(
         "metric_departure",

@@ -140,6 +140,15 @@ _SAYINGS: tuple[tuple[str, str], ...] = (
     ("slow_dependency", r"deadlock|lock wait|lock timeout"),
     ("retry_storm", r"retry (limit|budget)|retries exhausted|too many retries"),
     ("noisy_neighbour", r"evict|preempt|cpu throttl|co-?tenant"),
+    # What a runtime raises of itself is the program's own doing.
+    (
+        "change_regression",
+        (
+            r"\btypeerror\b|nullpointer|nil pointer|\battributeerror\b|\bnameerror\b|modulenotfound|\bimporterror\b"
+            r"|classcast|class ?not ?found|\bindexerror\b|out of (range|bounds)|undefined (method|function|is not)"
+            r"|zerodivision|divi(de|sion) by zero|assertion ?(error|failed)|panic: runtime|segmentation fault"
+        ),
+    ),
 )
 
 
