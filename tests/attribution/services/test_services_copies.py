@@ -10,6 +10,7 @@ import pytest
 import shop
 
 from ruleout.attribution.services import analyse
+from ruleout.attribution.services._births import births
 from ruleout.attribution.services._held_up import HeldUp, handed_down
 from ruleout.attribution.services._members import folded, members
 from ruleout.attribution.services._records import Signal
@@ -163,3 +164,59 @@ def test_a_fallback_follows_where_a_cache_made_it_necessary(cached: bool) -> Non
     fallen = [s.weight for s in told if s.name == "asked_instead" and s.entity == "spare"]
     assert fallen
     assert (fallen[0] < 2.0) is cached
+
+
+def _replaced(*, restarts: bool) -> tuple[Telemetry, pl.DataFrame]:
+    """Logs of copies that begin, and whether their service counts restarts."""
+    spans = pl.DataFrame({"service": ["cart", "cart"], "instance": ["cart-1", "cart-12"]})
+    logs = pl.DataFrame(
+        {
+            "time": [1.0, 2.0, 3.0],
+            "entity": ["cart"] * 3,
+            "severity": ["INFO"] * 3,
+            "message": ["cart-12 started; warming up", "cart-1 served /cart", "job started"],
+        }
+    )
+    score = 3.0 if restarts else 0.0
+    departed = pl.DataFrame(
+        {"entity": ["cart"], "clue": ["restarts"], "score": [score], "sign": [1]}
+    )
+    return Telemetry(spans=spans, logs=logs), departed
+
+
+def test_logs_tell_which_copies_begin_anew() -> None:
+    """A line that names a copy and its beginning is one; after restarts that are counted, none is a cause."""
+    told = births(*_replaced(restarts=False))
+    assert told.rows() == [("cart-12", 1.0)]
+    assert births(*_replaced(restarts=True)).is_empty()
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_copies_that_are_slow_after_each_beginning_are_cold(tmp_path: Path, logged: bool) -> None:
+    """Copies that keep their names and are slow for a while after they begin are cold, if logs tell that they do."""
+    rng = np.random.default_rng(4)
+    begins = {"cart-0": shop.FAULT + 10, "cart-1": shop.FAULT + 160}
+    rows = []
+    for n, at in enumerate(np.arange(shop.START, shop.END, 0.5)):
+        copy = f"cart-{n % 2}"
+        young = 0 <= at - begins[copy] < 90
+        took = 0.02 * float(rng.gamma(20, 0.05)) * (20 if young else 1)
+        rows.append((f"t{n}", f"a{n}", None, "front", "/front", "front-0", at, at + took + 0.004))
+        rows.append((f"t{n}", f"b{n}", f"a{n}", "cart", "/cart", copy, at + 0.002, at + took))
+    schema = [
+        "trace_id", "span_id", "parent_span_id", "service", "name", "service.instance.id", "start", "end",
+    ]  # fmt: skip
+    pl.DataFrame(rows, schema=schema, orient="row").select(
+        pl.exclude("start", "end"),
+        (pl.col("start") * 1e9).cast(pl.Int64).alias("start_ns"),
+        (pl.col("end") * 1e9).cast(pl.Int64).alias("end_ns"),
+    ).write_parquet(tmp_path / "s.parquet")
+    lines = [(t, "cart", "INFO", f"{c} started; warming up") for c, t in begins.items()]
+    lines = lines if logged else [(t, who, sev, "served") for t, who, sev, _ in lines]
+    columns = ["timestamp", "entity", "severity", "message"]
+    pl.DataFrame(lines, schema=columns, orient="row").write_parquet(tmp_path / "l.parquet")
+    symptom = SymptomSpec(entity="front", noticed_at=shop.FAULT + 60)
+    incident = shop.incident(tmp_path, traces=("s.parquet",), logs=("l.parquet",), symptom=symptom)
+    top = analyse(incident, np.random.default_rng(0)).hypotheses[0]
+    assert top.subject.names == ("cart",)
+    assert (top.failure_mode == "cold_start") is logged

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._behaviour import events_of
+from ruleout.attribution.services._births import births
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._entities import told_edges
 from ruleout.attribution.services._graph import Edge, traced_edges
@@ -90,11 +91,13 @@ def observe(
         near, trust = begun(tree, looks, windows)
         windows = near[0]
         period = periods(tree.time, windows)
+    departed = looks.table(windows)
+    fresh = births(telemetry, departed)
     return Observed(
         incident=incident,
         telemetry=telemetry,
         windows=windows,
-        departed=looks.table(windows),
+        departed=departed,
         tree=tree,
         events=events,
         period=period,
@@ -105,7 +108,7 @@ def observe(
         start=symptom_onset(incident, telemetry, windows),
         changes=changes,
         machines=looks.machines,
-        places=_of_spans(located, tree, period),
+        places=_of_spans(lambda a, b: located(a, b, fresh), tree, period),
         calls=_of_spans(callings, tree, period),
     )
 
