@@ -73,11 +73,16 @@ class Series(NamedTuple):
 
 def ordinary(seen: Observed, symptom: Symptom) -> list[Null]:
     """The likeliest reason why the symptom is nothing out of the usual; at most one."""
-    sign = direction(seen.incident)
-    if symptom.significant and symptom.change is not None and sign * symptom.change < 0:
-        # It moved, and the other way than is complained of: that is not usual, nor the symptom.
-        return []
     told = symptom_series(seen)
+    sign = direction(seen.incident)
+    if (
+        told is not None
+        and symptom.significant
+        and sign * (symptom.change or 0.0) < 0
+        and as_bad(-told.value[told.usual], -told.value[told.now]) < _USUAL
+    ):
+        # It moved as it never did, and the other way than is complained of: not usual, nor the symptom.
+        return []
     asked = requests_of(seen)
     if told is None:
         return [] if asked is None else _of_requests(asked)
@@ -155,7 +160,9 @@ def _scatter(means: np.ndarray, size: int) -> float:
     steps = means[size:] - means[:-size]
     if len(steps) < 2:
         return 0.0
-    return float(np.ptp(np.quantile(steps, [0.25, 0.75]))) / 1.35 / float(np.sqrt(2))
+    low, middle, high, most = np.quantile(steps, [0.25, 0.5, 0.75, 0.98])
+    # What has a heavy tail is judged by its tail: in units of a normal's, both tell the same.
+    return float(max((high - low) / 1.35, (most - middle) / 2.05) / np.sqrt(2))
 
 
 def _means(values: np.ndarray, size: int) -> np.ndarray:
