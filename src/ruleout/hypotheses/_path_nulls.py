@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from ruleout.attribution.services import ServicesResult
 
 _OF_SYMPTOM = ("random_fluctuation", "already_recovered")
-_OF_TABLES = {
-    "seasonality": "data.columns.timestamp",
-    "benign_mix": "data.columns.segments",
-}
+_DAY = 86_400.0
 
 
 def null_checks(incident: Incident, result: ServicesResult) -> Checked:
@@ -81,8 +78,31 @@ def _of_path(incident: Incident, result: ServicesResult) -> Iterator[Clear | Abs
         yield Clear(("monitor_defect",), Subject(), told, 0.0, "monitor.none")
     else:
         yield Abstained(("monitor_defect",), "no requests to compare the metric with", lacks)
-    for mode, needs in _OF_TABLES.items():
-        yield Abstained((mode,), "telemetry is not compared with earlier periods", needs)
+    yield _of_season(result)
+    yield _of_mix(incident, result)
+
+
+def _of_season(result: ServicesResult) -> Clear | Abstained:
+    """Whether the days before were like this at this hour, where any was recorded."""
+    seen, mode = result.seen, ("seasonality",)
+    rows = None if seen is None else seen.telemetry.metrics
+    if seen is None or rows is None or rows.is_empty() or result.symptom.change is None:
+        return Abstained(mode, "no metric of the symptom to compare", "telemetry.metrics")
+    reached = seen.windows.current[0] - float(rows["time"].min())  # type: ignore[arg-type]
+    if reached < _DAY:
+        why = "telemetry does not reach back to this hour of an earlier day"
+        return Abstained(mode, why, "telemetry.metrics")
+    told = f"{result.symptom.metric} was not like this at this hour of the days before"
+    return Clear(mode, Subject(), told, 0.0, "season.none")
+
+
+def _of_mix(incident: Incident, result: ServicesResult) -> Clear | Abstained:
+    """Whether more is asked of what always took longer, where requests are told apart."""
+    mode = ("benign_mix",)
+    if result.seen is None or result.seen.tree is None or not incident.telemetry.traces:
+        return Abstained(mode, "no requests to tell apart by kind", "telemetry.traces")
+    told = "requests of one kind differ from those of the same kind before"
+    return Clear(mode, Subject(), told, 0.0, "mix.none")
 
 
 def missing_symptom(incident: Incident, result: ServicesResult) -> str:

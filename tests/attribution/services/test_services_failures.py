@@ -10,6 +10,7 @@ import pytest
 import shop
 
 from ruleout.attribution.services import ServicesResult, analyse
+from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._load import offered, silent
 from ruleout.attribution.services._modes import told
 from ruleout.attribution.services._windows import Windows
@@ -60,6 +61,34 @@ def test_masking_the_origin_takes_the_failures_away(tmp_path: Path) -> None:
     assert top.explained.low > 0.9
     others = [h.explained for h in result.hypotheses if h.subject.names == ("cart",)]
     assert all(one is None or one.fraction < 0.1 for one in others)
+
+
+@pytest.mark.parametrize(("ill", "mistrip"), [(True, False), (False, True)])
+def test_a_breaker_that_opens_rightly_is_no_mistrip(
+    tmp_path: Path, ill: bool, mistrip: bool
+) -> None:
+    """Quick refusals of a callee that fails whenever it is asked follow from it; of a sound one they are a mistrip."""
+    table = _healthy()
+    number = pl.col("trace_id").str.slice(1).cast(pl.Int64)
+    late = pl.col("start_ns") >= SINCE
+    # Of ten calls one is let through to try.
+    kept = (number % 10 == 0) | ~late
+    table = table.filter(kept | ~pl.col("service").is_in(["cart", "store"]))
+    table = table.with_columns(
+        pl.when((pl.col("name") == "call cart") & ~kept)
+        .then(pl.col("start_ns") + 100_000)
+        .otherwise("end_ns")
+        .alias("end_ns")
+    )
+    refused = late & pl.col("name").is_in(["call cart", "/front"]) & (~kept | ill)
+    failing = late & pl.col("name").is_in(["/cart", "call store", "/store"]) & ill
+    table = table.with_columns(
+        pl.when(refused | failing).then(pl.lit("ERROR")).otherwise("status").alias("status")
+    )
+    result = _run(tmp_path, table)
+    mass = sum(h.probability for h in result.hypotheses if h.failure_mode == "resilience_mistrip")
+    assert (mass > 0.5) is mistrip
+    assert (result.ranking[0][0] == "store") is ill
 
 
 def _asked_again(table: pl.DataFrame, times: int) -> pl.DataFrame:
@@ -178,6 +207,7 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
             "now": [30.0, 16.0, 12.0],
             "score": [2.0] * 3,
             "sign": [1] * 3,
+            "about": pl.Series([None] * 3, dtype=pl.String),
         }
     )
     edges = {("door", "mid"), ("mid", "deep")}
@@ -187,6 +217,9 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
         offered(table.with_columns(pl.col("level").alias("now")), None, np.zeros(0), edges, None)
         == []
     )
+    # What the door asks of others is not asked of it.
+    outward = table.with_columns(pl.lit("mid").alias("about"))
+    assert offered(outward, None, np.zeros(0), edges, None) == []
 
 
 @pytest.mark.parametrize(
@@ -199,6 +232,7 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
         ("write failed: no space left on device", "storage_fault"),
         ("java.lang.OutOfMemoryError: Java heap space", "memory_leak"),
         ("unknown column price in field list", "schema_change"),
+        ("TypeError: unsupported operand type(s) for +", "change_regression"),
     ],
 )
 def test_error_lines_name_the_failure_mode(message: str, mode: str) -> None:
@@ -206,3 +240,30 @@ def test_error_lines_name_the_failure_mode(message: str, mode: str) -> None:
     lines = pl.DataFrame({"entity": ["a"] * 6 + ["b"] * 6, "message": [message] * 6 + ["ok"] * 6})
     assert set(told(lines, "a")) == {mode}
     assert told(lines, "b") == {}
+
+
+def _lines(*rows: tuple[str, str]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["entity", "message"], orient="row")
+
+
+_EXPIRED = "tls: failed to verify certificate for store: x509: certificate has expired"
+
+
+def test_who_cannot_be_reached_is_named_by_its_callers() -> None:
+    """New error lines about somebody whom others cannot reach speak against it; old ones and its own do not."""
+    lines = _lines(("cart", _EXPIRED), ("cart", _EXPIRED), ("cart", "store-index is fine"))
+    usual = _lines(("cart", "slow"))
+    (one,) = accused(lines, usual, {"cart", "store", "store-index"})
+    assert (one.entity, one.modes) == ("store", {"network_fault": 1.0})
+    assert accused(lines, lines, {"cart", "store"}) == []
+    assert accused(_lines(("store", _EXPIRED), ("store", _EXPIRED)), usual, {"store"}) == []
+    refused = "circuit breaker of store is open: no route"
+    assert accused(_lines(("cart", refused), ("cart", refused)), usual, {"store"}) == []
+
+
+def test_who_reaches_nobody_blames_each_less() -> None:
+    """A caller that cannot reach three others at once speaks a third as strongly against each."""
+    lines = _lines(*((("cart", f"dial {name}: no route to host")) for name in "aabbcc"))
+    told_of = accused(lines, _lines(("cart", "slow")), {"a", "b", "c", "cart"})
+    assert {one.entity for one in told_of} == {"a", "b", "c"}
+    assert max(one.weight for one in told_of) == pytest.approx(3.5 / 3)

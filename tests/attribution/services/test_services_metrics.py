@@ -278,6 +278,7 @@ def test_who_is_asked_nothing_weighs_little() -> None:
         ("gpu_temperature", "hardware_fault"),
         ("gpu_memory_used", "accelerator_memory"),
         ("requests_throttled", "rate_limited"),
+        ("throttled_pct", "noisy_neighbour"),
         ("dns_lookup_failures", "network_fault"),
         ("row_lock_wait_ms", "slow_dependency"),
         ("queue_depth", "queue_backlog"),

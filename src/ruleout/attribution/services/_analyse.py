@@ -81,7 +81,7 @@ def analyse(
     named = _explained(seen, named, rng)
     named = with_roles(named, amplified(seen), seen.tree, seen.period)
     told = symptom(incident, telemetry, windows, seen.start, rng)
-    calm = shared_out(nulls(seen, told))
+    calm = shared_out(nulls(seen, told, found.signals))
     left = 1 - sum(one.probability for one in calm)
     named = tuple(replace(one, probability=one.probability * left) for one in named)
     missing, guarded = as_records(gaps(seen))

@@ -14,7 +14,7 @@ from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import matters
 
 _COPY = re.compile(
-    r"\b(?:pod|instance|container|replica|task)\s*[=:]\s*\"?([^\",}\]]+)", re.IGNORECASE
+    r"\b(?:pod|copy|instance|container|replica|task)\s*[=:]\s*\"?([^\",}\]]+)", re.IGNORECASE
 )
 _MACHINE = re.compile(r"\b(?:node|host|hostname)\s*[=:]\s*\"?([^\",}\]]+)", re.IGNORECASE)
 
@@ -130,4 +130,4 @@ def ill_machine(
     return name if not mine or name in mine else None
 
 
-_TELLING = ["steal", "device", "heat", "clock", "losses", "disk_wait"]
+_TELLING = ["steal", "device", "heat", "clock", "clock_offset", "losses", "disk_wait"]

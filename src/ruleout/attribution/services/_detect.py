@@ -7,11 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
+from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._asked import asked
 from ruleout.attribution.services._beneath import beneath
+from ruleout.attribution.services._blame import error_lines
 from ruleout.attribution.services._copies import copies, from_copies
+from ruleout.attribution.services._entities import known_names
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._graph import Edge
+from ruleout.attribution.services._held_up import handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._load import excused_by_load, offered, silent
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
@@ -19,7 +23,7 @@ from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
-from ruleout.attribution.services._signals import from_flow
+from ruleout.attribution.services._signals import from_flow, rightly_refused
 from ruleout.attribution.services._views import asked_instead, passed_below, retried
 
 _SHOWN = 8
@@ -74,6 +78,8 @@ def detect(seen: Observed) -> Detection:
         signals += found
         seconds = time.perf_counter() - started
         checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
+    if seen.tree is not None:
+        signals = handed_down(signals, held_up(seen.tree, seen.period))
     signals = excused_by_places(excused(signals, seen.edges), seen.places)
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
     signals = excused_by_callers(signals, seen.calls, caches)
@@ -175,7 +181,8 @@ def _lags(seen: Observed) -> list[Signal]:
 
 
 def _refused(seen: Observed) -> list[Signal]:
-    return averaged([seen.looks.refused(one) for one in seen.near], seen.trust)
+    found = averaged([seen.looks.refused(one) for one in seen.near], seen.trust)
+    return rightly_refused(found, seen.departed)
 
 
 def _offered(seen: Observed) -> list[Signal]:
@@ -205,6 +212,12 @@ def _placed(seen: Observed) -> list[Signal]:
 
 def _retried(seen: Observed) -> list[Signal]:
     return retried(seen.departed)
+
+
+def _accused(seen: Observed) -> list[Signal]:
+    before = seen.windows._replace(current=seen.windows.reference[0])
+    errors, usual = (error_lines(seen.telemetry, one) for one in (seen.windows, before))
+    return accused(errors, usual, known_names(seen.telemetry) - seen.machines)
 
 
 def _copied(seen: Observed) -> list[Signal]:
@@ -283,6 +296,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.metrics with a label of the copy, where traces do not tell where it ran",
         lambda seen: seen.telemetry.metrics.height > 0 and not seen.places,
         _copied,
+    ),
+    Detector(
+        "accused",
+        "infrastructure",
+        ("network_fault",),
+        "telemetry.logs",
+        lambda seen: seen.telemetry.logs.height > 0,
+        _accused,
     ),
     Detector(
         "metric_departure",

@@ -17,7 +17,9 @@ _LEAST = 2
 """Metrics of a machine that an entity must have to be taken for one."""
 
 _LABEL = re.compile(r"[\[{(]([^\]})]*)[\]})]|\"([^\"]*)\"")
-_PLACE = re.compile(r"\b(node|host|hostname|instance|pod|container|zone|az|rack)\s*[=:]\s*[^,}\s]+")
+_PLACE = re.compile(
+    r"\b(node|host|hostname|instance|pod|copy|container|zone|az|rack)\s*[=:]\s*[^,}\s]+"
+)
 """Labels that tell where a copy runs, and nothing of whom it calls."""
 
 _PARTS = re.compile(r"[.:/|,=\s]+")

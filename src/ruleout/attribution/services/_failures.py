@@ -24,8 +24,16 @@ _QUICK = 0.3
 
 _HEARD = 3
 _SOUND = 0.2
+_MOMENT = 10.0
+"""Seconds within which calls tell how the callee of a refused one fared."""
+
 _USUAL = 1.5
 """So many calls that arrive, fewer of them failed, and none much longer: the callee is well."""
+
+
+_LONG = 3.0
+_ILL = 0.5
+"""Times the usual length, and the part of the calls that arrive, from which on a callee is ill."""
 
 
 class Outgoing(NamedTuple):
@@ -60,6 +68,9 @@ class Refusal(NamedTuple):
 
     sound: bool = False
     """Whether the calls that do arrive are answered as ever."""
+
+    ill: bool = False
+    """Whether most of the calls that do arrive beside them fail or take far longer: refusing them is right."""
 
 
 def outgoing(tree: Calls) -> Outgoing:
@@ -129,8 +140,10 @@ def refusals(tree: Calls, calls: Outgoing, period: np.ndarray) -> list[Refusal]:
                 "lost": unheard,
                 "now": when == 2,
                 "usual": (when == 0) | (when == 1),
+                "time": tree.time[calls.row],
             }
         )
+        .filter(~pl.col("now") | _since())
         .group_by("caller", "callee")
         .agg(
             pl.col("now").sum().alias("n1"),
@@ -142,6 +155,12 @@ def refusals(tree: Calls, calls: Outgoing, period: np.ndarray) -> list[Refusal]:
         .sort("caller", "callee")
     )
     return _shared(tree, _with_answers(tree, calls, period, edges, unheard))
+
+
+def _since() -> pl.Expr:
+    """Whether a call comes no sooner than the first of its edge that is lost in the incident, where any is."""
+    first = pl.col("time").filter(pl.col("lost") & pl.col("now")).min().over("caller", "callee")
+    return pl.col("time") >= first.fill_null(-float("inf"))
 
 
 def _with_answers(
@@ -159,23 +178,49 @@ def _with_answers(
             "arrived": ~calls.lost,
             "now": when == 2,
             "usual": (when == 0) | (when == 1),
+            "moment": (tree.time[calls.row] // _MOMENT).astype(np.int64),
         }
     )
     answered = pl.col("arrived") & pl.col("now")
     length = pl.col("ms").filter(pl.col("arrived") & pl.col("usual")).median()
-    told = table.group_by("caller", "callee").agg(
-        (pl.col("ms").filter(pl.col("refused") & pl.col("now")).median() < _QUICK * length)
-        .fill_null(value=False)
-        .alias("quick"),
-        (
-            (answered.sum() >= _HEARD)
-            & (pl.col("failed").filter(answered).mean() < _SOUND)
-            & (pl.col("ms").filter(answered).median() < _USUAL * length)
+    told = (
+        _beside(table)
+        .group_by("caller", "callee")
+        .agg(
+            (pl.col("ms").filter(pl.col("refused") & pl.col("now")).median() < _QUICK * length)
+            .fill_null(value=False)
+            .alias("quick"),
+            (
+                (answered.sum() >= _HEARD)
+                & (pl.col("failed").filter(answered).mean() < _SOUND)
+                & (pl.col("ms").filter(answered).median() < _USUAL * length)
+            )
+            .fill_null(value=False)
+            .alias("sound"),
+            (
+                (answered.sum() >= _HEARD)
+                & (
+                    (pl.col("failed") | (pl.col("ms") > _LONG * length)).filter(answered).mean()
+                    > _ILL
+                )
+            )
+            .fill_null(value=False)
+            .alias("ill"),
         )
-        .fill_null(value=False)
-        .alias("sound"),
     )
     return edges.join(told, on=["caller", "callee"], how="left", maintain_order="left")
+
+
+def _beside(table: pl.DataFrame) -> pl.DataFrame:
+    """The calls, less those that arrive in moments of the incident at which none is refused nor just after.
+
+    A callee that is ill for a while is well for the rest, and what its callers refuse then is right.
+    """
+    refused = table.filter(pl.col("refused") & pl.col("now"))
+    moments = refused.select("caller", "callee", "moment").unique()
+    near = pl.concat([moments, moments.with_columns(pl.col("moment") - 1)]).unique()
+    kept = table.filter(pl.col("now")).join(near, on=["caller", "callee", "moment"], how="semi")
+    return pl.concat([table.filter(~pl.col("now")), kept])
 
 
 def _shared(tree: Calls, edges: pl.DataFrame) -> list[Refusal]:
@@ -198,7 +243,14 @@ def _shared(tree: Calls, edges: pl.DataFrame) -> list[Refusal]:
         ends = (tree.services[row["caller"]], tree.services[row["callee"]])
         for name, part in ((ends[0], sender), (ends[1], taker)):
             one = Refusal(
-                name, evidence * part / whole, *ends, before, after, row["quick"], row["sound"]
+                name,
+                evidence * part / whole,
+                *ends,
+                before,
+                after,
+                row["quick"],
+                row["sound"],
+                row["ill"],
             )
             if one.score > 0 and (name not in best or one.score > best[name].score):
                 best[name] = one

@@ -58,12 +58,27 @@ def hypotheses(
     leaders = {entity for entity, _ in ranking[:_NAMED]}
     kept = [
         one
-        for one in found
+        for one in _joined(found)
         if one.probability >= _LEAST or (one.subject.names[0] in leaders and one.probability > 0)
     ]
     return tuple(
         sorted(kept, key=lambda one: (-one.probability, one.failure_mode, one.subject.names))
     )
+
+
+def _joined(found: Sequence[ServiceHypothesis]) -> list[ServiceHypothesis]:
+    """The hypotheses, those of one mode at one subject as one: copies on one machine suffer from the same."""
+    best: dict[tuple[str, Subject, str | None], ServiceHypothesis] = {}
+    for one in sorted(found, key=lambda h: -h.probability):
+        key = (one.failure_mode, one.subject, one.change)
+        if key not in best:
+            best[key] = one
+            continue
+        known = best[key]
+        told = tuple(sorted({*known.signals, *one.signals}))
+        total = known.probability + one.probability
+        best[key] = replace(known, probability=total, signals=told)
+    return list(best.values())
 
 
 def _modes(

@@ -320,7 +320,7 @@ _HOST = frozenset(["node", "host", "machine", "vm", "instance", "hypervisor"])
 
 
 _NAMED = re.compile(
-    r"\b(peer|target|upstream|destination|dst|backend|dependency|remote|callee|pool|cluster|node|host|hostname|pod"
+    r"\b(peer|target|upstream|destination|dst|backend|dependency|remote|callee|pool|cluster|node|host|hostname|pod|copy"
     r"|container|instance|namespace|job|zone|rack|topic|group|db|database|service)\s*[=:]\s*\"?[^,}\]\"]*",
     re.IGNORECASE,
 )

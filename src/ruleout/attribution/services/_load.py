@@ -133,6 +133,8 @@ def _by_metrics(departed: pl.DataFrame) -> dict[str, float]:
         & (pl.col("sign") > 0)
         & (pl.col("level") > 0)
         & (pl.col("score") > 0.5)
+        # What an entity asks of others is no request that comes in.
+        & pl.col("about").is_null()
     )
     result: dict[str, float] = {}
     for entity, metric, level, now in rows.select("entity", "metric", "level", "now").iter_rows():

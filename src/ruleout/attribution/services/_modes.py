@@ -11,7 +11,14 @@ import polars as pl
 
 from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._records import Signal
-from ruleout.attribution.services._signals import matters, modes_of, much_stolen, saturated
+from ruleout.attribution.services._signals import (
+    beyond_load,
+    loads_of,
+    matters,
+    modes_of,
+    much_stolen,
+    saturated,
+)
 
 _MEASURED = {
     "cpu": "cpu_saturation",
@@ -133,6 +140,15 @@ _SAYINGS: tuple[tuple[str, str], ...] = (
     ("slow_dependency", r"deadlock|lock wait|lock timeout"),
     ("retry_storm", r"retry (limit|budget)|retries exhausted|too many retries"),
     ("noisy_neighbour", r"evict|preempt|cpu throttl|co-?tenant"),
+    # What a runtime raises of itself is the program's own doing.
+    (
+        "change_regression",
+        (
+            r"\btypeerror\b|nullpointer|nil pointer|\battributeerror\b|\bnameerror\b|modulenotfound|\bimporterror\b"
+            r"|classcast|class ?not ?found|\bindexerror\b|out of (range|bounds)|undefined (method|function|is not)"
+            r"|zerodivision|divi(de|sion) by zero|assertion ?(error|failed)|panic: runtime|segmentation fault"
+        ),
+    ),
 )
 
 
@@ -154,7 +170,8 @@ def mode_shares(
     """
     mine = [one for one in signals if one.entity == entity]
     own = departed.filter((pl.col("entity") == entity) & ~pl.col("host"))
-    named = _named(_with_views(own, departed, entity))
+    load = loads_of(departed.filter(pl.col("kind") == "traffic")).get(entity, 1.0)
+    named = _named(_with_views(own, departed, entity), load)
     weight = _weights(mine, sum(named.values()))
     for mode, nats in named.items():
         weight[mode] += nats
@@ -217,8 +234,8 @@ def _with_views(own: pl.DataFrame, departed: pl.DataFrame, entity: str) -> pl.Da
     return pl.concat([kept, told])
 
 
-def _named(own: pl.DataFrame) -> dict[str, float]:
-    """Nats for modes by the entity's departed series whose names tell a mechanism."""
+def _named(own: pl.DataFrame, load: float = 1.0) -> dict[str, float]:
+    """Nats for modes by the entity's departed series whose names tell a mechanism, beyond what its load accounts for."""
     strongest: dict[str, tuple[float, bool, Mapping[str, float]]] = {}
     telling = own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN))
     for row in telling.iter_rows(named=True):
@@ -226,6 +243,7 @@ def _named(own: pl.DataFrame) -> dict[str, float]:
         if clue is None or (clue.sign == 0 and row["sign"] < 0):
             continue
         nats = saturated(row["score"] - _PLAIN, _HALF, _NAMED) * matters(row) * row["alone"]
+        nats *= beyond_load(row, load)
         if nats > strongest.get(clue.name, (0.0,))[0]:
             strongest[clue.name] = (nats, clue.primary, modes_of(row["kind"], row["metric"], 1))
     if "refused" in strongest and _slower(own):

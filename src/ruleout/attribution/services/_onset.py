@@ -76,9 +76,13 @@ def onset(series: pl.DataFrame, windows: Windows, sign: int = 0) -> Start | None
     )
 
 
+_LASTS = 3
+"""Samples that must follow a beginning: of the last one or two nobody knows whether they stay."""
+
+
 def _stays(beyond: np.ndarray) -> int | None:
     """The first index from which at least four fifths of what follows (up to 10 points) is beyond."""
-    for index in np.flatnonzero(beyond):
+    for index in np.flatnonzero(beyond[: len(beyond) - _LASTS + 1]):
         if beyond[index : index + 10].mean() >= 0.8:
             return int(index)
     return None

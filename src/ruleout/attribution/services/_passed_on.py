@@ -71,6 +71,7 @@ def _calls(tree: Calls, period: np.ndarray) -> pl.DataFrame:
         {
             "caller": np.concatenate([tree.service[owner], tree.service[lost]]),
             "callee": np.concatenate([tree.service[arrived], sent.callee[sent.lost]]),
+            "doing": tree.frame["name"].gather(tree.entry[np.concatenate([owner, lost])]),
             "now": period[rows] == 2,
             "usual": (period[rows] == 0) | (period[rows] == 1),
             "failed": np.concatenate([failed[arrived] | failed[owner], failed[lost]]),
@@ -103,30 +104,21 @@ def callings(tree: Calls, period: np.ndarray) -> list[Calling]:
             .alias(f"ms{mark}"),
         )
     ]
-    entry = tree.entry == np.arange(len(tree.entry))
-    work = pl.DataFrame(
-        {
-            "caller": tree.service[entry],
-            "work1": period[entry] == 2,
-            "work0": (period[entry] == 0) | (period[entry] == 1),
-        }
-    )
-    invoked = work.group_by("caller").agg(pl.col("work1").sum(), pl.col("work0").sum())
     told = (
         table.group_by("caller", "callee")
         .agg(*counts)
-        .join(invoked, on="caller")
+        .join(_per_invocation(tree, period, table), on=["caller", "callee"])
         .with_columns((pl.col("n1") / pl.col("n1").sum().over("callee")).alias("load"))
         .filter((pl.col("n1") >= _ENOUGH) & (pl.col("n0") >= _ENOUGH))
-        .filter((pl.col("work1") > 0) & (pl.col("work0") > 0))
+        .filter(pl.col("rate0") > 0)
         .sort("caller", "callee")
     )
     return [
         Calling(
             tree.services[r["caller"]],
             tree.services[r["callee"]],
-            r["n1"] / r["work1"],
-            r["n0"] / r["work0"],
+            r["rate1"],
+            r["rate0"],
             r["failed1"],
             r["late1"],
             r["late0"],
@@ -135,6 +127,48 @@ def callings(tree: Calls, period: np.ndarray) -> list[Calling]:
         )
         for r in told.iter_rows(named=True)
     ]
+
+
+def _per_invocation(tree: Calls, period: np.ndarray, table: pl.DataFrame) -> pl.DataFrame:
+    """Calls in each invocation of the caller now, and what they would have been for the same kinds of request.
+
+    Where more of those requests are asked that need a callee, nobody's code asks it for more.
+    """
+    entry = tree.entry == np.arange(len(tree.entry))
+    work = pl.DataFrame(
+        {
+            "caller": tree.service[entry],
+            "doing": tree.frame["name"].filter(pl.Series(entry)),
+            "now": period[entry] == 2,
+            "usual": (period[entry] == 0) | (period[entry] == 1),
+        }
+    )
+    invoked = work.group_by("caller", "doing").agg(
+        pl.col("now").sum().alias("work1"), pl.col("usual").sum().alias("work0")
+    )
+    edges = table.select("caller", "callee").unique()
+    made = table.group_by("caller", "callee", "doing").agg(
+        pl.col("now").sum().alias("n1"), pl.col("usual").sum().alias("n0")
+    )
+    by_kind = (
+        edges.join(invoked, on="caller")
+        .join(made, on=["caller", "callee", "doing"], how="left")
+        .with_columns(pl.col("n1", "n0").fill_null(0))
+        # A kind that was never asked before has no usual number of calls.
+        .filter(pl.col("work0") > 0)
+    )
+    expected = pl.col("n0") / pl.col("work0") * pl.col("work1")
+    all_now = pl.col("work1").sum()
+    return (
+        by_kind.group_by("caller", "callee")
+        .agg(
+            (pl.col("n1").sum() / all_now).alias("rate1"),
+            (expected.sum() / all_now).alias("rate0"),
+            all_now.alias("work1"),
+        )
+        .filter(pl.col("work1") > 0)
+        .drop("work1")
+    )
 
 
 def from_edges(found: Sequence[Calling]) -> list[Signal]:

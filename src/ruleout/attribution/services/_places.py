@@ -37,6 +37,9 @@ _WORTH = 8.0
 _YOUNG = 240.0
 """Seconds for which a copy that has just begun may still be warming up."""
 
+_WARMING = 120.0
+"""... and after each beginning that logs tell of."""
+
 _EXCUSED = 0.85
 _SERVICES_LOSS = {
     "added_time", "symptom_flow", "behaviour", "refused_calls", "metric.latency", "one_instance",
@@ -94,19 +97,25 @@ class Located(NamedTuple):
     """The machine that a copy runs on, where it is known."""
 
 
-def located(tree: Calls, period: np.ndarray) -> list[Located]:
+def located(tree: Calls, period: np.ndarray, births: pl.DataFrame | None = None) -> list[Located]:
     """Places that hold most of what some services lost, the weightiest first.
 
     Args:
         tree: the calls.
         period: of each row: 2 the incident, 0 and 1 references, -1 neither.
+        births: `instance` and `time` of copies that logs say have begun anew, if any do.
     """
     if not any(tree.frame[name].n_unique() > 1 for name in ("host", "instance", "version")):
         return []
     losses = _losses(tree, period)
     if losses.is_empty():
         return []
-    found = [*_hosts(losses), *_copies(losses), *_builds(losses), *_beginners(losses, tree, period)]
+    found = [
+        *_hosts(losses),
+        *_copies(losses),
+        *_builds(losses),
+        *_beginners(losses, tree, period, births),
+    ]
     ranked = sorted(found, key=lambda one: (-one.whole, one.entity, one.name))
     return [one._replace(host=_machine(tree, one)) for one in ranked]
 
@@ -182,6 +191,7 @@ _LOSSES = {
     "host": pl.String,
     "instance": pl.String,
     "version": pl.String,
+    "time": pl.Float64,
     "age": pl.Float64,
     "usual": pl.Float64,
     "loss": pl.Float64,
@@ -241,6 +251,7 @@ def _rows(
         "host",
         "instance",
         "version",
+        "time",
         (pl.col("time") - pl.col("begun")).alias("age"),
         pl.Series("usual", usual),
         pl.Series("loss", loss),
@@ -364,12 +375,24 @@ def _within(losses: pl.DataFrame, kind: Literal["instance", "version"]) -> Itera
         yield Located(kind, service, place, tuple(parts), _whole(parts, losses))
 
 
-def _beginners(losses: pl.DataFrame, tree: Calls, period: np.ndarray) -> Iterator[Located]:
+def _beginners(
+    losses: pl.DataFrame, tree: Calls, period: np.ndarray, births: pl.DataFrame | None
+) -> Iterator[Located]:
     """Services whose new copies lose as long as they are young."""
     before = set(
         tree.frame.filter(pl.Series((period == 0) | (period == 1)))["instance"].drop_nulls()
     )
     fresh = ~pl.col("instance").is_in(list(before)) & (pl.col("age") < _YOUNG)
+    if births is not None and births.height:
+        # A copy that keeps its name when it is replaced is as young as its last beginning.
+        losses = losses.sort("time").join_asof(
+            births.sort("time").with_columns(pl.col("time").alias("born")),
+            on="time",
+            by="instance",
+            strategy="backward",
+            check_sortedness=False,
+        )
+        fresh |= (pl.col("time") - pl.col("born")).fill_null(np.inf) < _WARMING
     aged = losses.filter(pl.col("instance").is_not_null()).with_columns(
         pl.when(fresh).then(pl.lit("young")).otherwise(pl.lit("old")).alias("stage")
     )

@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._behaviour import events_of
+from ruleout.attribution.services._births import births
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._entities import told_edges
 from ruleout.attribution.services._graph import Edge, traced_edges
+from ruleout.attribution.services._members import folded
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._passed_on import Calling, callings
 from ruleout.attribution.services._periods import periods
@@ -72,6 +74,7 @@ def observe(
     changes: tuple[Change, ...],
 ) -> Observed:
     """Gather what the detectors share."""
+    telemetry = folded(telemetry, (incident.symptom.entity,))
     tree = calls(telemetry.spans) if telemetry.spans.height else None
     edges = set(telemetry.topology) | told_edges(telemetry)
     period = np.zeros(0, dtype=np.int64)
@@ -88,11 +91,13 @@ def observe(
         near, trust = begun(tree, looks, windows)
         windows = near[0]
         period = periods(tree.time, windows)
+    departed = looks.table(windows)
+    fresh = births(telemetry, departed)
     return Observed(
         incident=incident,
         telemetry=telemetry,
         windows=windows,
-        departed=looks.table(windows),
+        departed=departed,
         tree=tree,
         events=events,
         period=period,
@@ -103,7 +108,7 @@ def observe(
         start=symptom_onset(incident, telemetry, windows),
         changes=changes,
         machines=looks.machines,
-        places=_of_spans(located, tree, period),
+        places=_of_spans(lambda a, b: located(a, b, fresh), tree, period),
         calls=_of_spans(callings, tree, period),
     )
 

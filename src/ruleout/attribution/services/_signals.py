@@ -31,6 +31,14 @@ _CUT_SHORT = {
     "slow_dependency": 0.1,
     "pool_exhaustion": 0.1,
 }
+_FELT = {"change_regression": 0.4, "slow_dependency": 0.4, "network_fault": 0.2}
+_RIGHTLY = 0.25
+"""Weight of calls that a breaker refuses for good reason: what made it open is told by the calls that arrive."""
+
+_FAILS = 1.0
+_MAYBE_TRIPPED = 0.3
+"""Departure of its own failures, and share of a breaker's doing, from which on that is so."""
+
 _KIND_MODES: Mapping[str, Mapping[str, float]] = {
     "cpu": {"cpu_saturation": 0.9, "noisy_neighbour": 0.1},
     "memory": {"memory_leak": 0.8},
@@ -56,6 +64,9 @@ _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
 
 _BARE = 5.0
+_HELD = {"held", "in_flight"}
+"""Places that requests hold while they are served: more requests hold more."""
+
 _IDLE = 0.02
 """Traffic below this part of the busiest entity's counts as this much."""
 
@@ -135,7 +146,7 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
         Signal(
             one.service,
             "refused_calls",
-            saturated(one.score, 5.0, 9.0),
+            saturated(one.score, 5.0, 9.0) * (_RIGHTLY if one.quick and one.ill else 1.0),
             _refused_modes(one),
             f"{one.after:.0%} of the calls from {one.caller} to {one.callee} fail and never arrive,"
             f" {one.before:.0%} before",
@@ -147,8 +158,27 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
     ]
 
 
+def rightly_refused(signals: Sequence[Signal], departed: pl.DataFrame) -> list[Signal]:
+    """The signals, those of breakers less where who is refused fails by its own count at what still arrives."""
+    failing = departed.filter(
+        (pl.col("kind") == "error")
+        & pl.col("about").is_null()
+        & (pl.col("clue").is_null() | (pl.col("clue") == "late"))
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _FAILS)
+    )["entity"].to_list()
+    return [
+        one._replace(weight=_RIGHTLY * one.weight, modes=_FELT)
+        if one.modes.get("resilience_mistrip", 0.0) > _MAYBE_TRIPPED and one.entity in failing
+        else one
+        for one in signals
+    ]
+
+
 def _refused_modes(one: Refusal) -> Mapping[str, float]:
     """Refused near the caller: its breaker or limiter, rightly or wrongly; else it is lost on the way."""
+    if one.quick and one.ill:
+        return _FELT
     if one.quick:
         return _TRIPPED if one.sound else _CUT_SHORT
     return _REFUSED
@@ -166,7 +196,7 @@ def from_departures(
         traced: services that traces tell of; none where there are no traces.
     """
     signals = []
-    loads = _loads(table)
+    loads = loads_of(table)
     for row in table.iter_rows(named=True):
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
@@ -179,7 +209,7 @@ def from_departures(
         top *= _machines_part(row, clue) * row["alone"] ** 2
         if row["full"] is not None:
             top *= 2.0 if row["full"] else _BELOW_LIMIT
-        top *= _beyond_load(row, loads.get(row["entity"], 1.0)) * matters(row)
+        top *= beyond_load(row, loads.get(row["entity"], 1.0)) * matters(row)
         top *= _UNASKED if row["idle"] and row["entity"] not in traced else 1.0
         size = row["up"] if row["sign"] > 0 else row["down"]
         if row["about"] is not None and kind in _SEEN:
@@ -249,23 +279,26 @@ def much_stolen() -> pl.Expr:
     return (pl.col("now") - pl.col("level")) >= _STOLEN * whole
 
 
-def _loads(table: pl.DataFrame) -> dict[str, float]:
+def loads_of(table: pl.DataFrame) -> dict[str, float]:
     """By what factor the traffic of each entity has grown; at least 1."""
-    traffic = table.filter(pl.col("kind") == "traffic")
-    # What was hardly ever asked has no level of its own to grow from.
+    traffic = table.filter((pl.col("kind") == "traffic") & pl.col("about").is_null())
+    # What was hardly ever asked, and still is, has no level of its own to grow from.
     least = _IDLE * pl.col("level").max().over("metric")
-    grown = traffic.with_columns(pl.max_horizontal("level", least).alias("level")).filter(
+    known = (pl.col("level") > 0) & (pl.col("now") > least)
+    level = pl.when(known).then("level").otherwise(pl.max_horizontal("level", least))
+    grown = traffic.with_columns(level.alias("level")).filter(
         (pl.col("level") > 0) & (pl.col("sign") > 0)
     )
     result: dict[str, float] = {}
-    for entity, level, now in grown.select("entity", "level", "now").iter_rows():
-        result[entity] = max(result.get(entity, 1.0), now / level)
+    for entity, usual, now in grown.select("entity", "level", "now").iter_rows():
+        result[entity] = max(result.get(entity, 1.0), now / usual)
     return result
 
 
-def _beyond_load(row: Mapping[str, Any], load: float) -> float:
+def beyond_load(row: Mapping[str, Any], load: float) -> float:
     """The share of a resource's rise, on a log scale, that its traffic does not account for."""
-    if row["kind"] not in {"cpu", "disk", "network"} or row["sign"] < 0 or load <= 1:
+    follows = row["kind"] in {"cpu", "disk", "network"} or row["clue"] in _HELD
+    if not follows or row["sign"] < 0 or load <= 1:
         return 1.0
     if row["level"] <= 0 or row["now"] <= row["level"]:
         return 1.0

@@ -16,6 +16,7 @@ from ruleout.incident._model import Incident
 from ruleout.sources.telemetry import Telemetry
 
 _RESAMPLES = 400
+_ENOUGH = 2
 
 
 def symptom(
@@ -114,8 +115,11 @@ def _samples(
     usual = np.zeros(len(time), dtype=bool)
     for low, high in windows.reference:
         usual |= (time >= low) & (time < high) & ((time < since) | (time > windows.current[1]))
+    if len(after) < _ENOUGH:
+        # What began with the last sample is no symptom yet: the whole window tells what there is.
+        after = value[(time >= windows.current[0]) & (time <= windows.current[1])]
     before = value[usual]
-    return (before, after) if len(before) >= 3 and len(after) >= 2 else None
+    return (before, after) if len(before) >= 3 and len(after) >= _ENOUGH else None
 
 
 def _resampled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -170,6 +170,9 @@ def asked_instead(
         else:
             text, name = f"{names} is asked for what {cache} no longer answers", cache
         weight = min(1.0 + taken, 8.0)
+        if told is _FELL_BACK and any(a == cache and b in caches - failing for a, b in edges):
+            # It fails for want of its cache; that others are asked in its place follows.
+            weight *= 1 - _HANDED
         out.append(Signal(name, "asked_instead", weight, told, text, taken, taken))
     return out
 

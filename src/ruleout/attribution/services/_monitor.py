@@ -1,0 +1,181 @@
+"""Whether the metric that raised the alarm says what nothing else bears out: then the measurement is at fault."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from ruleout._records import Subject
+from ruleout.attribution.services._failures import failed_spans
+from ruleout.attribution.services._kinds import kind_of
+from ruleout.attribution.services._metrics import SHARES
+from ruleout.attribution.services._ordinary import symptom_series
+from ruleout.attribution.services._records import Null
+from ruleout.attribution.services._scene import Observed
+
+_WRONG = 0.85
+_SCALES = (10.0, 60.0, 100.0, 1000.0, 1024.0, 1e6)
+"""Factors between units of time and size."""
+
+_CLOSE = 0.06
+_CONTRADICTED = 0.25
+"""Part of its change, on a log scale, that others must bear out for a metric to be believed."""
+
+_MUCH = 0.5
+"""Least change on a log scale that is worth contradicting."""
+
+_FEW = 50
+_WITNESSES = 3
+"""So many others must measure the same kind to contradict somebody who stands outside of the path."""
+
+_MOVED = 0.5
+"""Departure below which a witness saw nothing."""
+
+_TINY = 1e-3
+"""Share of failures below which it makes no difference how many there are."""
+
+
+def mismeasured(seen: Observed) -> list[Null]:
+    """The metric that raised the alarm says what nothing else bears out; at most one."""
+    spec = seen.incident.symptom
+    series = symptom_series(seen)
+    if series is None or spec.metric is None or spec.entity is None:
+        return []
+    sign = 1.0 if np.median(series.value) >= 0 else -1.0
+    before, now = sign * series.value[series.usual], sign * series.value[series.now]
+    was, came = float(np.median(before)), float(np.median(now))
+    text = _other_unit(seen, was, came, before, now) if was > 0 and came > 0 else None
+    text = text or _denied(seen, spec.entity, spec.metric, was, came)
+    text = text or _alone(seen, spec.entity, spec.metric, was, came)
+    if text is None:
+        return []
+    return [Null("monitor_defect", Subject("metric", (spec.metric,)), _WRONG, text)]
+
+
+def _other_unit(
+    seen: Observed, was: float, came: float, before: np.ndarray, now: np.ndarray
+) -> str | None:
+    """One step by a factor between units, scatter and all, while what else the entity measures of the kind stays."""
+    spec = seen.incident.symptom
+    ratio = came / was
+    factor = next((f for s in _SCALES for f in (s, 1 / s) if abs(np.log(ratio / f)) < _CLOSE), None)
+    if factor is None:
+        return None
+    spread = np.ptp(np.quantile(before, [0.1, 0.9])) / was
+    spread_now = np.ptp(np.quantile(now, [0.1, 0.9])) / came
+    beside = seen.departed.filter(
+        (pl.col("entity") == spec.entity)
+        & (pl.col("kind") == kind_of(spec.metric or ""))
+        & (pl.col("metric") != spec.metric)
+    )
+    moved = beside.filter(pl.col("score") > 1.0).height
+    if spread_now > 3 * spread + 0.05 or beside.is_empty() or moved > 0.5 * beside.height:
+        return None
+    return f"{spec.metric} is {ratio:.4g} times what it was, a factor between units, and nothing beside it moved"
+
+
+def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -> str | None:
+    """The same quantity as the spans of the entity tell it, where they tell otherwise."""
+    tree, kind = seen.tree, kind_of(metric)
+    if tree is None or entity not in tree.services or was <= 0:
+        return None
+    code = tree.services.index(entity)
+    mine = (tree.entry == np.arange(len(tree.entry))) & (tree.service == code)
+    old, new = mine & (seen.period == 1), mine & (seen.period == 2)
+    if min(old.sum(), new.sum()) < _FEW:
+        return None
+    change = np.log(max(came, 1e-3 * was) / was)
+    if abs(change) < _MUCH:
+        return None
+    if kind == "latency":
+        told = [
+            float(
+                np.log(
+                    np.quantile(tree.duration[new], q)
+                    / max(np.quantile(tree.duration[old], q), 1e-9)
+                )
+            )
+            for q in (0.5, 0.95, 0.99)
+        ]
+    elif kind == "traffic":
+        told = [
+            float(
+                np.log(
+                    (new.sum() / _length(tree.time, new)) / (old.sum() / _length(tree.time, old))
+                )
+            )
+        ]
+    else:
+        return None
+    most = max(told, key=lambda x: x * np.sign(change))
+    if most * np.sign(change) > _CONTRADICTED * abs(change):
+        return None
+    return f"{metric} of {entity} went from {was:.4g} to {came:.4g}, which its {int(new.sum())} requests in the traces do not bear out"
+
+
+def _length(time: np.ndarray, rows: np.ndarray) -> float:
+    return max(float(np.ptp(time[rows])), 1.0)
+
+
+def _alone(seen: Observed, entity: str, metric: str, was: float, came: float) -> str | None:
+    """An outcome that somebody beside the path reports, and of which those on the path see nothing."""
+    kind = kind_of(metric)
+    if kind not in {*SHARES, "latency"} or _on_path(seen, entity):
+        return None
+    kinds = list(SHARES) if kind in SHARES else [kind]
+    others = seen.departed.filter(
+        pl.col("kind").is_in(kinds)
+        & (pl.col("entity") != entity)
+        & ~pl.col("metric").is_in(list(seen.telemetry.kpis))
+        & ~pl.col("host")
+        & pl.col("clue").is_null()
+    )
+    if others["entity"].n_unique() < _WITNESSES:
+        return None
+    size = _size(kind, was, came)
+    if size < _MUCH:
+        return None
+    rows = others.filter((pl.col("score") > _MOVED) & pl.col("about").is_null())
+    borne_out = max(
+        (_size(row["kind"], row["level"], row["now"]) for row in rows.iter_rows(named=True)),
+        default=0.0,
+    )
+    if borne_out > _CONTRADICTED * size or _fail_more(seen, _CONTRADICTED * size):
+        return None
+    return (
+        f"{metric} of {entity} went from {was:.4g} to {came:.4g}, and of the {others['entity'].n_unique()} that"
+        f" measure the like on the path of the requests nobody saw it"
+    )
+
+
+def _on_path(seen: Observed, entity: str) -> bool:
+    """Whether requests pass through an entity: it calls, is called, has spans, or is asked something."""
+    if any(entity in edge for edge in seen.edges):
+        return True
+    if seen.tree is not None and entity in seen.tree.services:
+        return True
+    own = seen.departed.filter(pl.col("entity") == entity)
+    return bool(own.filter(pl.col("kind").is_in(["traffic", "cpu", "saturation"])).height)
+
+
+def _size(kind: str, was: float, came: float) -> float:
+    """Change for the worse on a log scale; of what succeeds, that of what fails."""
+    if kind == "availability":
+        whole = 100.0 if max(was, came) > 1.5 else 1.0
+        was, came = whole - was, whole - came
+        return float(np.log(max(came, _TINY * whole) / max(was, _TINY * whole)))
+    return float(np.log(max(came, 1e-12) / max(was, _TINY * abs(came), 1e-12)))
+
+
+def _fail_more(seen: Observed, least: float) -> bool:
+    """Whether requests in the traces fail more often by `least` on a log scale."""
+    tree = seen.tree
+    if tree is None:
+        return False
+    root = tree.parent < 0
+    failed = failed_spans(tree)
+    old, new = root & (seen.period == 1), root & (seen.period == 2)
+    if min(old.sum(), new.sum()) < _FEW:
+        return False
+    was, came = float(failed[old].mean()), float(failed[new].mean())
+    return _size("error", max(was, 1 / old.sum()), max(came, 1 / new.sum())) > least
