@@ -1,5 +1,6 @@
 """Proposing, weighing and ranking hypotheses; the next evidence to gather."""
 
+from ruleout.hypotheses._absorb import absorb
 from ruleout.hypotheses._calibration import PLAIN, Calibration, load_calibration
 from ruleout.hypotheses._changes import align_changes, leading_change, sharpest_onset
 from ruleout.hypotheses._latency import along_path
@@ -21,6 +22,7 @@ __all__ = [
     "Calibration",
     "Candidate",
     "Numbered",
+    "absorb",
     "align_changes",
     "along_path",
     "as_asked",

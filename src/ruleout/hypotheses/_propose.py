@@ -36,6 +36,9 @@ class Candidate:
     proposers: list[Numbered] = field(default_factory=list)
     """Findings that support this mode for this very subject, strongest first."""
 
+    known_as: tuple[Subject, ...] = ()
+    """Subjects under which signs of it were found, where they are not its own."""
+
     explained: Explained | None = None
     undone_by: RepairPlan | None = None
     weights: dict[str, float] = field(default_factory=dict)

@@ -138,9 +138,14 @@ def heard(candidate: Candidate, rows: Sequence[Numbered]) -> Iterator[Term]:
                 yield Term(evidence.id, f"clear.{evidence.signal}", evidence.strength, CLEAR)
             continue
         supports = mode in evidence.supports
-        bears = _same if supports else _speaks_of
         looked_at = evidence.check == _AUDIT and mode in _OF_LABELS
-        if looked_at or bears(evidence.subject, candidate.subject):
+        about = (candidate.subject, *candidate.known_as)
+        bears = (
+            any(_same(evidence.subject, s) for s in about)
+            if supports
+            else _speaks_of(evidence.subject, candidate.subject)
+        )
+        if looked_at or bears:
             against = {mode, LIKE.get(mode, mode)} & set(evidence.against)
             default = SUPPORT if supports else AGAINST if against else 0.0
             yield Term(evidence.id, evidence.signal, evidence.strength, default)

@@ -107,10 +107,10 @@ def from_document(document: Node, folder: Path) -> Incident:
 def table_spec(node: Node) -> TableSpec:
     """Where a table is: a path, glob or URL, a mapping with `table` or `query`, or (from Python) a frame."""
     if isinstance(node.content, dict):
-        entries = node.mapping(("uri", "table", "query"))
-        if "uri" not in entries:
-            node.fail("it needs a `uri`: a path, a glob or a database URL")
-        uri = entries["uri"].text()
+        entries = node.mapping(("uri", "url", "table", "query"))
+        if len(entries.keys() & {"uri", "url"}) != 1:
+            node.fail("it needs one `uri` (or `url`): a path, a glob or a database URL")
+        uri = entries["uri" if "uri" in entries else "url"].text()
     elif is_frame(node.content):
         return TableSpec(frame=node.content)
     else:

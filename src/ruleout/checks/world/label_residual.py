@@ -26,7 +26,7 @@ from ruleout.checks.world._view import NO_HARM, View, split, view
 from ruleout.checks.world.decomposition import fraction
 from ruleout.profile import Case
 from ruleout.stats._flips import Flips
-from ruleout.stats._slices import Slice, find_slices
+from ruleout.stats._slices import Condition, Slice, find_slices
 from ruleout.stats._twosample import normal_sf
 
 MODES = ("concept_drift", "corrupted_labels", "label_noise")
@@ -135,13 +135,10 @@ def _findings(
     place = next(
         (s for s in slices if s.share > 0.5 and s.extra > 0.05 and s.p_value < _CERTAIN), None
     )
-    by_segment = place is not None and all(
-        table.names[c.column] in case.segments and table.names[c.column] not in case.features
-        for c in place.conditions
-    )
+    there = [] if place is None else [c for c in place.conditions if _no_input(case, table, c)]
     label = _label(case)
-    if place is not None and by_segment:
-        yield from _source(label, found, place, table)
+    if place is not None and there:
+        yield from _source(label, found, place, table, there[0])
     elif tied:
         yield from _region(case, seen, found, slices, table)
     elif (mapping := _mapping(case, found)) is not None:
@@ -219,10 +216,17 @@ def _finding(
     )
 
 
-def _source(label: Subject, found: Residual, place: Slice, table: Binned) -> Iterator[Finding]:
+def _no_input(case: Case, table: Binned, condition: Condition) -> bool:
+    """Whether a condition is on a segment that is no input."""
+    name = table.names[condition.column]
+    return name in case.segments and name not in case.features
+
+
+def _source(
+    label: Subject, found: Residual, place: Slice, table: Binned, first: Condition
+) -> Iterator[Finding]:
     """What went off in one segment that is no input: by who wrote its labels, or by what happened there."""
     where = table.describe(place.conditions)
-    first = place.conditions[0]
     value = table.levels[first.column][first.low] if not table.ordered[first.column] else None
     scope = (
         Scope(column=table.names[first.column], values=(value,)) if value is not None else Scope()
