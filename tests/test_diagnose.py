@@ -14,6 +14,11 @@ import pytest
 
 import ruleout
 from linked_world import ROLES, Frames, broken, late, quiet, served
+from ruleout._diagnose import _by_version
+from ruleout._records import Hypothesis, Subject
+from ruleout.incident import Columns, DataSpec, Incident, TableSpec
+from ruleout.incident._model import ModelSpec
+from ruleout.postmortem._words import subject_text
 
 _SCHEMA = Path(__file__).parents[1] / "docs" / "diagnosis.schema.json"
 
@@ -158,3 +163,19 @@ def test_progress_is_told() -> None:
     run(from_frames(*quiet(400), task="binary", **ROLES), progress=heard.append)
     assert heard[0] == "reading tables"
     assert "running checks" in heard
+
+
+def test_a_model_is_named_by_its_version_as_well() -> None:
+    """Whoever reads of the current model sees which one that is; without a version its role has to do."""
+    told = Hypothesis(
+        1, "threshold_change", "model", Subject("model", ("current",)), 0.9, "supported"
+    )
+    data = DataSpec(TableSpec(uri="a"), TableSpec(uri="b"), Columns())
+    named = Incident("t", "binary", data=data, models={"current": ModelSpec("m", version="7")})
+    subject = _by_version(told, named).subject
+    assert subject.names == ("current", "7")
+    assert subject_text(subject) == "the current model (7)"
+    plain = _by_version(
+        told, Incident("t", "binary", data=data, models={"current": ModelSpec("m")})
+    )
+    assert subject_text(plain.subject) == "the current model"

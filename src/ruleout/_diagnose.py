@@ -25,6 +25,7 @@ from ruleout._records import (
     RuledOut,
     Run,
     SourceStatus,
+    Subject,
     Symptom,
 )
 from ruleout._version import __version__
@@ -376,7 +377,7 @@ def _close(found: Examined, started: float) -> Diagnosis:
         symptom=symptom,
         verdict=weighing.verdict(ranked),
         layers=layers,
-        hypotheses=ranked,
+        hypotheses=tuple(_by_version(h, incident) for h in ranked),
         ruled_out=sunk,
         not_checked=weighing.not_checked(found.checked, settled, failed, gone),
         next_evidence=weighing.next_evidence(candidates, missing_parts(case)),
@@ -389,6 +390,15 @@ def _close(found: Examined, started: float) -> Diagnosis:
             **subject_charts(case, ranked, evidence),
         },
     )
+
+
+def _by_version(told: Hypothesis, incident: Incident) -> Hypothesis:
+    """A model that the incident names by its role is named by its version as well, where it has one."""
+    role = told.subject.names[0] if told.subject.kind == "model" and told.subject.names else ""
+    spec = incident.models.get(role)
+    if spec is None or spec.version is None or len(told.subject.names) > 1:
+        return told
+    return replace(told, subject=Subject("model", (role, str(spec.version))))
 
 
 def missing_parts(case: Case) -> list[str]:

@@ -179,8 +179,8 @@ def subject_text(subject: Subject | None, most: int = 3) -> str:
         return subject.kind
     kind: str = subject.kind
     names = [clean(name, 60) or '""' for name in subject.names]
-    if len(names) == 1 and (role := modes.called(names[0], kind)) != names[0]:
-        return role
+    if (role := modes.called(names[0], kind)) != names[0]:
+        return f"{role} ({listed(names[1:], most)})" if len(names) > 1 else role
     if kind == "edge":
         return f"edge {' → '.join(names[:most])}"
     if len(names) > 1:

@@ -139,5 +139,5 @@ def test_images_of_one_place_that_nothing_known_restores_are_told_there() -> Non
     (finding,) = _findings(image_transform, case)
     assert finding.signal == "image.otherwise"
     assert (finding.scope.column, finding.scope.values) == ("app", ("ios",))
-    assert finding.supports == ("image_preprocessing", "covariate_shift")
+    assert finding.supports == ("image_preprocessing",)  # an app is on the way, and no place
     assert not _findings(image_transform, photos(6))

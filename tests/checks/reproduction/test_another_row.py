@@ -120,3 +120,25 @@ def test_two_logged_values_that_part_low_from_high_are_rounded() -> None:
     assert told.value == 10
     mixed = np.where(np.arange(400) % 2 == 0, 0.0, 10.0)
     assert numeric_relation(mixed, right, clock=False).kind != "rounded"
+
+
+def test_inputs_lost_in_other_rows_were_lost_by_themselves() -> None:
+    """Two inputs of one source at nought in different rows are two findings; in the same rows they are one."""
+
+    def told(second: pl.Expr) -> list[tuple[str, ...]]:
+        system = healthy()
+        right = system.current
+        half = pl.int_range(right.height) >= right.height // 2
+        system.frames["current"] = right.with_columns(
+            amount=pl.when(half).then(0.0).otherwise(pl.col("amount")),
+            age=pl.when(second).then(0.0).otherwise(pl.col("age")),
+        )
+        case = system.serve(new_score(system.current)).parity(right).case()
+        found = [o for o in run(case, "feature_parity") if isinstance(o, Finding)]
+        return sorted(
+            tuple(sorted(f.subject.names)) for f in found if f.signal == "parity.constant"
+        )
+
+    half = pl.int_range(pl.len()) >= pl.len() // 2
+    assert told(half) == [("age", "amount")]
+    assert told(~half) == [("age",), ("amount",)]

@@ -179,3 +179,19 @@ def test_small_and_empty_windows_never_crash(rows_now: int) -> None:
         "decision_drivers",
     ):
         outcomes(case, name)
+
+
+def test_inputs_that_the_reference_never_had_are_not_cleared() -> None:
+    """Where no reweighting reaches, that none reproduces the change acquits no shift of inputs."""
+    rng = np.random.default_rng(31)
+    reference, current = windows(rng, 4000)
+    far = rng.random(current.height) < 0.35
+    moved = current.with_columns(
+        visits=pl.when(pl.Series(far)).then(pl.col("visits") + 30).otherwise(pl.col("visits"))
+    )
+    wrong = np.where(far, 0.5, 0.0)
+    flip = rng.random(current.height) < wrong
+    spoilt = moved.with_columns(said=pl.Series(np.where(flip, 1 - moved["said"], moved["said"])))
+    case = case_of(reference, spoilt)
+    assert "shift_decomposition.unseen" in findings(case, "shift_decomposition")
+    assert "covariate_shift" not in cleared(case, "shift_decomposition")

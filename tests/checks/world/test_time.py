@@ -103,6 +103,20 @@ def test_an_episode_that_ended_is_recovered() -> None:
     assert cleared(case_of(reference, lasting), "recovered") == {"already_recovered"}
 
 
+def test_an_episode_is_not_over_where_the_newest_labels_are_missing() -> None:
+    """A quiet end that few labels tell of, while the newest rows have none yet, is no end."""
+    rng = np.random.default_rng(5)
+    reference, current = windows(rng)
+    position = np.linspace(0, 1, current.height)
+    over = flipped(current, np.where((position > 0.1) & (position < 0.5), 0.5, 0.0), rng)
+    late = over.with_columns(
+        label=pl.when(pl.Series(position > 0.65)).then(None).otherwise(pl.col("label"))
+    )
+    outcomes = findings(case_of(reference, late), "recovered")
+    assert outcomes == {}
+    assert cleared(case_of(reference, late), "recovered") == set()
+
+
 def test_an_episode_that_an_input_places_may_be_slight() -> None:
     """Where an input was off for a while, a rise of the loss in just that while counts, and its end too."""
     rng = np.random.default_rng(15)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._balance import balance
+from ruleout.checks.inputs._defaults import words_of
 from ruleout.checks.inputs._image_chart import images_chart
 from ruleout.checks.inputs._image_features import (
     MIRROR,
@@ -39,6 +40,12 @@ LEAST_IMAGES = 60
 _LEAST_SHARE = 0.08
 _LEAST_INSIDE = 20
 _RESTORED = 0.5
+_PATH = frozenset({
+    "fw", "firmware", "version", "build", "release", "sdk", "app", "host", "replica", "pod", "node", "box", "edge", "gateway",
+    "decoder", "codec", "encoder", "runtime", "library", "worker", "uploader", "pipeline",
+})  # fmt: skip
+"""Words of columns that name a part of the way from camera to model."""
+
 _PLAIN, _ELSEWHERE = 0.85, 0.35
 """How plainly images of one place must differ from their classes, and what part of that others may."""
 
@@ -147,13 +154,18 @@ def _otherwise(case: Case, name: str, pair: Pair) -> Iterator[Finding]:
         effect=(inside.auc - 0.5) / inside.error,
         p_value=None,
         strength=float(np.clip((inside.auc - _PLAIN) / (0.97 - _PLAIN), 0.3, 1.0)),
-        supports=(*MODES, "covariate_shift"),
+        supports=MODES if _prepares(where.scope.column) else (*MODES, "covariate_shift"),
         against=("new_category", "concept_drift", "corrupted_labels", "label_noise"),
         scope=where.scope,
         onset=where.onset,
         repairs=(RepairPlan("keep", subject, where.scope),),
         chart=images_chart(case, name, pair.now.rows[where.rows]),
     )
+
+
+def _prepares(column: str) -> bool:
+    """Whether a column names what images pass through, rather than where they are taken."""
+    return bool(words_of(column) & _PATH)
 
 
 def too_few(name: str, images: int) -> Abstained:

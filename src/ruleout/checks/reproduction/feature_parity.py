@@ -280,6 +280,8 @@ def _parts(case: Case, kind: str, members: list[_Differs]) -> list[list[_Differs
             by_source.setdefault(_source(case, differs.name) if kind != "swap" else "", []).append(
                 differs
             )
+        if kind in ("null", "constant", "held"):
+            return [part for group in by_source.values() for part in _of_the_same_rows(case, group)]
         return list(by_source.values())
     if kind == "unrelated":
         return _of_the_same_rows(case, members)

@@ -21,6 +21,9 @@ from ruleout.profile import Case
 from ruleout.stats._decompose import Share
 
 MODES = ("covariate_shift", "prior_shift")
+_UNSEEN = 0.5
+"""Least share of the change that unseen inputs must carry for it to be theirs."""
+
 _FAR = 0.85
 OVERLAP = 0.05
 """Share of the reference that must speak for the current window: below, the change cannot be divided."""
@@ -221,6 +224,8 @@ def _inputs(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         f"change of {case.metric.name}"
     )
     if not moved(case, seen, parts) or high < 0.25:
+        if fraction(p.unseen, p.change)[1] > _UNSEEN:
+            return  # inputs did it, where no reweighting of the reference reaches
         yield Clear(("covariate_shift",), Subject(), text, 0.25, "shift_decomposition.no_inputs")
         return
     if low <= 0:
@@ -258,7 +263,7 @@ def _unseen(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         statistic=1 - p.supported,
         effect=share,
         p_value=None,
-        strength=float(np.clip(share, 0, 1)),
+        strength=float(np.clip(low, 0.3, 1)),
         supports=("covariate_shift",),
         chart=waterfall(case, parts),
     )

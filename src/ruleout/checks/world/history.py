@@ -40,6 +40,9 @@ _MOST_OF_IT, _PART_OF_ALL = 0.7, 0.5
 _PLACED = 4.0
 """z of the loss in a stretch that an input has placed."""
 
+_END = 0.15
+"""Share of the window's rows, its newest, that must be known for an episode to be known to be over."""
+
 
 class Timed(NamedTuple):
     """Labelled rows of one window in order of time."""
@@ -141,6 +144,9 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             )
         ]
     found = _worst_stretch(case, before, now) or _departed_stretch(case, before, now)
+    if found is not None and _open_ended(case, now):
+        why = "the newest rows have no labels yet: whether it is over cannot be told"
+        return [Abstained(modes, why, "data.columns.label_available_at")]
     if found is None:
         told = "no bad stretch ended before the window did"
         return [Clear(modes, Subject(), told, 0.2, "recovered.none")]
@@ -170,6 +176,14 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=modes,
         )
     ]
+
+
+def _open_ended(case: Case, now: Timed) -> bool:
+    """Whether labels are missing from the end of the window on, as they are where they come late."""
+    labelled = np.zeros(case.current.rows, dtype=bool)
+    labelled[now.rows] = True
+    end = int((1 - _END) * len(labelled))
+    return float(labelled[end:].mean()) < 0.5 * float(labelled[:end].mean())
 
 
 class _Stretch(NamedTuple):

@@ -45,6 +45,9 @@ _OVERLAP = 0.05
 _AT_INPUTS = 0.5
 """Least share of the change, at 95%, that must lie at unchanged inputs to point at what answers are held against."""
 
+_UNSEEN = 0.7
+"""Least share of the change that unseen inputs must carry for it to be theirs, however many rows are like the old ones."""
+
 _FOREIGN = 0.3
 """What is left of the evidence where nearly all inputs are unlike the reference's: it may be the reach of what was learned."""
 
@@ -138,7 +141,8 @@ def _findings(
     there = [] if place is None else [c for c in place.conditions if _no_input(case, table, c)]
     label = _label(case)
     if place is not None and there:
-        yield from _source(label, found, place, table, there[0])
+        for one in _source(label, found, place, table, there[0]):
+            yield _out_of_reach(one, _FOREIGN) if _unreached(case) else one
     elif tied:
         yield from _region(case, seen, found, slices, table)
     elif (mapping := _mapping(case, found)) is not None:
@@ -174,10 +178,11 @@ def _reach(case: Case) -> float:
 def _unreached(case: Case) -> bool:
     """Whether most current rows are unlike any of the reference, and the change is not seen among the others."""
     parts = split(case)
-    if parts is None or parts.parts.supported > 0.5:
+    if parts is None:
         return False
     p = parts.parts
-    return fraction(p.conditional, p.change)[1] <= 0 < fraction(p.unseen, p.change)[1]
+    seen, unseen = fraction(p.conditional, p.change)[1], fraction(p.unseen, p.change)[1]
+    return (parts.parts.supported <= 0.5 and seen <= 0 < unseen) or unseen > _UNSEEN
 
 
 def _out_of_reach(told: Finding, reach: float) -> Finding:
