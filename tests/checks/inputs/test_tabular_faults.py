@@ -540,3 +540,19 @@ def test_some_rows_that_crossed_over_are_an_exchange_beside_a_drift() -> None:
     assert (back > 300).mean() < 0.05 < (mixed["age"] > 300).mean()  # type: ignore[operator]
     calm = made((frames[0], served(drifted)))
     assert findings(calm, "exchanged_columns") == {}
+
+
+def test_one_of_two_categories_may_be_all_there_is() -> None:
+    """A flag that is always off may have stood still no more than a week of holidays has; one of many categories has."""
+    frames = [
+        f.with_columns(
+            flag=pl.when(pl.col("income") > f["income"].median())
+            .then(pl.lit("on"))
+            .otherwise(pl.lit("off"))
+        )
+        for f in quiet()
+    ]
+    off = made((frames[0], served(frames[1].with_columns(flag=pl.lit("off")))))
+    assert set(findings(off, "missing_and_defaults")) <= {"defaults.level"}
+    city = made((frames[0], served(frames[1].with_columns(city=pl.lit("aa")))))
+    assert "defaults.frozen" in findings(city, "missing_and_defaults")

@@ -142,3 +142,23 @@ def test_inputs_lost_in_other_rows_were_lost_by_themselves() -> None:
     half = pl.int_range(pl.len()) >= pl.len() // 2
     assert told(half) == [("age", "amount")]
     assert told(~half) == [("age",), ("amount",)]
+
+
+@pytest.mark.parametrize(("column", "told"), [("lookup_file", True), ("region", False)])
+def test_values_lost_in_one_edition_of_a_file_are_the_files(column: str, told: bool) -> None:
+    """Recomputed rows that lost a value are all of one edition: it was written badly; a region writes nothing."""
+    system = healthy()
+    for which in ("reference", "current"):
+        n = system.frames[which].height
+        system.frames[which] = system.frames[which].with_columns(
+            pl.Series(column, np.where(np.arange(n) // 50 % 2 == 0, "one", "two"))
+        )
+    right = system.current
+    bad = pl.col(column) == "two"
+    system.frames["current"] = right.with_columns(
+        amount=pl.when(bad).then(0.0).otherwise(pl.col("amount"))
+    )
+    case = system.serve(new_score(system.current)).parity(right).case(segments=("host", column))
+    found = {o.signal: o for o in run(case, "feature_parity") if isinstance(o, Finding)}
+    assert "parity.constant" in found
+    assert ("parity.edition" in found) is told

@@ -251,7 +251,8 @@ def _in_categories(case: Case, name: str, moved: Departure) -> Defaulted | None:
     word = vocabulary[value].strip().lower()
     if word not in WORDS and (base[value] == 0 or share[value] < 0.9):
         return None
-    kind = "sentinel" if word in WORDS else "frozen"
+    levels = int((base > 0).sum())
+    kind = "sentinel" if word in WORDS else "level" if levels <= 2 else "frozen"
     return _risen(
         case, name, vocabulary[value] or '""', before == value, after == value, moved, kind
     )

@@ -244,6 +244,15 @@ def _told(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Outcom
             yield finding
             if kind in ("null", "constant"):
                 yield from _by_key(case, joined, finding, part)
+                yield from _by_edition(finding)
+
+
+def _by_edition(found: Finding) -> Iterator[Finding]:
+    """Whether the values are lost in rows of one edition of a file: then it was written, or read, badly."""
+    if names_file(found.scope.column):
+        yield replace(
+            found, signal="parity.edition", supports=("malformed_artifact",), against=("silent_nulls", "join_loss")
+        )  # fmt: skip
 
 
 def _by_key(
@@ -335,7 +344,7 @@ def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) ->
     features = Subject("feature", names)
     return Finding(
         f"parity.{kind}", subject, told, share, share * float(np.sqrt(n) / 0.1), None, 1.0,
-        (*_SUPPORTS[kind], "malformed_artifact") if names_file(place.scope.column) else _SUPPORTS[kind],
+        _SUPPORTS[kind],
         against=_against(kind), scope=place.scope, onset=place.onset,
         repairs=(RepairPlan("parity_values", features),),
     )  # fmt: skip
