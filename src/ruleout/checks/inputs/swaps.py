@@ -75,28 +75,44 @@ def _pair(case: Case, ctx: Context, first: Departure, second: Departure) -> Find
 
 def crossed(case: Case, a: str, b: str) -> NDArray[np.bool_]:
     """Current rows (n,) in which each of two numbers lies where the other always did, and itself never."""
-    was = [_known(case.reference.numeric(n)) for n in (a, b)]
+    was = [_range(case, n) for n in (a, b)]
     now = [case.current.numeric(n) for n in (a, b)]
-    if min(len(x) for x in was) < 30:
-        return np.zeros(case.current.rows, dtype=bool)
     inside = [[_within(value, own) for own in was] for value in now]
     return inside[0][1] & ~inside[0][0] & inside[1][0] & ~inside[1][1]
 
 
-def _within(values: Floats, usual: Floats) -> NDArray[np.bool_]:
-    """Whether values (n,) lie in the range of known ones (m,), or as far beyond as another sample may reach."""
-    low, high = float(usual.min()), float(usual.max())
+def _within(values: Floats, usual: tuple[float, float]) -> NDArray[np.bool_]:
+    """Whether values (n,) lie in a range, or as far beyond as another sample may reach."""
+    low, high = usual
     room = _ROOM * (high - low)
     return np.asarray((values >= low - room) & (values <= high + room))
 
 
+def _range(case: Case, name: str) -> tuple[float, float]:
+    """Least and largest reference value of a number (cached in the case)."""
+    key = f"range of {name}"
+    if key not in case.cache:
+        known = _known(case.reference.numeric(name))
+        case.cache[key] = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    low, high = case.cache[key]
+    return low, high
+
+
+def _overlap(one: tuple[float, float], two: tuple[float, float]) -> bool:
+    """Whether two ranges share most of the narrower: then no row says that it crossed over."""
+    shared = min(one[1], two[1]) - max(one[0], two[0])
+    return shared > 0.5 * min(one[1] - one[0], two[1] - two[0])
+
+
 def _by_rows(case: Case, first: Departure, second: Departure) -> Finding | None:
     """Two inputs of ranges apart, in some rows each in the other's: whatever drift there is beside it."""
+    was = [_range(case, d.name) for d in (first, second)]
+    if _overlap(was[0], was[1]):
+        return None
     rows = crossed(case, first.name, second.name)
     share = float(rows.mean())
     if rows.sum() < _CROSSED or share < _LEAST_SHARE:
         return None
-    was = [_known(case.reference.numeric(d.name)) for d in (first, second)]
     now = [case.current.numeric(d.name) for d in (first, second)]
     strange = np.any(
         [~_within(x, own) & np.isfinite(x) for x, own in zip(now, was, strict=True)], axis=0
