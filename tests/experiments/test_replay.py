@@ -13,6 +13,7 @@ from ruleout._records import RepairPlan, Scope, Subject
 from ruleout.experiments import (
     Bench,
     Undone,
+    _replay,
     explain,
     repaired_case,
     replayed_outputs,
@@ -276,3 +277,13 @@ def test_shapley_shares_of_a_pair() -> None:
     assert shapley_pair(0.3, 0.5, 0.8) == pytest.approx((0.3, 0.5))
     assert shapley_pair(0.6, 0.6, 0.6) == pytest.approx((0.3, 0.3))
     assert sum(shapley_pair(0.2, 0.1, 0.9)) == pytest.approx(0.9)
+
+
+def test_an_interval_holds_its_own_estimate(
+    thousands: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where draws lie to one side of what all rows say, the interval reaches to it."""
+    monkeypatch.setattr(_replay, "_repaired_current", lambda *_: (0.9, np.linspace(0.0, 0.2, 100)))
+    told = explain(thousands, Undone(keep=np.ones(thousands.current.rows, dtype=bool)))
+    assert told is not None
+    assert told.low <= told.fraction == 0.9 <= told.high

@@ -112,6 +112,8 @@ def explain(case: Case, undone: Undone) -> Explained | None:
     if not math.isfinite(point) or len(samples) < 50:
         return None
     low, high = np.quantile(samples, [0.05, 0.95])
+    # Few blocks that carry all of a change leave draws to one side of it.
+    low, high = min(float(low), point), max(float(high), point)
     return Explained(_clip(point), _clip(float(low)), _clip(float(high)), _method(case, undone))
 
 
