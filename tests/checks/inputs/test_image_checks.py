@@ -137,7 +137,7 @@ def test_images_of_one_place_that_nothing_known_restores_are_told_there() -> Non
 
     case = photos(6, change=cut, where=lambda f: (f["app"] == "ios").to_numpy())
     (finding,) = _findings(image_transform, case)
-    assert finding.signal == "image.otherwise"
+    assert finding.signal == "image.prepared"
     assert (finding.scope.column, finding.scope.values) == ("app", ("ios",))
     assert finding.supports == ("image_preprocessing",)  # an app is on the way, and no place
     assert not _findings(image_transform, photos(6))

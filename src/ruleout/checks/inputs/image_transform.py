@@ -146,16 +146,18 @@ def _otherwise(case: Case, name: str, pair: Pair) -> Iterator[Finding]:
         f"images in {name} are unlike the reference's of the same classes {where.words} (AUC of telling them apart "
         f"{inside.auc:.2f}, {outside.auc:.2f} elsewhere), and no known transform takes that back"
     )
+    prepared = _prepares(where.scope.column)
+    against = ("new_category", "concept_drift", "corrupted_labels", "label_noise")
     yield Finding(
-        signal="image.otherwise",
+        signal="image.prepared" if prepared else "image.otherwise",
         subject=subject,
         statement=text,
         statistic=inside.auc,
         effect=(inside.auc - 0.5) / inside.error,
         p_value=None,
         strength=float(np.clip((inside.auc - _PLAIN) / (0.97 - _PLAIN), 0.3, 1.0)),
-        supports=MODES if _prepares(where.scope.column) else (*MODES, "covariate_shift"),
-        against=("new_category", "concept_drift", "corrupted_labels", "label_noise"),
+        supports=MODES if prepared else (*MODES, "covariate_shift"),
+        against=(*against, "covariate_shift") if prepared else against,
         scope=where.scope,
         onset=where.onset,
         repairs=(RepairPlan("keep", subject, where.scope),),
