@@ -59,6 +59,22 @@ def test_one_bad_day_of_its_kind_is_hardly_a_season() -> None:
     assert strength(1) < 0.6 < strength(3)
 
 
+def test_the_same_weeks_of_last_year_tell_the_season() -> None:
+    """A week that is bad every year is a season, whatever its weekdays; a week that was sound last year is none."""
+
+    def case(last_year: float) -> Any:
+        rng = np.random.default_rng(23)
+        recent = rows(6000, rng, days=20)
+        then = rows(3000, rng, start=START + 20 * DAY - 364 * DAY, days=6)
+        reference = pl.concat([flipped(then, last_year, rng), recent]).sort("ts")
+        current = flipped(rows(3000, rng, start=START + 20 * DAY, days=6), 0.3, rng)
+        return case_of(reference, current)
+
+    found = findings(case(0.3), "season")["season.explains"]
+    assert "same weeks of earlier years" in found.statement
+    assert "season.explains" not in findings(case(0.0), "season")
+
+
 def test_a_drop_at_all_hours_is_no_season() -> None:
     """A drop that the same hours of the reference did not have rules the season out."""
     rng = np.random.default_rng(2)

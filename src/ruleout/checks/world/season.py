@@ -34,6 +34,12 @@ _ENOUGH_ALIKE = 0.3, 0.4
 _LEFT = 0.3
 """What the season may leave of telling the windows' inputs apart, where it is to have brought all of it."""
 
+_YEAR, _YEARS, _ABOUT = 364 * DAY, 5, 3 * DAY
+"""A year of whole weeks, how many of them are looked back, and how far a week may lie beside its own."""
+
+_WEEKS_ROWS = 300
+"""Rows of the same weeks, and of others, that the reference needs."""
+
 _DAYS = 40
 """Days, or groups of them, that are left out in turn to see how sure a season is."""
 
@@ -44,9 +50,13 @@ _OTHER_DAYS = 0.2
 def season_weight(before: Floats, now: Floats) -> Floats | None:
     """Weights (n,) that give the reference the current mix of hours and weekdays; None where it lacks them.
 
-    The finest calendar that the reference holds rows for: where a weekday has too few rows at some hours, its kind of
+    Where the reference holds the same weeks of earlier years, those rows and no others. Else the finest calendar that
+    it holds rows for: where a weekday has too few rows at some hours, its kind of
     day (working or weekend) at these hours stands for it, then the weekday alone, and hours alone only if neither will do.
     """
+    yearly = same_weeks(before, now)
+    if yearly is not None:
+        return yearly.astype(float)
     days = len(np.unique(before // DAY))
     if not _holds(hours(before), hours(now)):
         return None
@@ -55,6 +65,16 @@ def season_weight(before: Floats, now: Floats) -> Floats | None:
         if _holds(old, new) and repeated(days, weekday=cells is not hours):
             return balance_weights(old, new, CELLS)
     return None
+
+
+def same_weeks(before: Floats, now: Floats) -> NDArray[np.bool_] | None:
+    """Reference rows (n,) of the current weeks of earlier years; None where they are few, or nearly all there are."""
+    first, last = float(np.nanmin(now)) - _ABOUT, float(np.nanmax(now)) + _ABOUT
+    rows = np.zeros(len(before), dtype=bool)
+    for years in range(1, _YEARS + 1):
+        then = before + years * _YEAR
+        rows |= (then >= first) & (then <= last)
+    return rows if min(rows.sum(), (~rows).sum()) >= _WEEKS_ROWS else None
 
 
 def _holds(old: NDArray[np.int64], new: NDArray[np.int64]) -> bool:
@@ -104,8 +124,11 @@ def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         return [Abstained(modes, "the metric cannot be computed in both windows")]
     share = (seasonal - start) / (end - start)
     rest = _day_blocks(before, now, weight, rng)
+    when = "at the hours and weekdays of the current window"
+    if same_weeks(before.time, now.time) is not None:
+        when = "in the same weeks of earlier years"
     text = (
-        f"at the hours and weekdays of the current window {case.metric.name} was {seasonal:.3g} in the reference "
+        f"{when} {case.metric.name} was {seasonal:.3g} in the reference "
         f"({start:.3g} over all of it, {end:.3g} now): {share:.0%} of the change is the season"
     )
     beyond = rest < 0.005
