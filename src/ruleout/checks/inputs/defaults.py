@@ -173,7 +173,7 @@ def _in_turns(
 def _of_edition(found: Finding, listed: str) -> Iterator[Finding]:
     """Whether what is bad came by one edition of a file alone, however few of its turns the window holds."""
     column = found.scope.column
-    if column is None or not names_file(column):
+    if not names_file(column):
         return
     yield replace(
         found,

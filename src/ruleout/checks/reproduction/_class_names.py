@@ -43,10 +43,10 @@ def renamed(classes: int, found: Hit) -> tuple[float, dict[str, Any]] | None:
 
 
 def _partly_flipped(found: Hit) -> tuple[float, float] | None:
-    """Share of the difference that is gone, and share of the rows, if some of them carry each other's class and the rest their own.
+    """Shares of the difference and of the rows that some answers under the other class's name explain; None without any.
 
-    Nothing says which but the score itself.
-    How far a score lies from one half is then what it always was, whichever side it is on; another model's is not.
+    Nothing says which rows these are but the score itself: how far it lies from one half is what it always was,
+    whichever side it is on. Another model's is not.
     """
     said, meant = found.served.score, found.intended.score
     side = found.replay.reference
