@@ -7,7 +7,7 @@ import pytest
 from ruleout._records import Subject
 from ruleout.checks.world._census import census
 from ruleout.hypotheses._weights import worth
-from ruleout.incident._model import TelemetrySpec
+from ruleout.incident._model import TableSpec, TelemetrySpec
 from served_world import START, abstained, case_of, cleared, findings, rows
 
 HOUR = 3_600.0
@@ -136,3 +136,40 @@ def test_a_window_tells_by_its_own_beginning_what_its_log_lost(people: bool) -> 
     assert ("selection.lost" in found) is not people
     if not people:
         assert "of the rows that the window began with" in found["selection.lost"].statement
+
+
+@pytest.mark.parametrize(
+    ("made", "words", "told"),
+    [
+        (8.0, "request-logger,Sample the request log at half", True),
+        (8.0, "billing,Release 2.8 of the invoices", False),
+        (5.0, "request-logger,Sample the request log at half", False),
+    ],
+)
+def test_a_change_of_the_logger_when_the_mix_moved_speaks_for_a_cut_log(
+    tmp_path: Path, made: float, words: str, told: bool
+) -> None:
+    """Only words of what is logged or let in, and only of a change made as the mix moved, say more than the mix does."""
+    rng = np.random.default_rng(7)
+    reference, everyone = asked(rng, more=4.0)
+    current = without_most_of_a(everyone, rng)
+    path = tmp_path / "changes.csv"
+    path.write_text(
+        f"timestamp,kind,entity,description\n{START + made * 86_400:.0f},config,{words}\n"
+    )
+    case = case_of(reference, current, changes=TableSpec(uri=str(path)))
+    found = findings(case, "selection")
+    assert "selection.open" in found
+    assert ("selection.announced" in found) is told
+
+
+def test_a_cut_log_speaks_against_every_mix_whichever_column_shows_it(tmp_path: Path) -> None:
+    """What was lost by the gateway's count explains mixes of other columns too, but never speaks against itself."""
+    rng = np.random.default_rng(8)
+    reference, everyone = asked(rng)
+    current = without_most_of_a(everyone, rng)
+    case = case_of(reference, current, telemetry=counted(tmp_path, [reference, everyone]))
+    found = findings(case, "selection")["selection.explains"]
+    assert found.subject == Subject()
+    assert worth(found.signal, "benign_mix", 0.0) < 0
+    assert worth(found.signal, "selection_bias", 0.0) == 0.0

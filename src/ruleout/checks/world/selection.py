@@ -10,6 +10,7 @@ mix that explains the change speaks for both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -48,6 +49,19 @@ _MUCH = 0.6
 
 _FEW = 50
 """Rows of the reference that a slice needs."""
+
+
+_NEAR = 0.05
+"""Share of the window by which a change may come before or after the mix is seen to move."""
+
+_MADE = frozenset({"deploy", "config", "flag", "commit", "data"})
+_LOGGING = re.compile(
+    r"\b(sampl(e|er|es|ed|ing)|logg(er|ing|ed)|(request|access|event|impression|audit).?logs?|consent\w*|cookies?"
+    r"|opt.?(in|out)|filter(s|ed|ing)?|bots?|crawlers?|scrapers?|funnel|tracking|tracker|pre.?screen\w*"
+    r"|(allow|block|deny).?list\w*)\b",
+    re.IGNORECASE,
+)
+"""How people write of changes to which requests are let in or written down."""
 
 
 class Rates(NamedTuple):
@@ -91,8 +105,48 @@ def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     names = blamed(seen, parts.parts.ratio.gain)
     counted = census(case)
     if counted is not None:
-        return list(_counted(case, seen, names, counted))
-    return list(_timed(case, seen, parts, names))
+        said = list(_counted(case, seen, names, counted))
+    else:
+        said = list(_timed(case, seen, parts, names))
+    found = [s for s in said if isinstance(s, Finding)]
+    return [*said, *(f for one in found for f in (_explains(one), _announced(case, one)) if f)]
+
+
+def _explains(found: Finding) -> Finding | None:
+    """What the log lost or gained makes the mix of rows, which is then no shift of its own, whichever column shows it.
+
+    Nor do answers steer inputs whose ties to them moved as rows were cut.
+    """
+    if not found.against:
+        return None
+    return replace(
+        found, signal="selection.explains", subject=Subject(), supports=(), repairs=(),
+        against=("covariate_shift", "benign_mix", "feedback_loop"),
+    )  # fmt: skip
+
+
+def _announced(case: Case, found: Finding) -> Finding | None:
+    """One change of what is logged or let in, where the mix moved; the words of a log prove nothing by themselves."""
+    now = case.current.time
+    if now is None:
+        return None
+    first, last = float(np.nanmin(now)), float(np.nanmax(now))
+    at = _moved_at(case) or first
+    room = _NEAR * (last - first)
+    told = [
+        c
+        for c in case.changes
+        if c.kind in _MADE
+        and any(abs(c.at - when) <= room for when in (first, at))
+        and _LOGGING.search(f"{c.entity} {c.description}")
+    ]
+    if len(told) != 1:
+        return None
+    text = f"the mix of rows moved when what is logged or let in was changed: {told[0].entity}, {told[0].description}"
+    return replace(
+        found, signal="selection.announced", statement=text, statistic=told[0].at, effect=1.0, strength=1.0,
+        against=(),
+    )  # fmt: skip
 
 
 def _counted(case: Case, seen: View, names: tuple[str, ...], counted: Census) -> Iterator[Outcome]:
