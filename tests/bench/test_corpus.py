@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from ruleout import incident
-from ruleout.bench.corpus import Kitchen, cook, make, manifest, modes, places
+from ruleout.bench.corpus import Kitchen, _make, cook, make, manifest, modes, places
 from ruleout.bench.corpus._metrics import error, score, worsening
 from ruleout.bench.corpus._plan import Recipe
-from ruleout.prevention.inject import Answers, injectors
+from ruleout.prevention.inject import Answers, Scene, Truth, injectors
 
 ROWS = 1_500
 SMALL = ("unit_change", "delivery"), ("label_noise", "breast_cancer"), ("quiet", "wine")
@@ -129,3 +129,23 @@ def test_worse_means_worse_for_both_kinds_of_metric() -> None:
     """A rising error and a falling accuracy are both positive."""
     assert worsening("mae", 2.0, 3.0) == pytest.approx(0.5)
     assert worsening("accuracy", 0.9, 0.8) == pytest.approx(0.1)
+
+
+def test_a_drift_that_is_meant_to_be_harmless_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a drift that does most of the harm itself, a fault is not the truth of the incident."""
+    pytest.importorskip("lightgbm")
+    kitchen = Kitchen(tmp_path / ".cache")
+    recipe = Recipe("incident", "label_noise", 50, "breast_cancer", tags=("herring",))
+    assert cook(recipe, kitchen, tmp_path / "fair", ROWS) is not None
+
+    def harmful(scene: Scene, rng: np.random.Generator) -> Scene:
+        """Every numeric input far from where it was."""
+        del rng
+        moved = [pl.col(n) + 4 * pl.col(n).std() for n in scene.base.numeric]
+        held = scene.populate(scene.world.with_columns(moved))
+        return held.blame(Truth("random_fluctuation"))
+
+    monkeypatch.setattr(_make, "harmless_drift", harmful)
+    assert cook(recipe, kitchen, tmp_path / "unfair", ROWS) is None

@@ -131,6 +131,10 @@ class Kitchen:
         return self._systems[name, kind]
 
 
+_MOSTLY = 0.7
+"""Share of the harm that a fault must do itself beside a drift that is meant to do none."""
+
+
 def cook(
     recipe: Recipe, kitchen: Kitchen, folder: Path, rows: int | None = None
 ) -> dict[str, Any] | None:
@@ -285,6 +289,8 @@ def _symptom(
         least = 0.05 if metric in LOWER_IS_BETTER else 0.02
         healthy = score(metric, clean.recorded, clean.base.model.answer(clean.seen), classes)
         caused = worsening(metric, healthy, after)
+        if "herring" in recipe.tags and not scene.features and caused < _MOSTLY * worse:
+            continue  # what was meant to be harmless is not
         if worse > max(3.0 * noise, least) and (scene.features or caused > 0.6 * least):
             return str(metric)
     return None
