@@ -44,7 +44,7 @@ Progress = Callable[[str], None]
 _WORTH_UNDOING = 24
 """Repairs are replayed for so many hypotheses, likeliest first."""
 
-_WHOLE = 0.9
+_WHOLE = 0.98
 """A cause that explains this much leaves nothing to diagnose."""
 
 _WORTH_A_PICTURE = 3
@@ -345,7 +345,8 @@ def diagnose_rest(found: Examined, say: Progress) -> None:
         return
     if modes.mode(lead.mode).is_null or not 0.1 <= lead.explained.fraction <= _WHOLE:
         return
-    undone = found.bench.undone(lead.undone_by)
+    fullest = found.bench.fullest(lead.mode, lead.plans)
+    undone = found.bench.undone(fullest or lead.undone_by)
     rest = None if undone is None else repaired_case(found.case, undone)
     if rest is None:
         return

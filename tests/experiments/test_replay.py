@@ -85,6 +85,26 @@ def test_the_best_repair_is_the_one_that_explains_most(thousands: Case) -> None:
     assert bench.best("unit_change", []) is None
 
 
+def test_what_is_left_is_looked_for_in_as_many_rows_as_a_repair_leaves(thousands: Case) -> None:
+    """Of repairs that explain as much but for chance the one that leaves most rows counts, and no poor one."""
+    again = plan("rescale", "income", slope=1000.0, offset=0.0, on="a part")
+    poor = plan("rescale", "income", slope=1.05, offset=0.0)
+
+    class Parted(Bench):
+        """A bench on which one plan puts a sixth of the rows right and leaves the others out."""
+
+        def undone(self, told: RepairPlan) -> Undone | None:
+            made_whole = super().undone(told)
+            if told != again or made_whole is None:
+                return made_whole
+            return replace(made_whole, keep=np.arange(3000) % 6 == 0)
+
+    bench = Parted(thousands)
+    assert bench.fullest("unit_change", [again, RESCALED, poor]) == RESCALED
+    assert bench.fullest("unit_change", [again, poor]) == again
+    assert bench.fullest("unit_change", []) is None
+
+
 def test_codes_get_their_names_back() -> None:
     """The permuted codes become what they were, in the affected rows alone."""
     case = made(broken(pl.col("city").replace(PERMUTED)))

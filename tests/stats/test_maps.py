@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ruleout.stats._maps import affine, isotonic, relabelling
+from ruleout.stats._maps import affine, isotonic, line_of_logs, logs, relabelling
 
 
 def test_isotonic_is_monotone_and_recovers_a_monotone_map() -> None:
@@ -52,3 +52,28 @@ def test_relabelling_finds_the_permutation() -> None:
     table[np.arange(7), order] += 100
     assert (relabelling(table) == order).all()
     assert (relabelling(np.zeros((3, 3), dtype=np.int64)) == np.arange(3)).all()
+
+
+@pytest.mark.parametrize("slope", [0.4, 1.0, 4.0])
+def test_a_temperature_and_biases_of_classes_are_read_off_their_shares(slope: float) -> None:
+    """Also where most shares became too small to be kept: they say nothing of the line and bend it none."""
+    rng = np.random.default_rng(3)
+    before = logs(_softmax(3 * rng.normal(size=(400, 6))))
+    bias = np.array([0.5, -0.5, 0.0, 0.0, 0.0, 0.0])
+    after = np.round(_softmax(slope * before + bias), 12)
+    assert slope < 4 or (after < 1e-6).mean() > 0.3
+    line = line_of_logs(before, logs(after))
+    assert line is not None
+    assert line[0] == pytest.approx(slope, rel=0.02)
+    assert line[1] - line[1].mean() == pytest.approx(bias - bias.mean(), abs=0.1)
+
+
+def test_a_line_of_shares_needs_rows_with_two_of_them() -> None:
+    """Answers that are sure of one class have no other share to tell a slope by."""
+    sure = logs(np.eye(4)[np.arange(200) % 4])
+    assert line_of_logs(sure, sure) is None
+
+
+def _softmax(values: np.ndarray) -> np.ndarray:
+    grown = np.exp(values - values.max(axis=1, keepdims=True))
+    return grown / grown.sum(axis=1, keepdims=True)

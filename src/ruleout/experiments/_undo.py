@@ -78,13 +78,30 @@ class Bench:
 
     def best(self, mode: str, plans: Sequence[RepairPlan]) -> tuple[RepairPlan, Explained] | None:
         """Of the plans that undo `mode`, the one that explains most."""
-        found: list[tuple[RepairPlan, Explained]] = []
-        for plan in plans:
-            if plan.repair in REPAIRS and mode in REPAIRS[plan.repair].undoes:
-                told = self.explained(plan)
-                if told is not None:
-                    found.append((plan, told))
-        return max(found, key=lambda f: f[1].fraction, default=None)
+        return max(self._worked(mode, plans), key=lambda f: f[1].fraction, default=None)
+
+    def fullest(self, mode: str, plans: Sequence[RepairPlan]) -> RepairPlan | None:
+        """Of the plans that explain as much as the best but for chance, the one that leaves most rows to look at."""
+        found = self._worked(mode, plans)
+        least = max((told.low for _, told in found), default=0.0)
+        fair = [(plan, told) for plan, told in found if told.fraction >= least]
+        most = max(fair, key=lambda f: (self._left(f[0]), f[1].fraction), default=None)
+        return None if most is None else most[0]
+
+    def _worked(self, mode: str, plans: Sequence[RepairPlan]) -> list[tuple[RepairPlan, Explained]]:
+        """The plans that undo `mode` and could be carried out, with what each explains."""
+        able = [p for p in plans if p.repair in REPAIRS and mode in REPAIRS[p.repair].undoes]
+        told = [(plan, self.explained(plan)) for plan in able]
+        return [(plan, explained) for plan, explained in told if explained is not None]
+
+    def _left(self, plan: RepairPlan) -> float:
+        """Share of the current rows that hold what the plan put right."""
+        undone = self.undone(plan)
+        if undone is None or undone.damaged is not None:
+            return 0.0
+        if undone.weight is not None or undone.reference_weight is not None:
+            return 0.0
+        return 1.0 if undone.keep is None else float(undone.keep.mean())
 
 
 def _columns_only(undone: Undone) -> bool:

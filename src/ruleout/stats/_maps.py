@@ -94,6 +94,46 @@ def affine(x: Floats, y: Floats, *, rounds: int = 5) -> Affine:
     return line
 
 
+_KEPT = float(np.log(1e-6))
+"""Smaller shares are of the precision that they were written in."""
+
+_ENOUGH = 50
+
+
+def logs(shares: Floats) -> Floats:
+    """Logarithms of class shares (n, K); the least number there is stands for nought."""
+    return np.asarray(np.log(np.clip(np.nan_to_num(shares), 1e-300, 1.0)))
+
+
+def line_of_logs(before: Floats, after: Floats) -> tuple[float, Floats] | None:
+    """One slope and a shift (K,) for each class from log shares (n, K) to others: a temperature and biases.
+
+    Told by the shares that were large enough to be kept on both sides, less their row's mean, as shares are known
+    but for a factor a row. None where fewer than 50 rows have two of them. Guo et al., 2017 (temperature and
+    vector scaling).
+    """
+    kept = (before > _KEPT) & (after > _KEPT)
+    rows = kept.sum(axis=1) >= 2
+    if rows.sum() < _ENOUGH:
+        return None
+    inside = kept[rows]
+    x, y = (_centred(v[rows], inside) for v in (before, after))
+    slope = float(affine(x[inside], y[inside]).slope)
+    shift = np.zeros(before.shape[1])
+    told = inside.sum(axis=0) >= _ENOUGH
+    rest = np.where(inside, y - slope * x, np.nan)[:, told]
+    shift[told] = np.nanmedian(rest, axis=0)
+    return slope, shift
+
+
+def _centred(values: Floats, kept: NDArray[np.bool_]) -> Floats:
+    """Log shares (n, K) less the mean of the kept ones of their row."""
+    return np.asarray(
+        values
+        - np.where(kept, values, 0.0).sum(axis=1, keepdims=True) / kept.sum(axis=1, keepdims=True)
+    )
+
+
 def relabelling(table: NDArray[np.int64]) -> NDArray[np.int64]:
     """The permutation (K,) of columns that puts most of a confusion `table` (K, K) on the diagonal.
 

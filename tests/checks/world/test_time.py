@@ -6,7 +6,7 @@ import pytest
 
 from ruleout.checks.world.feedback import tie
 from ruleout.checks.world.season import season_weight
-from served_world import START, case_of, cleared, findings, rows, windows
+from served_world import FEATURES, START, case_of, cleared, findings, rows, windows
 
 DAY = 86_400.0
 
@@ -117,6 +117,19 @@ def test_an_episode_that_ended_is_recovered() -> None:
     lasting = flipped(current, np.where(position > 0.1, 0.5, 0.0), rng)
     assert "recovered.back" in findings(case_of(reference, over), "recovered")
     assert cleared(case_of(reference, lasting), "recovered") == {"already_recovered"}
+
+
+def test_an_episode_is_over_though_the_end_of_a_window_has_a_day_of_its_own() -> None:
+    """An input that tells the time is at the end of a window what it is nowhere before; that is no other mix."""
+    rng = np.random.default_rng(5)
+    reference, current = (f.with_columns(asked_at=pl.col("ts")) for f in windows(rng))
+    position = np.linspace(0, 1, current.height)
+    inside = (position > 0.1) & (position < 0.5)
+    over = flipped(current, np.where(inside, 0.5, 0.0), rng).with_columns(
+        visits=pl.when(pl.Series(inside)).then(0.0).otherwise(pl.col("visits"))
+    )
+    case = case_of(reference, over, features=(*FEATURES, "asked_at"))
+    assert "recovered.back" in findings(case, "recovered")
 
 
 def test_an_episode_is_not_over_where_the_newest_labels_are_missing() -> None:

@@ -23,7 +23,7 @@ from ruleout.checks.reproduction._gap import (
 from ruleout.checks.reproduction._hit import Hit, hit
 from ruleout.checks.reproduction._view import replay, serves_now, usable_models
 from ruleout.profile import Case, Outputs, model_outputs, spread_rows
-from ruleout.stats._maps import affine, isotonic, logit
+from ruleout.stats._maps import affine, isotonic, line_of_logs, logit, logs
 from ruleout.stats._ranks import middle_ranks
 
 Floats = NDArray[np.float64]
@@ -214,30 +214,29 @@ def _affine(found: Hit) -> Story | None:
     x, y = _scale(found.intended), _scale(found.served)
     if x is None or y is None or x.shape != y.shape:
         return None
-    known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
-    if known.sum() < 50:
-        return None
-    if x.shape[1] == 1:
-        line = affine(x[known, 0], y[known, 0])
-        slope, shift = line.slope, np.array([line.shift])
+    if x.shape[1] > 1:
+        line = line_of_logs(x, y)
     else:
-        slope = float(affine(x[known].ravel(), y[known].ravel()).slope)
-        shift = np.median(y[known] - slope * x[known], axis=0)
+        known = np.isfinite(x[:, 0]) & np.isfinite(y[:, 0])
+        told = affine(x[known, 0], y[known, 0])
+        line = (told.slope, np.array([told.shift])) if known.sum() >= 50 else None
+    if line is None:
+        return None
+    slope, shift = line
     moved = _unscale(found.intended, slope * x + shift)
     options = {"slope": slope, "shift": tuple(float(v) for v in shift)}
     return Story("affine", found.explained(moved), options)
 
 
 def _scale(outputs: Outputs) -> Floats | None:
-    """Answers on the scale where a calibration is a line: logits, centred log shares, values."""
+    """Answers on the scale where a calibration is a line: logits, log shares, values."""
     if outputs.decision.dtype.kind == "f":
         return outputs.decision.astype(float)[:, None]
     if outputs.score is not None:
         return logit(outputs.score)[:, None]
     if outputs.scores is None:
         return None
-    logs = np.log(np.clip(outputs.scores, 1e-6, 1.0))
-    return np.asarray(logs - logs.mean(axis=1, keepdims=True))
+    return logs(outputs.scores)
 
 
 def _unscale(like: Outputs, values: Floats) -> Outputs:

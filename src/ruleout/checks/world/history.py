@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.symptom import measure
-from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, view
+from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, View, view
 from ruleout.checks.world.new_category import loss_share
 from ruleout.profile import Case, Which, text_series
 from ruleout.profile._case import ChangeEvent
 from ruleout.sources._changes import meant_to_disturb
 from ruleout.stats._boosting import Floats
+from ruleout.stats._calendar import hours
 from ruleout.stats._changepoint import pulse, step
 from ruleout.stats._density import density_ratio
 from ruleout.stats._twosample import ks, normal_sf
@@ -39,6 +41,9 @@ _MOST_OF_IT, _PART_OF_ALL = 0.7, 0.5
 
 _PLACED = 4.0
 """z of the loss in a stretch that an input has placed."""
+
+_MANY = 200
+"""Rows of the reference that hours need to stand for it."""
 
 _END = 0.15
 """Share of the window's rows, its newest, that must be known for an episode to be known to be over."""
@@ -248,7 +253,8 @@ def _like_the_reference(
     """Whether current rows (by position) have the reference's inputs again, as they must after a recovery.
 
     Inputs that moved and were the same through the bad stretch (`bad`) did not bring the metric back:
-    columns that stayed where that stretch had them are left aside, and so is a mix that stayed as a whole.
+    columns that stayed where that stretch had them are left aside, and so is a mix that stayed as a whole. The end
+    of a window has its own hours: what tells time is left aside, and the reference's rows are of the same hours.
     """
     seen = view(case)
     if seen is None:
@@ -259,8 +265,10 @@ def _like_the_reference(
     since, during = seen.current.x[inside], seen.current.x[np.isin(seen.current.rows, bad)]
     if len(during) < 60:
         return True
-    keep = ~_stayed(seen.reference.x, during, since)
-    for others, columns in ((seen.reference.x, keep), (during, np.ones_like(keep))):
+    told = np.array([case.kind(n) == "datetime" or follows_clock(case, n) for n in seen.owner])
+    keep = ~_stayed(seen.reference.x, during, since) & ~told
+    same = seen.reference.x[_at_their_hours(case, seen, rows)]
+    for others, columns in ((same, keep), (during, ~told)):
         if not columns.any():
             return True
         ratio = density_ratio(
@@ -273,6 +281,16 @@ def _like_the_reference(
         if ratio.auc < _APART:
             return True
     return False
+
+
+def _at_their_hours(case: Case, seen: View, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The reference's labelled rows (n,) at the hours of some current rows; all, where those are too few."""
+    every = np.ones(len(seen.reference.rows), dtype=bool)
+    before, now = case.reference.time, case.current.time
+    if before is None or now is None:
+        return every
+    alike = np.isin(hours(before[seen.reference.rows]), hours(now[rows]))
+    return alike if alike.sum() >= _MANY else every
 
 
 def _stayed(before: Floats, during: Floats, since: Floats) -> NDArray[np.bool_]:

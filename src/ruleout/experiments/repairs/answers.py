@@ -17,7 +17,7 @@ from ruleout.checks.reproduction._stories import is_answer
 from ruleout.checks.reproduction._view import Replay, replay
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case, Outputs
-from ruleout.stats._maps import affine, isotonic
+from ruleout.stats._maps import isotonic, line_of_logs, logs
 
 Mask = NDArray[np.bool_]
 
@@ -149,18 +149,12 @@ def _sharpened_back(
     served: Outputs, meant: NDArray[np.float64], said: NDArray[np.float64]
 ) -> Outputs:
     """Undo a temperature and biases in the logarithms of class probabilities (n, K)."""
-    line = affine(_logs(meant).ravel(), _logs(said).ravel())
-    slope = line.slope if abs(line.slope) > 0.05 else 1.0
-    shift = np.median(_logs(said) - slope * _logs(meant), axis=0)
-    values = (_logs(served.scores) - shift) / slope if served.scores is not None else said
+    line = line_of_logs(logs(meant), logs(said))
+    slope, shift = line if line is not None and abs(line[0]) > 0.05 else (1.0, 0.0)
+    values = (logs(said if served.scores is None else served.scores) - shift) / slope
     grown = np.exp(values - values.max(axis=1, keepdims=True))
     scores = grown / grown.sum(axis=1, keepdims=True)
     return Outputs(scores.argmax(axis=1).astype(np.int32), None, scores)
-
-
-def _logs(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    logs = np.log(np.clip(np.nan_to_num(scores), 1e-6, 1.0))
-    return np.asarray(logs - logs.mean(axis=1, keepdims=True))
 
 
 @repair(
