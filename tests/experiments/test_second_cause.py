@@ -10,7 +10,9 @@ import polars as pl
 
 from linked_world import broken, made, quiet
 from ruleout._diagnose import Examined, diagnose_rest, examine, missing_parts
+from ruleout._records import RepairPlan, Subject
 from ruleout.checks.symptom import as_symptom
+from ruleout.experiments import Bench
 from ruleout.experiments._residual import repaired_case
 from ruleout.experiments._undone import Damaged, Undone
 
@@ -83,3 +85,49 @@ def test_the_parts_that_an_incident_lacks_are_listed() -> None:
     lacking = set(missing_parts(made(quiet(300))))
     assert lacking >= {"probes.audit", "models.current", "changes"}
     assert not lacking & {"data.columns.timestamp", "data.columns.target"}
+
+
+def test_inputs_that_broke_in_one_way_at_once_are_one_cause() -> None:
+    """Two inputs in another unit since one moment are one hypothesis, undone in both at once."""
+    found = examined(broken(pl.col("income") * 1000, pl.col("age") * 100))
+    lead = max(found.candidates, key=lambda c: c.probability)
+    assert (lead.mode, set(lead.subject.names)) == ("unit_change", {"age", "income"})
+    assert lead.undone_by is not None
+    assert lead.undone_by.repair == "several"
+    undone = found.bench.undone(lead.undone_by)
+    assert undone is not None
+    assert set(undone.features) == {"age", "income"}
+
+
+def test_inputs_of_different_sources_broke_of_different_causes() -> None:
+    """Where the incident says which input is whose, inputs of two sources stay two hypotheses."""
+    owners = {"billing": ("income",), "crm": ("age",)}
+    case = made(broken(pl.col("income") * 1000, pl.col("age") * 100))
+    data = replace(case.incident.data, sources=owners)
+    case = replace(case, incident=replace(case.incident, data=data))
+    found = examine(case, as_symptom(case), silent)
+    units = [c for c in found.candidates if c.mode == "unit_change"]
+    assert {c.subject.names for c in units} >= {("age",), ("income",)}
+    assert all(len(c.subject.names) == 1 for c in units)
+
+
+def test_damage_of_several_inputs_is_done_to_the_reference_at_once() -> None:
+    """What was cut off cannot be brought back in either input, so the same is cut off both in the reference."""
+    cut = (pl.col("income").clip(upper_bound=40), pl.col("age").clip(upper_bound=40))
+    case = made(broken(*cut))
+    plans = tuple(
+        RepairPlan(
+            "restore_resolution", Subject("feature", (name,)),
+            options={"kind": "clip", "bound": 40.0, "upper": True, "part": 1.0},
+        )
+        for name in ("income", "age")
+    )  # fmt: skip
+    both = Subject("feature", ("income", "age"))
+    undone = Bench(case).undone(RepairPlan("several", both, options={"plans": plans}))
+    assert undone is not None
+    assert undone.damaged is not None
+    assert set(undone.damaged.features) == {"income", "age"}
+    twice = RepairPlan("several", both, options={"plans": (plans[0], plans[0])})
+    bench = Bench(case)
+    assert bench.undone(twice) is None
+    assert "do not go together" in bench.refused["several"]

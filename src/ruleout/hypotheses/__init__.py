@@ -13,6 +13,7 @@ from ruleout.hypotheses._second import join_second
 from ruleout.hypotheses._services import beside, linked_gaps, service_hypotheses
 from ruleout.hypotheses._shares import settled
 from ruleout.hypotheses._unchecked import not_checked
+from ruleout.hypotheses._unite import unite
 from ruleout.hypotheses._weigh import heard, prior, undo_term, undo_weight, weigh
 from ruleout.hypotheses._weights import load_weights, weight
 
@@ -48,6 +49,7 @@ __all__ = [
     "touches",
     "undo_term",
     "undo_weight",
+    "unite",
     "unmask",
     "verdict",
     "weigh",

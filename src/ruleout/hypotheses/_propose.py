@@ -39,6 +39,9 @@ class Candidate:
     known_as: tuple[Subject, ...] = ()
     """Subjects under which signs of it were found, where they are not its own."""
 
+    joint: tuple[RepairPlan, ...] | None = None
+    """Repairs of all its inputs at once, in place of those that its findings propose for each."""
+
     explained: Explained | None = None
     undone_by: RepairPlan | None = None
     weights: dict[str, float] = field(default_factory=dict)
@@ -53,6 +56,8 @@ class Candidate:
     @property
     def plans(self) -> list[RepairPlan]:
         """Repairs that its findings propose, without repeats."""
+        if self.joint is not None:
+            return list(self.joint)
         seen: list[RepairPlan] = []
         for numbered in self.proposers:
             for plan in numbered.finding.repairs if numbered.finding else ():

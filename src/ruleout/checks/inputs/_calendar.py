@@ -6,12 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout.profile import Case
+from ruleout.stats._calendar import weekdays
 from ruleout.stats._ranks import middle_ranks
 
 Floats = NDArray[np.float64]
 _LEAST = 50
 _CALENDAR = 0.8
 """Least rank correlation with time through the reference."""
+
+_DAYS = 7
+_ONE = 0.98
+"""Share of the rows of a weekday that must hold its value."""
 
 _UPWARDS, _WHOLLY = 0.5, 0.9
 """The same where time alone tells nearly all of the input: few numbers, each for long, correlate less."""
@@ -37,6 +42,40 @@ def follows_calendar(case: Case, name: str) -> bool:
     rank, at = middle_ranks(values[known]), middle_ranks(time[known])
     tie = abs(float(np.corrcoef(rank, at)[0, 1]))
     return tie > _CALENDAR or (tie > _UPWARDS and _told_by_time(rank, at) > _WHOLLY)
+
+
+def follows_weekday(case: Case, name: str) -> bool:
+    """Whether the day of the week tells an input's value in the reference, and tells it still.
+
+    A window of one weekday holds one value of such an input, and nobody filled it in.
+    """
+    before, now = case.reference.time, case.current.time
+    if before is None or now is None or case.kind(name) not in ("numeric", "categorical"):
+        return False
+    known, told = _levels(case, name)
+    here = [np.isfinite(t) & (v >= 0) for t, v in ((before, known), (now, told))]
+    if min(h.sum() for h in here) < _LEAST or known.max() < 1 or known.max() >= _DAYS:
+        return False
+    day = [weekdays(t[h]) for t, h in zip((before, now), here, strict=True)]
+    table = np.zeros((_DAYS, int(max(known.max(), told.max())) + 1))
+    np.add.at(table, (day[0], known[here[0]]), 1)
+    usual = table.argmax(axis=1)
+    if table.max(axis=1).sum() < _ONE * table.sum() or len(np.unique(usual[np.unique(day[0])])) < 2:
+        return False
+    return bool((usual[day[1]] == told[here[1]]).mean() > _ONE)
+
+
+def _levels(case: Case, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The values of both windows (n,), (m,) as numbers from nought up, -1 where there is none."""
+    if case.kind(name) == "categorical":
+        return case.codes("reference", name).astype(np.int64), case.codes("current", name).astype(
+            np.int64
+        )
+    both = np.concatenate([case.reference.numeric(name), case.current.numeric(name)])
+    out = np.full(len(both), -1, dtype=np.int64)
+    known = np.isfinite(both)
+    out[known] = np.unique(both[known], return_inverse=True)[1]
+    return out[: case.reference.rows], out[case.reference.rows :]
 
 
 def follows_clock(case: Case, name: str) -> bool:

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ruleout._records import Subject
-from ruleout.checks.inputs._calendar import follows_calendar
+from ruleout.checks.inputs._calendar import follows_calendar, follows_weekday
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import Departure, departures, like_rows
 from ruleout.profile import Case, text_series
@@ -115,7 +115,9 @@ class Defaulted:
 def defaulted(case: Case) -> list[Defaulted]:
     """Inputs with more missing or default values than before (cached in the case)."""
     if "defaulted" not in case.cache:
-        found = [_look(case, name) for name in departures(case) if not follows_calendar(case, name)]
+        told = (follows_calendar, follows_weekday)
+        open_ = [name for name in departures(case) if not any(f(case, name) for f in told)]
+        found = [_look(case, name) for name in open_]
         case.cache["defaulted"] = [d for d in found if d is not None]
     done: list[Defaulted] = case.cache["defaulted"]
     return done

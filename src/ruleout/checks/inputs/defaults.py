@@ -36,6 +36,9 @@ _WRITTEN = frozenset({
 })  # fmt: skip
 """Words of columns that name what was written, and by whom."""
 
+_RARE = 0.02
+"""Share of the reference's rows below which a default is no usual value of the input."""
+
 _HARDLY = 0.1
 """Chance of a coincidence that is not believed."""
 
@@ -249,13 +252,18 @@ def _kind(group: Sequence[Defaulted]) -> str:
     if all(d.kind == "null" and d.after > _ALL for d in group):
         return "gone"
     own = [d for d in group if d.kind == "frozen"]
-    if not own or (len(values) == 1 and len(group) > 1) or _filled_in(group):
+    if not own or (len(values) == 1 and len(group) > 1) or _filled_in(group) or _lost(group):
         return "value"
     if len(own) == len(group) > 1 and any(d.common == 0 for d in own):
         return "frozen"  # no default is so odd a value, let alone several at once
     if any(d.after > _ALL for d in own):
         return "frozen"
     return "still" if len(own) == len(group) and all(d.before > 0 for d in own) else "value"
+
+
+def _lost(group: Sequence[Defaulted]) -> bool:
+    """Whether some got nothing or a default that was hardly ever seen before: what was kept would be a value of theirs."""
+    return any(d.kind == "null" or (d.kind == "sentinel" and d.before < _RARE) for d in group)
 
 
 def _filled_in(group: Sequence[Defaulted]) -> bool:

@@ -113,6 +113,14 @@ def _early_labels(
     z = (means[1] - means[0]) / noise
     if z > 3:
         return f"; their loss is {means[1]:.3g}, that of final ones {means[0]:.3g}", 1.0
+    # Outcomes that are rare and not in yet change the mean loss little, and always to one side.
+    rest = _residual(case, "current")
+    if rest is not None:
+        fallen = [float(np.nanmean(rest[rows])) for rows in (old, new)]
+        noise = float(np.nanstd(rest[known])) * np.sqrt(1 / old.sum() + 1 / new.sum()) + 1e-12
+        if abs(fallen[1] - fallen[0]) > 3 * noise:
+            told = f"{fallen[1]:+.3g}, of final ones by {fallen[0]:+.3g}"
+            return f"; they differ from the answers by {told} in the mean", 1.0
     return "; their loss is that of final ones", 0.3 if z < 1.5 else 0.7
 
 

@@ -58,6 +58,10 @@ def _rounded(a: Floats, b: Floats) -> Relation | None:
     return Relation("rounded", f"is rounded to steps of {step:.4g}", step)
 
 
+_DIGITS, _STEPS = 6, 20
+"""Decimals that values may have been cut to, and how many different ones tell a factor from any other map."""
+
+
 def _parted(a: Floats, b: Floats) -> bool:
     """Whether two logged values (m,) are the floors or neighbours of what lay low and of what lay high."""
     low = a == a.min()
@@ -123,10 +127,26 @@ def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
         float((np.abs(a - slope * b - shift) < 2e-3 * float(np.std(a)) + 1e-12).mean()) > 0.9
         and slope
     ):
-        return Relation(
-            "scale", f"is {slope:.6g} times what it should be {shift:+.6g}", float(slope)
-        )
-    return None
+        kind = "scale" if slope > 0 else "mirrored"
+        return Relation(kind, f"is {slope:.6g} times what it should be {shift:+.6g}", float(slope))
+    return _rounded_scale(a, b)
+
+
+def _rounded_scale(a: Floats, b: Floats) -> Relation | None:
+    """A factor, and digits dropped after it: then ratios of small values scatter, by half a step of the digits."""
+    step = next((10.0**-k for k in range(_DIGITS) if _on_grid(a, 10.0**-k)), None)
+    if step is None or len(np.unique(a)) < _STEPS or not float((b * b).sum()):
+        return None
+    factor = float((a * b).sum() / (b * b).sum())
+    if factor <= 0 or float((np.abs(a - factor * b) <= 0.55 * step).mean()) < 0.95:
+        return None
+    return Relation(
+        "scale", f"is {factor:.6g} times what it should be, in steps of {step:g}", factor
+    )
+
+
+def _on_grid(values: Floats, step: float) -> bool:
+    return bool((np.abs(values / step - np.round(values / step)) < 1e-6).all())
 
 
 def _loose(a: Floats, b: Floats) -> Relation:

@@ -63,6 +63,7 @@ _SUPPORTS = {
     "offset": ("unit_change", "time_shift"),
     "hours": ("time_shift",),
     "low": ("partial_batch",),
+    "mirrored": ("train_serve_skew", "category_recode"),
     "curved": ("train_serve_skew",),
     "noisy": ("train_serve_skew", "stale_features"),
     "recode": ("category_recode",),
@@ -72,6 +73,9 @@ _SUPPORTS = {
     "otherwise": ("train_serve_skew",),
     "unrelated": ("stale_features", "train_serve_skew"),
 }
+_ODD = ("mirrored", "curved", "noisy", "unrelated", "otherwise")
+"""Relations that no unit, rounding, default or delay brings about."""
+
 _LEAST = 30
 _SEEN = 0.01
 
@@ -145,8 +149,19 @@ def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
         if relation.kind == "cast" and len(found) > 1:
             # Others that are off beside it: their source defaults to 0.
             relation = relation._replace(kind="constant")
+        if relation.kind == "held" and any(_lost_with(case, differs, other) for other in found):
+            relation = Relation("constant", relation.told, relation.value)
         out.append(replace(differs, relation=relation))
     return out
+
+
+def _lost_with(case: Case, held: _Differs, other: _Differs) -> bool:
+    """Whether another input of its source got a default in just the rows in which one stands still: then so did this."""
+    same = _source(case, held.name) == _source(case, other.name)
+    if other.relation.kind not in ("null", "constant") or not same:
+        return False
+    most = max(float(held.flag.sum()), float(other.flag.sum()))
+    return float(held.flag @ other.flag) > 0.9 * most
 
 
 def parity_rows(case: Case, which: Which = "current") -> _Joined | None:
@@ -245,6 +260,25 @@ def _told(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Outcom
             if kind in ("null", "constant"):
                 yield from _by_key(case, joined, finding, part)
                 yield from _by_edition(finding)
+    yield from _of_another_path(case, joined, found)
+
+
+def _of_another_path(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Finding]:
+    """Several inputs that are each something else than meant, and each otherwise, in all rows: other code made them."""
+    odd = [d for d in found if d.relation.kind in _ODD]
+    if len(odd) < 2 or len(odd) < len(found) or len({d.relation.kind for d in odd}) < 2:
+        return
+    places = [locate(case, joined.rows, d.flag) for d in odd]
+    if any(p.scope.column is not None or p.onset is not None for p in places):
+        return
+    names = tuple(d.name for d in odd)
+    told = "; ".join(f"{d.name} {d.relation.told}" for d in odd[:4])
+    yield Finding(
+        "parity.several", Subject("feature", names), f"{told}: other inputs than were meant, from the first row on",
+        float(len(odd)), float(len(odd)), None, 1.0, ("train_serve_skew",),
+        against=("stale_features", "category_recode"),
+        repairs=(RepairPlan("parity_values", Subject("feature", names)),),
+    )  # fmt: skip
 
 
 def _by_edition(found: Finding) -> Iterator[Finding]:

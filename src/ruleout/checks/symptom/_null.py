@@ -17,6 +17,11 @@ _LIKE_CHANCE = 0.3
 """p-value from which a shift of the answers is all that chance would give."""
 
 
+_SHORT, _REST = 0.35, math.log(50.0)
+"""Strength of rest where a change is just short of significant, and how many times likelier by chance one must be to
+speak for rest in full."""
+
+
 @check("metric_change", layer="none", rung="symptom", looks_for=("random_fluctuation",))
 def metric_change(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Did the metric get worse by more than its own usual variation?
@@ -36,8 +41,8 @@ def metric_change(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if found.significant:
         yield Clear(("random_fluctuation",), Subject(), told, least, "metric_change")
         return
-    # A change just short of being significant is weak evidence of rest.
-    sure = min(1.0, 0.75 + 0.25 * min(1.0, found.p_value / (10 * ALPHA)))
+    # A change just short of being significant is weak evidence of rest: faults that hurt little leave such ones too.
+    sure = _SHORT + (1 - _SHORT) * min(1.0, math.log(max(found.p_value / ALPHA, 1.0)) / _REST)
     if found.metric.name == SHIFT:
         # What few answers turned is lost in the scatter of all: only a shift like chance's own speaks for chance.
         sure = min(1.0, found.p_value / _LIKE_CHANCE)

@@ -7,6 +7,7 @@ share of it the log holds now, beside the share it held then, is the log's doing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -24,6 +25,16 @@ _TIED = 0.9
 
 _SAME = 0.02
 """A count within this of the rows of the reference counts them and nothing else."""
+
+_POISSON = 1.6
+"""Variance over mean up to which hourly numbers are drawn at one rate."""
+
+_REQUESTS = re.compile(
+    r"(^|[^a-z])(requests?|reqs?|rps|qps|calls?|events?|hits|visits|messages?|records?|rows|invocations?|served|received"
+    r"|ingested|throughput)([^a-z]|$)",
+    re.IGNORECASE,
+)
+"""How people name a count of what was asked."""
 
 _STRETCHES = 8
 
@@ -76,7 +87,8 @@ def _all(case: Case) -> Iterator[Census]:
     for (entity, metric), series in metrics.sort("time").group_by(
         ["entity", "metric"], maintain_order=True
     ):
-        found = _beside(case, series)
+        asked = _REQUESTS.search(f"{entity} {metric}") is not None
+        found = _beside(case, series, asked=asked)
         if found is not None:
             before, now, usual = found
             held, holds = (float(b[:, 0].sum() / b[:, 1].sum()) for b in (before, now))
@@ -85,8 +97,13 @@ def _all(case: Case) -> Iterator[Census]:
             yield Census(str(entity), str(metric), held, holds, counted, usual, same)
 
 
-def _beside(case: Case, series: pl.DataFrame) -> tuple[Floats, Floats, float] | None:
-    """Rows and counts by bin of both windows, (k, 2), and how steady their ratio usually is; None if not tied."""
+def _beside(
+    case: Case, series: pl.DataFrame, *, asked: bool
+) -> tuple[Floats, Floats, float] | None:
+    """Rows and counts by bin of both windows, (k, 2), and how steady their ratio usually is; None if not tied.
+
+    A count of what is `asked`, by its name, is tied as well where both are flat, as they are without busy hours.
+    """
     time, value = series["time"].to_numpy(), series["value"].to_numpy()
     if len(time) < _BINS + _BINS_NOW or (value < 0).any() or value.min() == value.max():
         return None
@@ -99,6 +116,8 @@ def _beside(case: Case, series: pl.DataFrame) -> tuple[Floats, Floats, float] | 
     for lag in (0.0, -step):  # counts stand at the start of what they count, or at its end
         before = _bins(case, "reference", time + lag, value, step)
         tie = _tie(before)
+        if tie is None and asked:
+            tie = _flat(before)
         if tie is not None and (best is None or tie > best[0]):
             best = tie, before, lag
     if best is None:
@@ -132,6 +151,21 @@ def _tie(bins: Floats) -> float | None:
     slope = r * float(rows.std() / count.std())
     rest = abs(float(rows.mean() - slope * count.mean())) / float(rows.mean())
     return r if r >= _TIED and rest <= 1 - _TIED else None
+
+
+def _flat(bins: Floats) -> float | None:
+    """Nought where rows are a part of counts drawn by chance (Poisson) and neither has busy hours; else None."""
+    rows, count = bins[:, 0], bins[:, 1]
+    if len(bins) < _BINS or count.min() <= 0 or rows.sum() <= 0 or (count % 1 != 0).any():
+        return None
+    due = count * float(rows.sum() / count.sum())
+    scatter = [
+        float(((x - m) ** 2 / m).sum() / (len(x) - 1))
+        for x, m in ((rows, due), (count, count.mean()))
+    ]
+    # More rows than counted requests are no part of them.
+    part = rows.sum() <= (1 + _SAME) * count.sum()
+    return 0.0 if part and max(scatter) < _POISSON else None
 
 
 def _spread(bins: Floats) -> float:

@@ -8,6 +8,7 @@ where the level changes. Assumes timestamps.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._calendar import follows_clock
-from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs._departure import departures, like_rows
 from ruleout.checks.symptom import measure
 from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, View, view
 from ruleout.checks.world.new_category import loss_share
@@ -44,6 +45,9 @@ _PLACED = 4.0
 
 _MANY = 200
 """Rows of the reference that hours need to stand for it."""
+
+_PLACE = 30
+"""Labelled rows that a segment needs to have a loss of its own."""
 
 _END = 0.15
 """Share of the window's rows, its newest, that must be known for an episode to be known to be over."""
@@ -164,6 +168,9 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         f"the loss was {during:.3g} for {found.bad.mean():.0%} of the window and is {after:.3g} since "
         f"(reference {base:.3g})"
     )
+    place = _still_off(case, found, now) if back else None
+    if place is not None:
+        back, text = False, f"{text}, but {place}"
     if back and not _like_the_reference(case, now.rows[found.since], now.rows[found.bad], rng):
         text = f"{text}, but the rows since are others than the reference's: the mix moved on"
         return [Abstained(modes, text)]
@@ -181,6 +188,32 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=modes,
         )
     ]
+
+
+def _still_off(case: Case, found: _Stretch, now: Timed) -> str | None:
+    """The segment in which an input departed for good and the loss stays high though all rows together are back.
+
+    A part of the rows that is as bad as ever hides in the mean of all, once some other rows do well.
+    """
+    loss = case.loss("reference")
+    for moved in departures(case).values():
+        scope = moved.scope
+        if not moved.departed or scope.column is None or scope.until is not None:
+            continue
+        inside = moved.rows[now.rows]
+        late, bad = now.loss[inside & found.since], now.loss[inside & found.bad]
+        usual = loss[like_rows(case, moved)]
+        usual = usual[np.isfinite(usual)]
+        if min(len(late), len(bad), len(usual)) < _PLACE:
+            continue
+        risen = float(late.mean() - usual.mean())
+        error = math.sqrt(float(late.var()) / len(late) + float(usual.var()) / len(usual))
+        if risen > 3 * error and risen > 0.2 * float(bad.mean() - usual.mean()):
+            where = f"{scope.column} is {', '.join(scope.values[:3])}"
+            return (
+                f"where {where} it is still {late.mean():.3g} ({usual.mean():.3g} in the reference)"
+            )
+    return None
 
 
 def _open_ended(case: Case, now: Timed) -> bool:

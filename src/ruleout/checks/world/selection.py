@@ -51,6 +51,9 @@ _FEW = 50
 """Rows of the reference that a slice needs."""
 
 
+_SOME = 0.3
+"""Share of the change that the mix must bring for the log to answer for it."""
+
 _NEAR = 0.05
 """Share of the window by which a change may come before or after the mix is seen to move."""
 
@@ -109,15 +112,19 @@ def selection(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     else:
         said = list(_timed(case, seen, parts, names))
     found = [s for s in said if isinstance(s, Finding)]
-    return [*said, *(f for one in found for f in (_explains(one), _announced(case, one)) if f)]
+    return [
+        *said,
+        *(f for one in found for f in (_explains(parts, one), _announced(case, one)) if f),
+    ]
 
 
-def _explains(found: Finding) -> Finding | None:
+def _explains(parts: Split, found: Finding) -> Finding | None:
     """What the log lost or gained makes the mix of rows, which is then no shift of its own, whichever column shows it.
 
     Nor do answers steer inputs whose ties to them moved as rows were cut.
     """
-    if not found.against:
+    p = parts.parts
+    if not found.against or fraction(p.covariates, p.change)[0] < _SOME:
         return None
     return replace(
         found, signal="selection.explains", subject=Subject(), supports=(), repairs=(),
