@@ -448,6 +448,30 @@ def test_the_number_of_the_day_is_no_fault_when_days_go_on(days: int) -> None:
     assert "day" not in seen.owner
 
 
+@pytest.mark.parametrize(("shifted", "known"), [(0, True), (3, False)])
+def test_one_weekday_has_one_value_of_its_own(shifted: int, known: bool) -> None:
+    """Rows of one day hold that day's number and nobody filled it in; another day's number is a default."""
+    reference, current = quiet()
+    at = reference["ts"].dt.epoch("s").to_numpy()
+    reference = reference.with_columns(
+        ts=pl.from_epoch(pl.Series((START - 28 * DAY + (at - at.min()) * 21 * DAY / np.ptp(at)).astype(np.int64)))
+        .dt.replace_time_zone("UTC")
+    )  # fmt: skip
+    late_at = current["ts"].dt.epoch("s").to_numpy()
+    one_day = START + (late_at - late_at.min()) * 0.9 * DAY / np.ptp(late_at)
+    current = current.with_columns(
+        ts=pl.from_epoch(pl.Series(one_day.astype(np.int64))).dt.replace_time_zone("UTC")
+    )
+    day = pl.col("ts").dt.weekday() % 7
+    frames = (
+        reference.with_columns(dow=day.cast(pl.Float64)),
+        current.with_columns(dow=((day + shifted) % 7).cast(pl.Float64)),
+    )
+    case = made(frames)
+    lost = [f for f in findings(case, "missing_and_defaults").values() if "dow" in f.subject.names]
+    assert (not lost) is known
+
+
 def test_what_time_tells_is_the_clocks() -> None:
     """Hours, weekdays and their names go with the clock; amounts and places do not."""
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ruleout.checks.symptom import measure
 from ruleout.incident._model import TelemetrySpec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -53,6 +54,24 @@ def test_a_metric_may_be_reported_by_the_day(tmp_path: Path, name: str) -> None:
     telemetry = TelemetrySpec(metrics=("metrics.csv",))
     case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
     assert supported(run(case, "reported_metric")) == {"monitor_defect"}
+
+
+@pytest.mark.parametrize(("usual", "told"), [(None, True), (0.99, False)])
+def test_a_longer_name_is_the_metrics_where_it_agreed_with_the_rows(
+    tmp_path: Path, usual: float | None, told: bool
+) -> None:
+    """A panel that holds the metric's name, and gave what the rows give as long as all was well, is that metric."""
+    case = healthy().case()
+    truth = usual if usual is not None else measure(case).reference
+    times = START + np.arange(0, 9 * DAY, 3_600)
+    values = np.where(times < START + 4.5 * DAY, truth, truth - 0.3)
+    frame = pl.DataFrame(
+        {"timestamp": times, "entity": "panel", "metric": "router_accuracy", "value": values}
+    )
+    frame.write_parquet(tmp_path / "metrics.parquet")
+    telemetry = TelemetrySpec(metrics=("metrics.parquet",))
+    case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
+    assert ("monitor_defect" in supported(run(case, "reported_metric"))) is told
 
 
 def test_another_metric_is_an_abstention(tmp_path: Path) -> None:

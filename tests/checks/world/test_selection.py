@@ -173,3 +173,24 @@ def test_a_cut_log_speaks_against_every_mix_whichever_column_shows_it(tmp_path: 
     assert found.subject == Subject()
     assert worth(found.signal, "benign_mix", 0.0) < 0
     assert worth(found.signal, "selection_bias", 0.0) == 0.0
+
+
+@pytest.mark.parametrize(("metric", "told"), [("requests_total_per_h", True), ("cpu", False)])
+def test_requests_that_come_at_one_rate_are_counted_by_their_name(
+    tmp_path: Path, metric: str, told: bool
+) -> None:
+    """Without busy hours nothing correlates: a count of requests whose log is a sample of them is known by its name."""
+    rng = np.random.default_rng(9)
+    reference, everyone = asked(rng)
+    current = without_most_of_a(everyone, rng)
+    hours = np.arange(START, START + 10 * 86_400, HOUR)
+    count = rng.poisson(4 * 6000 / (8 * 24), len(hours))
+    pl.DataFrame(
+        {"timestamp": hours, "entity": "router", "metric": metric, "value": count}
+    ).write_csv(tmp_path / "metrics.csv")
+    spec = TelemetrySpec(metrics=(str(tmp_path / "metrics.csv"),))
+    found = census(case_of(reference, current, telemetry=spec))
+    assert (found is not None) is told
+    if found is not None:
+        assert not found.same
+        assert found.share == pytest.approx(0.55, abs=0.05)

@@ -103,6 +103,23 @@ def test_benign_mix_explains_itself() -> None:
     assert found.effect > 0.75
 
 
+@pytest.mark.parametrize(
+    ("weight", "broken", "told"), [(4.0, False, True), (1.0, False, False), (4.0, True, False)]
+)
+def test_a_campaign_that_does_no_harm_is_a_mix(weight: float, broken: bool, told: bool) -> None:
+    """Groups in other numbers are told where the metric held; nothing is told of usual ones, nor where more moved."""
+    rng = np.random.default_rng(8)
+    reference, current = windows(rng, 6000)
+    current = resampled(current, np.where(current["region"] == "west", weight, 1.0), rng, 2500)
+    if broken:
+        current = current.with_columns(visits=pl.col("visits") + 2.0)
+    found = findings(case_of(reference, current, significant=False), "benign_mix")
+    assert ("benign_mix.harmless" in found) is told
+    if told:
+        assert found["benign_mix.harmless"].subject == Subject("segment", ("region",))
+        assert not found["benign_mix.harmless"].against
+
+
 def test_mix_is_cleared_when_groups_got_worse() -> None:
     """When every region got worse, the mix explains nothing and is ruled out."""
     rng = np.random.default_rng(7)

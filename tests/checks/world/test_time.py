@@ -132,6 +132,31 @@ def test_an_episode_is_over_though_the_end_of_a_window_has_a_day_of_its_own() ->
     assert "recovered.back" in findings(case, "recovered")
 
 
+@pytest.mark.parametrize("lasting", [False, True])
+def test_an_episode_that_goes_on_in_one_place_is_not_over(lasting: bool) -> None:
+    """All rows together are back once others do well; where an input departed for good, the loss says it is not over."""
+    rng = np.random.default_rng(25)
+    reference, current = windows(rng)
+    position = np.linspace(0, 1, current.height)
+    west = current["region"].to_numpy() == "west"
+    inside = (position > 0.1) & (position < 0.4)
+    share = np.where(
+        inside, np.where(west, 0.6, 0.4), np.where(west & lasting & (position > 0.1), 0.25, 0.0)
+    )
+    kept = np.where(
+        ~west & (position >= 0.4) & (rng.random(current.height) < 0.4),
+        current["said"].to_numpy(),
+        current["label"].to_numpy(),
+    )
+    current = current.with_columns(pl.Series("label", kept if lasting else current["label"]))
+    off = pl.Series(west & ((position > 0.1) if lasting else inside))
+    current = flipped(current, share, rng).with_columns(
+        visits=pl.when(off).then(pl.col("visits") + 4.0).otherwise(pl.col("visits"))
+    )
+    found = findings(case_of(reference, current), "recovered")
+    assert ("recovered.back" in found) is not lasting
+
+
 def test_an_episode_is_not_over_where_the_newest_labels_are_missing() -> None:
     """A quiet end that few labels tell of, while the newest rows have none yet, is no end."""
     rng = np.random.default_rng(5)

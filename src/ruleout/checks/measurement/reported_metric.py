@@ -18,6 +18,9 @@ from ruleout.profile import Case, Which, iso
 Floats = NDArray[np.float64]
 _MODES = ("monitor_defect",)
 _POINTS = 3
+_NEAR = 0.02
+"""How far a series may be from what the reference's rows give and still be that metric."""
+
 _WINDOWS: tuple[Which, Which] = ("reference", "current")
 
 
@@ -132,8 +135,27 @@ def _reported(case: Case, name: str) -> pl.DataFrame:
     every = [str(m) for m in metrics["metric"].unique().sort().to_list()]
     names = [m for m in every if _plain(m) == _plain(name)] or [m for m in every if _is(m, name)]
     entity = case.incident.symptom.entity
-    chosen = metrics.filter(pl.col("metric").is_in(names))
-    return chosen if entity is None else chosen.filter(pl.col("entity") == entity)
+    if entity is not None:
+        metrics = metrics.filter(pl.col("entity") == entity)
+    if not names:
+        names = [m for m in every if _speaks_of(m, name) and _agreed(case, metrics, m)][:1]
+    return metrics.filter(pl.col("metric").is_in(names))
+
+
+def _speaks_of(reported: str, name: str) -> bool:
+    """Whether a longer name holds all words of a metric's: `router_accuracy`, `fraud.model.roc_auc`."""
+    words = [[w for w in re.split(r"[^a-z0-9]+", n.lower()) if w] for n in (reported, name)]
+    return bool(words[1]) and set(words[1]) <= set(words[0])
+
+
+def _agreed(case: Case, metrics: pl.DataFrame, reported: str) -> bool:
+    """Whether a series was, in the reference, what the rows give: then it is this metric, whatever it is called."""
+    usual = _mean(metrics.filter(pl.col("metric") == reported), case, "reference")
+    change = measure(case)
+    noise = (change.high - change.low) / 3.3
+    return usual is not None and abs(usual - change.reference) <= max(
+        2 * noise, _NEAR * abs(change.reference)
+    )
 
 
 _PERIODS = re.compile(

@@ -29,6 +29,7 @@ _SAME = 0.02
 _POISSON = 1.6
 """Variance over mean up to which hourly numbers are drawn at one rate."""
 
+_DAYS = 8
 _REQUESTS = re.compile(
     r"(^|[^a-z])(requests?|reqs?|rps|qps|calls?|events?|hits|visits|messages?|records?|rows|invocations?|served|received"
     r"|ingested|throughput)([^a-z]|$)",
@@ -117,7 +118,7 @@ def _beside(
         before = _bins(case, "reference", time + lag, value, step)
         tie = _tie(before)
         if tie is None and asked:
-            tie = _flat(before)
+            tie = _flat(before, step)
         if tie is not None and (best is None or tie > best[0]):
             best = tie, before, lag
     if best is None:
@@ -153,19 +154,25 @@ def _tie(bins: Floats) -> float | None:
     return r if r >= _TIED and rest <= 1 - _TIED else None
 
 
-def _flat(bins: Floats) -> float | None:
-    """Nought where rows are a part of counts drawn by chance (Poisson) and neither has busy hours; else None."""
-    rows, count = bins[:, 0], bins[:, 1]
-    if len(bins) < _BINS or count.min() <= 0 or rows.sum() <= 0 or (count % 1 != 0).any():
+def _flat(bins: Floats, step: float) -> float | None:
+    """Nought where rows are a part of counts drawn by chance (Poisson), by bins of `step` seconds or by days; else None."""
+    if bins[:, 1].min(initial=np.inf) <= 0 or (bins[:, 1] % 1 != 0).any():
         return None
-    due = count * float(rows.sum() / count.sum())
-    scatter = [
-        float(((x - m) ** 2 / m).sum() / (len(x) - 1))
-        for x, m in ((rows, due), (count, count.mean()))
-    ]
+    days = max(int(86_400 // step), 1)
+    whole = len(bins) // days
+    by_day = bins[: whole * days].reshape(whole, days, 2).sum(axis=1)
+    enough = (bins, _BINS), (by_day, _DAYS)
+    return 0.0 if any(len(b) >= least and _drawn(b) for b, least in enough) else None
+
+
+def _drawn(bins: Floats) -> bool:
+    rows, count = bins[:, 0], bins[:, 1]
     # More rows than counted requests are no part of them.
-    part = rows.sum() <= (1 + _SAME) * count.sum()
-    return 0.0 if part and max(scatter) < _POISSON else None
+    if rows.sum() <= 0 or rows.sum() > (1 + _SAME) * count.sum():
+        return False
+    due = count * float(rows.sum() / count.sum())
+    pairs = (rows, due), (count, np.full(len(count), count.mean()))
+    return all(float(((x - m) ** 2 / m).sum() / (len(x) - 1)) < _POISSON for x, m in pairs)
 
 
 def _spread(bins: Floats) -> float:

@@ -39,6 +39,11 @@ _LEFT = 0.25
 """What may be left of telling the windows apart once the groups have the current shares."""
 
 
+_STRETCHES = 4
+_MOVED, _PLAIN = 0.08, 0.15
+"""Share of the rows that changed groups from which a mix moved, and from which it plainly did."""
+
+
 class Mix(NamedTuple):
     """What the mix of one segment's groups does to the metric."""
 
@@ -63,11 +68,11 @@ class Mix(NamedTuple):
 )
 def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare mix and rate over the declared segments, then over the inputs of few categories."""
-    if case.significant is False:
-        return [Abstained(MODES, NO_HARM)]
     seen = view(case)
     if seen is None:
         return [Abstained(MODES, "fewer than 200 labelled rows in a window", "data.columns.target")]
+    if case.significant is False:
+        return [_harmless(case, seen, rng) or Abstained(MODES, NO_HARM)]
     told = [
         out for names in (case.segments, _grouping(case)) for out in _best(case, seen, names, rng)
     ]
@@ -77,6 +82,41 @@ def benign_mix(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     found = [out for out in told if isinstance(out, Finding)]
     first = next((out for out in found if out.signal != "benign_mix.announced"), None)
     return [out for out in found if first and out.subject == first.subject] or told[:1]
+
+
+def _harmless(case: Case, seen: View, rng: np.random.Generator) -> Finding | None:
+    """Groups that come in other numbers, beside a metric that held within them and as a whole, and nothing else moved."""
+    moved = [
+        (_distance(case, seen, n), n) for n in (*case.segments, *_grouping(case)) if _few(case, n)
+    ]
+    moved = [(far, n) for far, n in moved if far > max(_MOVED, 3.0 * _usual(case, seen, n))]
+    if not moved:
+        return None
+    far, name = max(moved)
+    mix = mix_of(case, seen, name, rng, draws=_DRAWS)
+    if mix is None or not mix.low <= 0 <= mix.high or not _alone(case, seen, name):
+        return None
+    text = (
+        f"{far:.0%} of the rows are of other groups of {name} than before; within its groups {case.metric.name} held "
+        f"({mix.change - mix.mixed:+.3g} [{mix.low:+.3g}, {mix.high:+.3g}]), and nothing else tells the windows apart"
+    )
+    return Finding(
+        "benign_mix.harmless", Subject("segment", (name,)), text, far, far / _MOVED, None,
+        float(np.clip(far / _PLAIN, 0.0, 1.0)), MODES,
+    )  # fmt: skip
+
+
+def _few(case: Case, name: str) -> bool:
+    return 2 <= len(case.vocabulary(name)) <= _MOST_GROUPS
+
+
+def _usual(case: Case, seen: View, name: str) -> float:
+    """Widest distance of the groups' shares between a stretch of the reference and all of it."""
+    codes = _groups(case, seen, name)[0]
+    size = len(case.vocabulary(name)) + 1
+    whole = np.bincount(codes, minlength=size) / len(codes)
+    parts = [np.bincount(p, minlength=size) / len(p) for p in np.array_split(codes, _STRETCHES)]
+    return max(0.5 * float(np.abs(p - whole).sum()) for p in parts)
 
 
 def _best(
