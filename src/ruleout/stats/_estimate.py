@@ -200,7 +200,8 @@ def estimate_loss(
             labels (m,).
         rng: bootstrap of both windows.
         weight: density ratio of the inputs (n,). What the learned loss misses then counts where the current rows are (doubly
-            robust), and half of what that changes is a standard error besides.
+            robust). Half of what that changes is a standard error besides, as is half of what the estimate and the weights
+            alone differ by.
         draws: bootstrap draws.
     """
     own, foreign = learned
@@ -216,7 +217,9 @@ def estimate_loss(
         realised = float(residual[rng.choice(n, m, p=share)].mean()) - missed
         values[k] = foreign[rng.integers(0, m, m)].mean() + drawn + realised
     low, high = np.quantile(values, [0.05, 0.95]) - np.median(values)
-    doubt = _NORMAL * abs(missed - float(residual.mean())) / 2
+    carried, alone = missed - float(residual.mean()), float(share @ loss)
+    apart = 0.0 if weight is None else point - alone
+    doubt = _NORMAL / 2 * float(np.hypot(carried, apart))
     return Estimated(
         point, float(point - np.hypot(low, doubt)), float(point + np.hypot(high, doubt))
     )
