@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ruleout._errors import IncidentError
 from ruleout.stats._boosting import Floats
-from ruleout.stats._density import density_ratio
+from ruleout.stats._density import density_ratio, rake
 from ruleout.stats._shapley import shapley
 
 _NORMAL = 1.6449
@@ -138,22 +139,53 @@ def _ratio(
         matrix(reference, family), matrix(current, family), rng=rng, categorical=kinds
     )
     if not parents:
-        still = joint.auc - 0.5 < 3 * joint.se
-        return np.ones(len(joint.reference)) if still else joint.reference, joint.auc
+        if joint.auc - 0.5 < 3 * joint.se:
+            return np.ones(len(joint.reference)), joint.auc  # unchanged, as far as can be seen
+        return rake(joint.reference, *_moments(reference, current, family, kinds)), joint.auc
     # told apart at equal parents: the reference is first given the current parents
     alone = density_ratio(
         matrix(reference, parents), matrix(current, parents), rng=rng, categorical=kinds[:-1]
     )
+    at_parents = rake(alone.reference, *_moments(reference, current, parents, kinds[:-1]))
     given = density_ratio(
         matrix(reference, family),
         matrix(current, family),
         rng=rng,
         categorical=kinds,
-        weight=alone.reference,
+        weight=at_parents,
     )
-    if given.auc - 0.5 < 3 * given.se:
-        return np.ones(len(joint.reference)), given.auc  # unchanged, as far as can be seen
-    return given.reference, given.auc
+    # rows that are weighted are worth fewer
+    n, m = float(at_parents.sum() ** 2 / (at_parents**2).sum()), len(given.current)
+    if given.auc - 0.5 < 3 * np.sqrt((n + m + 1) / (12.0 * n * m)):
+        return np.ones(len(joint.reference)), given.auc
+    if kinds[-1]:
+        return given.reference, given.auc  # a code has no moments to be met
+    both = rake(at_parents * given.reference, *_moments(reference, current, family, kinds))
+    return both / np.maximum(at_parents, 1e-12), given.auc
+
+
+def _moments(
+    reference: Mapping[str, Floats],
+    current: Mapping[str, Floats],
+    family: Sequence[str],
+    categorical: NDArray[np.bool_],
+) -> tuple[Floats, Floats]:
+    """Moments of a family's columns at the reference rows (n, M), and their means in the current window, (M,).
+
+    Shrunken classifiers are too timid: their weights are tilted until they meet the current means, squares and products with
+    the last column, which is the node. Columns of codes have no such moments.
+    """
+    plain = [n for n, coded in zip(family, categorical, strict=True) if not coded]
+    sides = []
+    for window in (reference, current):
+        columns = []
+        for name in plain:
+            known = reference[name][np.isfinite(reference[name])]
+            scaled = np.nan_to_num((window[name] - known.mean()) / (known.std() + 1e-12))
+            columns.append(np.clip(scaled, -6.0, 6.0))
+        products = [c * columns[-1] for c in columns] + [c**2 for c in columns[:-1]]
+        sides.append(np.stack([np.ones(len(window[family[0]])), *columns, *products], axis=1))
+    return sides[0], sides[1].mean(axis=0)
 
 
 def topology(
