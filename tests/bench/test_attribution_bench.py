@@ -7,7 +7,7 @@ import pytest
 
 from ruleout._errors import RuleoutError
 from ruleout.bench import attribution as bench
-from ruleout.bench.attribution import _labels, _shares, _slices
+from ruleout.bench.attribution import _graphs, _labels, _losses, _shares, _slices
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
 
@@ -125,8 +125,38 @@ def test_an_audit_tells_a_changed_world_from_spoilt_labels(
 ) -> None:
     """The same rows are undecided without an audit; one that confirms them and one that turns them back each decide rightly."""
     monkeypatch.setattr(_labels, "pools", lambda _: [pool])
+    monkeypatch.setattr(_labels, "AUDITED", (300,))
     told = _labels.by_truth(_labels.run(1, 3)).rows(named=True)
     assert [row["truth"] for row in told] == ["concept drift", "spoilt labels"]
     for row in told:
         assert row["undecided without an audit"] == 1.0
         assert row["the likelier one with an audit"] == 1.0
+
+
+def test_a_world_of_a_graph_has_known_blame() -> None:
+    """Where one mechanism of a chain moved, the whole change is its, by the exact shares and by `ruleout`; drift points elsewhere or there."""
+    told = _graphs.run(1, 2)
+    moved = told.filter(pl.col("moved"), pl.col("method") == "ruleout").row(0, named=True)
+    assert moved["many"] == 1
+    assert moved["true"] == pytest.approx(1.0, abs=0.02)
+    assert moved["told"] == pytest.approx(1.0, abs=0.15)
+    assert told.group_by("method").agg(pl.col("told").sum())["told"].to_list() == pytest.approx(
+        [moved["told"]] * 2, abs=0.15
+    )
+    rows = _graphs.by_method(told).rows(named=True)
+    assert [row["method"] for row in rows] == ["ruleout", "largest drift"]
+    assert rows[0]["the one that moved is first"] == 1.0
+
+
+def test_errors_without_labels_are_judged_beside_the_stale_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where inputs moved, the estimated error is nearer to the real one than the reference's is; warnings come where labels moved."""
+    made = _losses._generated(np.random.default_rng(3), "uneven", 0.5)
+    monkeypatch.setattr(_losses, "pools", lambda _: [made, made])
+    told = _losses.run(4, 8)
+    rows = {row["method"]: row for row in _losses.by_method(told).rows(named=True)}
+    moved = "mean error, inputs moved"
+    assert rows["ruleout"][moved] < rows["the reference's metric"][moved]
+    assert rows["ruleout"]["warned, inputs moved"] == 0.0
+    assert rows["ruleout"]["warned, relation changed"] > 0.0

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from ruleout.stats._crossfit import cross_fit
 from ruleout.stats._estimate import (
     calibrate,
+    contradiction,
     estimate_classification,
     estimate_loss,
     expected_auc,
@@ -60,7 +62,7 @@ def test_loss_of_a_regression_is_foretold() -> None:
     rng = np.random.default_rng(5)
     x, now = rng.uniform(0, 1, (3000, 2)), rng.uniform(0.5, 1, (2000, 2))
     loss, real = (np.abs(rng.normal(0, 0.2 + z[:, 0])) for z in (x, now))
-    told = estimate_loss((x, loss), now, rng=rng)
+    told = estimate_loss(loss, cross_fit(x, loss, now, rng=rng), rng=rng)
     assert told.value == pytest.approx(real.mean(), abs=0.05)
     assert told.value > loss.mean() + 0.1
 
@@ -102,7 +104,7 @@ def test_what_a_learned_loss_misses_counts_where_the_current_rows_are() -> None:
     loss = np.where(hidden, 3.0, 1.0) + rng.exponential(0.2, 6_000)
     weight = np.where(hidden, 3.0, 0.5)
     x, now = rng.normal(size=(6_000, 2)), rng.normal(size=(6_000, 2))
-    told = estimate_loss((x, loss), now, rng=rng, weight=weight)
+    told = estimate_loss(loss, cross_fit(x, loss, now, rng=rng), rng=rng, weight=weight)
     true = float(np.where(now_hidden, 3.0, 1.0).mean()) + 0.2
     assert told.value == pytest.approx(true, abs=0.1)
     assert told.low < true < told.high
@@ -140,3 +142,21 @@ def test_a_metric_that_no_draw_has_comes_without_an_interval() -> None:
     )
     assert np.isnan(told.low)
     assert np.isnan(told.high)
+
+
+def test_known_losses_contradict_only_where_the_relation_changed() -> None:
+    """Losses drawn as learned, whatever their inputs, contradict nothing; losses that grew by a half do, in their band."""
+    rng = np.random.default_rng(21)
+    told = rng.gamma(2.0, 1.0, 4_000)
+    loss = told * rng.exponential(size=4_000)
+    few = rng.gamma(3.0, 1.0, 400)
+    alarms = [
+        abs(contradiction((loss, told), (few * rng.exponential(size=400), few)).z) > 3.2
+        for _ in range(200)
+    ]
+    assert np.mean(alarms) <= 0.03
+    worse = np.where(few > np.median(few), 1.8, 1.0) * few * rng.exponential(size=400)
+    found = contradiction((loss, told), (worse, few))
+    assert found.z > 3.2
+    assert found.known > 1.3 * found.promised
+    assert contradiction((loss, told), (worse[:60], few[:60])).bands == 1

@@ -2,7 +2,7 @@
 
 Method: distribution shift decomposition on common support (Cai, Namkoong and Yadlowsky 2023, DISDE), with
 cross-fitted density ratios raked on an outcome model's prediction, which makes each reweighted mean
-doubly robust. The parts telescope, so they add up to the change exactly:
+doubly robust. Parts within their noise are then steadied (see `_sparse.py`). They telescope, so they add up to the change exactly:
 
     M(reference) -> M(reference, current class balance)          class balance
                  -> M(reference, current inputs where it has any) inputs on common support
@@ -22,9 +22,12 @@ from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
 from ruleout.stats._density import Ratio, density_ratio, rake
 from ruleout.stats._prior import Balance, Codes
+from ruleout.stats._sparse import sparse_parts
 
 _LEAST_BLOCKS = 8
 _NORMAL = 1.6449
+_TOLD_APART = 4.0
+"""Standard errors by which inputs must tell the windows apart to be known to have moved."""
 
 Metric = Callable[[Floats], float]
 """The metric of one window as a function of its row weights."""
@@ -128,6 +131,9 @@ def decompose(
         _share(value, replicates[:, k], wider, doubt if k in (2, 3) else 0.0)
         for k, value in enumerate(point[:5])
     ]
+    told_apart = ratio.auc - 0.5 > _TOLD_APART * ratio.se
+    seen = np.array([balance is not None, told_apart, False])
+    shares[1:4] = _steadied(shares[1:4], replicates[:, 1:4], seen)
     weight = _input_weight(plan, np.ones(n), np.ones(len(current.x)))
     return Decomposition(
         reference=point[5],
@@ -278,3 +284,23 @@ def _share(value: float, replicates: Floats, wider: float, doubt: float) -> Shar
     low, high = np.quantile(known, [0.05, 0.95])
     half = float(np.hypot(wider * float(high - low) / 2, _NORMAL * doubt))
     return Share(value, value - half, value + half)
+
+
+def _steadied(shares: list[Share], replicates: Floats, seen: NDArray[np.bool_]) -> list[Share]:
+    """The parts on common support, those within their noise drawn towards nought where nothing else is `seen` to have moved them.
+
+    Intervals are those of the estimates as they were, which assume no such thing, and reach to the steadied ones.
+    """
+    half = np.array([(s.high - s.low) / 2 for s in shares])
+    known = replicates[np.isfinite(replicates).all(axis=1)]
+    if len(known) < 10 or not np.isfinite(half).all():
+        return shares
+    centred = known - np.median(known, axis=0)
+    scale = np.sqrt((centred**2).mean(axis=0))
+    together = centred.T @ centred / len(known) / np.maximum(np.outer(scale, scale), 1e-300)
+    noise = together * np.outer(half, half) / _NORMAL**2
+    values = sparse_parts(np.array([s.value for s in shares]), noise, seen)
+    return [
+        Share(float(value), min(s.low, float(value)), max(s.high, float(value)))
+        for s, value in zip(shares, values, strict=True)
+    ]

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ruleout.stats._boosting import Floats
-from ruleout.stats._crossfit import cross_fit
 
 _NORMAL = 1.6449
 
@@ -186,23 +185,27 @@ def _expected(
 
 
 def estimate_loss(
-    reference: tuple[Floats, Floats],
-    current: Floats,
+    loss: Floats,
+    learned: tuple[Floats, Floats],
     *,
     rng: np.random.Generator,
-    categorical: NDArray[np.bool_] | None = None,
     weight: Floats | None = None,
     draws: int = 200,
 ) -> Estimated:
-    """Expected mean loss on rows without labels, by learning the loss from inputs and prediction (NannyML's DLE).
+    """Expected mean loss on rows without labels, by a loss learned from inputs and prediction (NannyML's DLE).
 
-    `reference` holds rows (n, F) with their loss (n,), `current` the rows (m, F) without. With `weight` (n,), the density
-    ratio of the inputs, what the learned loss misses counts where the current rows are (doubly robust), and half of
-    what that changes is a standard error besides.
+    Args:
+        loss: of the reference rows, (n,).
+        learned: the loss as inputs and prediction foretell it, out of fold at the reference rows (n,) and at those without
+            labels (m,).
+        rng: bootstrap of both windows.
+        weight: density ratio of the inputs (n,). What the learned loss misses then counts where the current rows are (doubly
+            robust). Half of what that changes is a standard error besides, as is half of what the estimate and the weights
+            alone differ by.
+        draws: bootstrap draws.
     """
-    x, loss = reference
-    own, foreign = cross_fit(x, loss, current, rng=rng, categorical=categorical, trees=60, depth=4)
-    n, m = len(x), len(current)
+    own, foreign = learned
+    n, m = len(loss), len(foreign)
     residual = loss - own
     share = np.full(n, 1.0 / n) if weight is None else weight / weight.sum()
     missed = float(share @ residual)
@@ -214,7 +217,62 @@ def estimate_loss(
         realised = float(residual[rng.choice(n, m, p=share)].mean()) - missed
         values[k] = foreign[rng.integers(0, m, m)].mean() + drawn + realised
     low, high = np.quantile(values, [0.05, 0.95]) - np.median(values)
-    doubt = _NORMAL * abs(missed - float(residual.mean())) / 2
+    carried, alone = missed - float(residual.mean()), float(share @ loss)
+    apart = 0.0 if weight is None else point - alone
+    doubt = _NORMAL / 2 * float(np.hypot(carried, apart))
     return Estimated(
         point, float(point - np.hypot(low, doubt)), float(point + np.hypot(high, doubt))
     )
+
+
+class Contradiction(NamedTuple):
+    """Where known losses are farthest from the learned ones."""
+
+    z: float
+    """Standard errors between them; positive where the known losses are larger."""
+
+    bands: int
+    """Bands of the learned loss that were looked at."""
+
+    known: float
+    """Mean known loss of the band."""
+
+    promised: float
+    """What the learned loss and its usual error promise there."""
+
+
+def contradiction(
+    reference: tuple[Floats, Floats],
+    current: tuple[Floats, Floats],
+    *,
+    weight: Floats | None = None,
+    rows: int = 50,
+) -> Contradiction:
+    """Compare known losses with what was learned, in up to four bands of the learned loss.
+
+    Args:
+        reference: losses (n,) and what is foretold of them out of fold (n,).
+        current: known losses (k,) and what is foretold of them (k,), of one row or more.
+        weight: density ratio of the inputs (n,): how often the learned loss errs is told where the current rows are.
+        rows: known losses a band needs; with fewer in all there is one band.
+    """
+    loss, own = reference
+    known, told = current
+    counted = np.ones(len(loss)) if weight is None else weight
+    bands = int(np.clip(len(known) // rows, 1, 4))
+    edges = np.quantile(told, np.arange(1, bands) / bands)
+    here, there = np.digitize(told, edges), np.digitize(own, edges)
+    worst = Contradiction(0.0, bands, float(known.mean()), float(told.mean()))
+    for band in range(bands):
+        mine, usual = here == band, there == band
+        if mine.sum() < 2 or usual.sum() < 2:
+            continue
+        miss, w = loss[usual] - own[usual], counted[usual] / max(counted[usual].sum(), 1e-300)
+        expected = float(w @ miss)
+        off = known[mine] - told[mine]
+        error = np.sqrt(w**2 @ (miss - expected) ** 2 + off.var(ddof=1) / len(off))
+        z = (float(off.mean()) - expected) / max(float(error), 1e-300)
+        if abs(z) > abs(worst.z):
+            promised = float(told[mine].mean()) + expected
+            worst = Contradiction(z, bands, float(known[mine].mean()), promised)
+    return worst

@@ -2,8 +2,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ruleout._records import Subject
+from ruleout._records import Finding, Subject
 from ruleout.checks.world import label_residual as module
+from ruleout.incident._model import AuditProbe, TableSpec
 from served_world import answered, case_of, cleared, findings, rule, windows
 
 
@@ -55,6 +56,34 @@ def test_concept_and_labels_stay_rivals_without_an_audit(how: str) -> None:
     found = findings(case_of(*spoilt(3, how)), "label_residual")
     supported = {mode for f in found.values() for mode in f.supports}
     assert {"concept_drift", "corrupted_labels"} <= supported
+
+
+@pytest.mark.parametrize("turned_back", [False, True])
+@pytest.mark.parametrize("how", ["region", "source"])
+def test_an_audit_that_confirms_labels_speaks_for_a_changed_relation(
+    how: str, turned_back: bool
+) -> None:
+    """Confirmed labels that part from inputs support concept drift alone, the more so the more were looked at; labels turned back do not."""
+    reference, current = spoilt(3, how)
+    sound = spoilt(3, "none")[1]["label"]
+    current = current.with_row_index("row")
+    again = current["label"] if not turned_back else sound
+    audit = current.select("row", again.alias("again"))
+    reference = reference.with_row_index("row", offset=1_000_000)
+
+    def told(many: int) -> dict[str, Finding]:
+        few = audit.gather_every(max(audit.height // many, 1))
+        probe = AuditProbe(TableSpec(frame=few), "row", "again")
+        return findings(case_of(reference, current, audit=probe), "label_residual")
+
+    if turned_back:
+        assert "label_residual.audited" not in told(400)
+        return
+    found = told(400)["label_residual.audited"]
+    assert found.supports == ("concept_drift",)
+    assert found.strength > 0.9
+    assert told(40)["label_residual.audited"].strength < found.strength
+    assert "label_residual.audited" not in findings(case_of(reference, current), "label_residual")
 
 
 def test_misfit_out_of_reach_of_the_reference_says_less() -> None:

@@ -1,7 +1,7 @@
-"""`python -m ruleout.bench.attribution [shares|slices|estimates|labels] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
+"""`python -m ruleout.bench.attribution [shares|slices|estimates|losses|labels|graphs] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
 
 Compares what is said with what is known: shares of a change, planted slices, metrics without labels, drift against spoilt
-labels. A peer is a command line that reads a folder a line and answers in JSON; see `benchmarks/peers`.
+labels, mechanisms of a causal graph. A peer is a command line that reads a folder a line and answers in JSON; see `benchmarks/peers`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ruleout import _arguments
-from ruleout.bench.attribution import _estimates, _labels, _shares, _slices
+from ruleout.bench.attribution import _estimates, _graphs, _labels, _losses, _shares, _slices
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
 
 
 def tables(what: str, many: int, seed: int, peers: Sequence[Peer]) -> str:
     """The tables of one comparison, as Markdown."""
-    if what == "slices":
-        return markdown(_slices.by_method(_slices.run(many, seed, peers)))
-    if what == "estimates":
-        return markdown(_estimates.by_method(_estimates.run(many, seed, peers)))
+    by_method = {"slices": _slices, "estimates": _estimates, "losses": _losses, "graphs": _graphs}
+    if what in by_method:
+        asked = by_method[what]
+        return markdown(asked.by_method(asked.run(many, seed, peers)))
     if what == "labels":
         return markdown(_labels.by_truth(_labels.run(many, seed)))
     told = _shares.run(many, seed, peers)
@@ -35,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="Compare what the attribution says with what is known.",
     )
     parser.add_argument(
-        "what", nargs="?", default="shares", choices=("shares", "slices", "estimates", "labels")
+        "what",
+        nargs="?",
+        default="shares",
+        choices=("shares", "slices", "estimates", "losses", "labels", "graphs"),
     )
     parser.add_argument("--cases", type=int, default=50)
     parser.add_argument("--seed", type=_arguments.seed_word, default=1)

@@ -27,7 +27,7 @@ MODELS = ("boosted", "linear", "overfitted", "stumps")
 """What serves a pool: a booster, a logistic regression, a booster that saw too little, one too simple."""
 
 PARTS = ("balance", "covariates", "conditional")
-_ROWS = 12_000
+ROWS = 12_000
 _LEAST = 0.03
 """A change smaller than this has shares that mean nothing."""
 
@@ -210,15 +210,15 @@ def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
         weights["balance"] = weight = weight * np.where(pool.label == 1, factor, 1.0)
         level = _stage(parts, "balance", level, 1 - float(np.average(loss, weights=weight)))
     if "covariates" in kind:
-        weights["covariates"] = weight = weight * _tilt(pool, loss, rng)
+        weights["covariates"] = weight = weight * tilt(pool.x, loss, rng)
         level = _stage(parts, "covariates", level, 1 - float(np.average(loss, weights=weight)))
     turned = np.zeros(len(loss))
     if "conditional" in kind:
-        turned = _region(pool, rng) * rng.uniform(0.2, 0.5)
+        turned = region(pool.x, rng) * rng.uniform(0.2, 0.5)
         worse = loss * (1 - turned) + (1 - loss) * turned
         level = _stage(parts, "conditional", level, 1 - float(np.average(worse, weights=weight)))
-    ours, theirs = _halves(pool, rng)
-    drawn = ours[:_ROWS], _poisson(weight, theirs, rng)
+    ours, theirs = halves(len(pool.label), rng)
+    drawn = ours[:ROWS], poisson(weight, theirs, rng)
     error = np.sqrt(
         sum(
             p * (1 - p) / len(rows) for p, rows in zip((1 - loss.mean(), level), drawn, strict=True)
@@ -236,18 +236,18 @@ def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
 def by_score(pool: Pool, rng: np.random.Generator) -> Case:
     """Windows of which the current one is drawn by score alone: P(label | score) is exactly as before."""
     weight = np.exp(rng.choice([-1, 1]) * rng.uniform(1.0, 2.5) * pool.score)
-    ours, theirs = _halves(pool, rng)
+    ours, theirs = halves(len(pool.label), rng)
     none = np.zeros(len(weight))
     windows = [
-        _drawn(pool, rows, none, rng) for rows in (ours[:_ROWS], _poisson(weight, theirs, rng))
+        _drawn(pool, rows, none, rng) for rows in (ours[:ROWS], poisson(weight, theirs, rng))
     ]
     return Case(pool.name, "scores", windows[0], windows[1], pool.features, {}, {})
 
 
-def _halves(pool: Pool, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def halves(rows: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows that the two windows may draw: none is in both, as in life."""
-    order = rng.permutation(len(pool.label))
-    return order[: len(order) // 2], order[len(order) // 2 :]
+    order = rng.permutation(rows)
+    return order[: rows // 2], order[rows // 2 :]
 
 
 def _stage(parts: dict[str, float], name: str, before: float, after: float) -> float:
@@ -255,12 +255,12 @@ def _stage(parts: dict[str, float], name: str, before: float, after: float) -> f
     return after
 
 
-def _tilt(pool: Pool, loss: Floats, rng: np.random.Generator) -> Floats:
-    """How much likelier each row (n,) becomes, by one to three inputs, in steps or smoothly."""
-    columns = rng.choice(pool.x.shape[1], min(3, pool.x.shape[1]), replace=False)
+def tilt(inputs: Floats, loss: Floats, rng: np.random.Generator) -> Floats:
+    """How much likelier each row of `inputs` (n, F) becomes, by up to three of them that go with `loss` (n,), in steps or smoothly."""
+    columns = rng.choice(inputs.shape[1], min(3, inputs.shape[1]), replace=False)
     if rng.random() < 0.5:
-        return np.asarray(np.exp(rng.uniform(1.2, 2.0) * _harm(pool, columns, loss)))
-    x = pool.x[:, columns]
+        return np.asarray(np.exp(rng.uniform(1.2, 2.0) * _harm(inputs, columns, loss)))
+    x = inputs[:, columns]
     scaled = np.clip(
         np.nan_to_num((x - np.nanmean(x, axis=0)) / (np.nanstd(x, axis=0) + 1e-9)), -3, 3
     )
@@ -268,11 +268,11 @@ def _tilt(pool: Pool, loss: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(np.exp(np.clip(scaled @ slopes, -3.0, 3.0)))
 
 
-def _harm(pool: Pool, columns: NDArray[np.int64], loss: Floats) -> Floats:
+def _harm(inputs: Floats, columns: NDArray[np.int64], loss: Floats) -> Floats:
     """A score (n,) in about [-1, 1] of some inputs that grows with the loss."""
     told = np.zeros(len(loss))
     for column in columns:
-        rank = np.unique(pool.x[:, column], return_inverse=True)[1]
+        rank = np.unique(inputs[:, column], return_inverse=True)[1]
         bins = np.minimum((rank * 8) // (rank.max() + 1), 7)
         mean = np.bincount(bins, weights=loss, minlength=8) / np.maximum(
             np.bincount(bins, minlength=8), 1
@@ -281,11 +281,11 @@ def _harm(pool: Pool, columns: NDArray[np.int64], loss: Floats) -> Floats:
     return np.asarray(np.clip(told / 2.0, -1.5, 1.5))
 
 
-def _region(pool: Pool, rng: np.random.Generator) -> Floats:
-    """Rows (n,) beyond a value of one input, or of two, as 0 and 1."""
-    inside = np.ones(len(pool.label), dtype=bool)
-    for column in rng.choice(pool.x.shape[1], int(rng.integers(1, 3)), replace=False):
-        x = pool.x[:, column]
+def region(inputs: Floats, rng: np.random.Generator) -> Floats:
+    """Rows (n,) of `inputs` (n, F) beyond a value of one of them, or of two, as 0 and 1."""
+    inside = np.ones(len(inputs), dtype=bool)
+    for column in rng.choice(inputs.shape[1], int(rng.integers(1, 3)), replace=False):
+        x = inputs[:, column]
         inside &= np.nan_to_num(x) >= np.nanquantile(x, rng.uniform(0.3, 0.7))
     return inside.astype(float)
 
@@ -304,12 +304,10 @@ def _drawn(
     )
 
 
-def _poisson(
-    weight: Floats, rows: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def poisson(weight: Floats, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Rows kept independently with chances in proportion to `weight`: exactly the tilted distribution."""
     mine = weight[rows]
-    chance = mine * min(_ROWS / mine.sum(), 1.0 / mine.max())
+    chance = mine * min(ROWS / mine.sum(), 1.0 / mine.max())
     return np.asarray(rows[rng.random(len(rows)) < chance])
 
 

@@ -16,7 +16,8 @@ from ruleout.incident import Incident
 from ruleout.incident._model import AuditProbe, TableSpec
 
 _LABELS = ("corrupted_labels", "label_noise")
-_AUDITED = 300
+AUDITED = (100, 300, 1_000)
+"""Labels that an audit looks at again, of 12,000."""
 
 
 class Told(NamedTuple):
@@ -27,11 +28,11 @@ class Told(NamedTuple):
 
 
 def run(many: int, seed: int) -> pl.DataFrame:
-    """One row for each case and truth: what is said of it without an audit and with one."""
+    """One row for each case, truth and size of the audit: what is said of it without an audit and with that one."""
     rows = []
     for case, audited in _cases(many, seed):
         plain = _told(_incident(case, None))
-        for truth, labels in audited.items():
+        for (truth, many_labels), labels in audited.items():
             told = _told(_incident(case, labels))
             right = (
                 told.drift > told.labels if truth == "concept drift" else told.labels > told.drift
@@ -39,6 +40,7 @@ def run(many: int, seed: int) -> pl.DataFrame:
             rows.append(
                 {
                     "truth": truth,
+                    "audited": many_labels,
                     "pool": case.pool,
                     "decided": max(plain) >= 0.5,
                     "right": right,
@@ -48,8 +50,11 @@ def run(many: int, seed: int) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _cases(many: int, seed: int) -> Iterator[tuple[Case, dict[str, pl.DataFrame]]]:
-    """Labels turned in a region of the inputs; an audit that confirms them (the world turned), and one that turns them back."""
+def _cases(many: int, seed: int) -> Iterator[tuple[Case, dict[tuple[str, int], pl.DataFrame]]]:
+    """Labels turned in a region of the inputs; audits that confirm them (the world turned), and audits that turn them back.
+
+    Of each size, by truth and size.
+    """
     rng = np.random.default_rng(seed)
     known = pools(rng)
     made = 0
@@ -59,9 +64,12 @@ def _cases(many: int, seed: int) -> Iterator[tuple[Case, dict[str, pl.DataFrame]
             continue
         made += 1
         current = case.current.with_row_index("row_", offset=case.reference.height)
-        some = current[np.sort(rng.choice(current.height, _AUDITED, replace=False)).tolist()]
+        drawn = rng.permutation(current.height)
         audited = {
-            truth: some.select("row_", pl.col(column).alias("audited_"))
+            (truth, size): current[np.sort(drawn[:size]).tolist()].select(
+                "row_", pl.col(column).alias("audited_")
+            )
+            for size in AUDITED
             for truth, column in (("concept drift", "label_"), ("spoilt labels", "was_"))
         }
         before = case.reference.with_row_index("row_").drop("was_")
@@ -83,8 +91,8 @@ def _told(incident: Incident) -> Told:
 
 
 def by_truth(told: pl.DataFrame) -> pl.DataFrame:
-    """How often rows alone were undecided, and an audit decided rightly."""
-    return told.group_by("truth", maintain_order=True).agg(
+    """How often rows alone were undecided, and an audit of each size decided rightly."""
+    return told.group_by("audited", "truth", maintain_order=True).agg(
         pl.len().alias("cases"),
         (~pl.col("decided")).mean().alias("undecided without an audit"),
         pl.col("right").mean().alias("the likelier one with an audit"),

@@ -68,14 +68,34 @@ def label_audit(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         )
         return
     rate, n = float(found.differs.mean()), len(found.rows)
-    usual = _usual(case)
-    z = (rate - usual) / np.sqrt(max(usual, 0.01) * (1 - usual) / n)
-    if rate < max(2 * usual, 0.02) or z < 3:
+    usual, z = _usual(case), _excess(case, found)
+    if _agrees(case, found):
         told = f"{1 - rate:.1%} of {n} audited labels agree with the recorded ones"
         yield Clear(MODES, Subject(), told, float(usual + 2.8 * np.sqrt(0.02 / n)), "audit.agrees")
         yield from _still_off(case, found)
         return
     yield from _pattern(case, found, rate, float(z))
+
+
+def _excess(case: Case, found: Audited) -> float:
+    """Standard errors by which audited labels differ from the recorded ones more often than usual."""
+    usual = _usual(case)
+    error = np.sqrt(max(usual, 0.01) * (1 - usual) / len(found.rows))
+    return (float(found.differs.mean()) - usual) / float(error)
+
+
+def _agrees(case: Case, found: Audited) -> bool:
+    return float(found.differs.mean()) < max(2 * _usual(case), 0.02) or _excess(case, found) < 3
+
+
+def confirmed(case: Case) -> int:
+    """How many current labels an audit has confirmed; 0 where it found them wrong, or looked at fewer than 30."""
+    if case.audit is None:
+        return 0
+    found = audited(case)
+    if found is None or len(found.rows) < _LEAST or not _agrees(case, found):
+        return 0
+    return int((~found.differs).sum())
 
 
 def _still_off(case: Case, found: Audited) -> Iterator[Outcome]:

@@ -19,6 +19,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Sco
 from ruleout._registry import check
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.measurement.label_audit import confirmed
 from ruleout.checks.reproduction._view import replay
 from ruleout.checks.world._bins import Binned, binned
 from ruleout.checks.world._residual import Residual, effect_blame, residual
@@ -81,8 +82,36 @@ def label_residual(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     tied = found.depends > _DEPENDS and found.depends_z > (4 if hint else np.inf if apart else 9)
     if not off and not tied:
         faint = _faint(case)
-        return [faint if faint is not None else _clear(found)]
-    return list(_findings(case, seen, found, rng, tied=tied))
+        told = [faint if faint is not None else _clear(found)]
+    else:
+        told = list(_findings(case, seen, found, rng, tied=tied))
+    return [*told, *_audited(case, found, told)]
+
+
+def _audited(case: Case, found: Residual, told: Sequence[Outcome]) -> Iterator[Finding]:
+    """What parted from inputs are labels that an audit confirms: then it is the relation that changed.
+
+    An audit of n rows would have met with n times the excess if labels were to blame, and with none of it by a chance of
+    exp(-n times the excess). Inputs that moved far, or that the reference does not reach, part labels from inputs as well.
+    """
+    sure = confirmed(case)
+    if not sure or _unreached(case):
+        return
+    met = -float(np.expm1(-sure * max(found.rate - found.usual, _LEAST_RATE)))
+    for one in told:
+        if not isinstance(one, Finding) or "concept_drift" not in one.supports:
+            continue
+        if any(_distorted(case, name) for name in one.subject.names):
+            continue
+        yield replace(
+            one,
+            signal="label_residual.audited",
+            statement=f"{sure} audited labels confirm the recorded ones: it is not labels that part from inputs",
+            strength=met,
+            supports=("concept_drift",),
+            against=(),
+            repairs=(),
+        )
 
 
 def _faint(case: Case) -> Finding | None:

@@ -20,6 +20,7 @@ from ruleout.stats._density import density_ratio
 from ruleout.stats._estimate import (
     Estimated,
     calibrate,
+    contradiction,
     estimate_classification,
     estimate_loss,
 )
@@ -202,25 +203,44 @@ def _regression(case: Case, before: NDArray[np.bool_]) -> PerformanceEstimate | 
     x, categorical = case.encode(case.reference.frame)
     now, _ = case.encode(case.current.frame)
     said, said_now = (case.outputs(w).decision.astype(float) for w in ("reference", "current"))
-    loss, known = case.loss("reference"), np.isfinite(case.loss("current"))
+    loss, loss_now = case.loss("reference"), case.loss("current")
     rng = case.rng("estimated performance")
     rows, now_rows = _some(np.flatnonzero(before), rng), _some(np.arange(len(now)), rng)
-    told = estimate_loss(
-        (np.concatenate([x, said[:, None]], axis=1)[rows], loss[rows]),
+    learned = cross_fit(
+        np.concatenate([x, said[:, None]], axis=1)[rows],
+        loss[rows],
         np.concatenate([now, said_now[:, None]], axis=1)[now_rows],
         rng=rng,
         categorical=np.append(categorical, False),
-        weight=_weights(case, (rows, said), (now_rows, said_now), rng),
+        trees=60,
+        depth=4,
     )
+    weight = _weights(case, (rows, said), (now_rows, said_now), rng)
+    seen = np.isfinite(loss_now[now_rows])
+    known = loss_now[now_rows][seen], learned[1][seen]
     return PerformanceEstimate(
         metric="mae",
         reference=float(loss[before].mean()),
-        estimate=told,
-        rows=int((~known).sum()),
-        known=int(known.sum()),
-        caution=""
-        if known.sum() >= _KNOWN
-        else "no current labels are known: a changed relation would go unnoticed",
+        estimate=estimate_loss(loss[rows], learned, rng=rng, weight=weight),
+        rows=int((~np.isfinite(loss_now)).sum()),
+        known=int(np.isfinite(loss_now).sum()),
+        caution=_larger_losses((loss[rows], learned[0]), known, weight),
+    )
+
+
+def _larger_losses(
+    reference: tuple[Floats, Floats], known: tuple[Floats, Floats], weight: Floats | None
+) -> str:
+    """A warning when known current losses are not what was learned of them."""
+    many = len(known[0])
+    if many < _KNOWN:
+        return "no current labels are known: a changed relation would go unnoticed"
+    found = contradiction(reference, known, weight=weight, rows=_KNOWN)
+    if 2 * found.bands * normal_sf(abs(found.z)) > 0.01:
+        return ""
+    return (
+        f"the {many} current labels that are known contradict the learned loss ({found.known:.3g} instead of "
+        f"{found.promised:.3g}): the relation changed, and this estimate is too {'' if found.z > 0 else 'un'}favourable"
     )
 
 
