@@ -385,6 +385,9 @@ class KeyLoss(NamedTuple):
     """Share of rows hit, with that spelling and with others."""
 
 
+_FEW_KEYS = 20
+
+
 def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
     """The column whose value, or spelling (`AA-9999`), tells the hit rows from the others, or None.
 
@@ -409,10 +412,17 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
             (_best_pattern(shape(text), hit, scope) for shape in (spelling, outline)),
             key=lambda told: told[1] - told[2],
         )
+        if pattern and len(np.unique(codes[scope & _written(text, pattern)])) < _FEW_KEYS:
+            pattern = ""  # a few who come again and again are people, not how a key is written
         told = KeyLoss(name, between, pattern, inside, outside)
         if (between > 0.6 or pattern) and (best is None or between > best.within):
             best = told
     return best
+
+
+def _written(text: pl.Series, pattern: str) -> Mask:
+    """Texts (n,) of a spelling, or of an outline, as `_best_pattern` names it."""
+    return np.any([(shape(text) == pattern).to_numpy() for shape in (spelling, outline)], axis=0)
 
 
 def _between(codes: NDArray[np.int32], hit: Mask) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Onset, Outcome, Subject
 from ruleout._registry import check
+from ruleout.checks.measurement._telemetry import inside, metrics_of
 from ruleout.checks.symptom import measure
 from ruleout.profile import Case, Which, iso
 
@@ -50,13 +50,13 @@ def telemetry_losses(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     best: tuple[float, str, str, float, float] | None = None
     worst = pl.DataFrame()
-    for (entity, metric), series in _metrics(case).group_by(
+    for (entity, metric), series in metrics_of(case).group_by(
         ["entity", "metric"], maintain_order=True
     ):
         who, what = str(entity), str(metric)
         if not (_LOSSES.search(what) and _TELLING.search(f"{who} {what}")):
             continue
-        sides = [_inside(series, case, which) for which in _WINDOWS]
+        sides = [inside(series, case, which) for which in _WINDOWS]
         if min(len(x) for x in sides) < _POINTS:
             continue
         before, now = (float(np.median(x)) for x in sides)
@@ -121,17 +121,9 @@ def reported_metric(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     )  # fmt: skip
 
 
-def _metrics(case: Case) -> pl.DataFrame:
-    """All metrics of the telemetry."""
-    from ruleout.sources.telemetry import read_telemetry  # tables alone do without
-
-    spec = replace(case.incident.telemetry, traces=(), logs=())
-    return read_telemetry(replace(case.incident, telemetry=spec)).metrics.sort("time")
-
-
 def _reported(case: Case, name: str) -> pl.DataFrame:
     """Instants and values of the reported metrics of that name, whoever reported them."""
-    metrics = _metrics(case)
+    metrics = metrics_of(case)
     every = [str(m) for m in metrics["metric"].unique().sort().to_list()]
     names = [m for m in every if _plain(m) == _plain(name)] or [m for m in every if _is(m, name)]
     entity = case.incident.symptom.entity
@@ -175,15 +167,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _inside(series: pl.DataFrame, case: Case, which: Which) -> Floats:
-    """Values of a series within a window."""
-    time = case.table(which).time
-    if time is None or not np.isfinite(time).any():
-        return np.empty(0)
-    within = series.filter(pl.col("time").is_between(np.nanmin(time), np.nanmax(time)))
-    return np.asarray(within["value"].to_numpy(), dtype=np.float64)
-
-
 def _mean(series: pl.DataFrame, case: Case, which: Which) -> float | None:
-    values = _inside(series, case, which)
+    values = inside(series, case, which)
     return float(np.mean(values)) if len(values) >= _POINTS else None

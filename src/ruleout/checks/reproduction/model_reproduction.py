@@ -85,6 +85,9 @@ def model_reproduction(case: Case, rng: np.random.Generator) -> Iterator[Outcome
     yield from _departs(case, found, rng)
 
 
+_STRAY, _SLACK = 3.0, 0.05
+"""A surrogate whose mean gap is beyond so many times its usual one, and this, does not carry over to current rows."""
+
 _HALF = 0.5
 _GARBAGE = 0.9
 
@@ -100,6 +103,11 @@ def _same_map(view: Replay) -> Iterator[Outcome]:
         why = (
             f"a surrogate sees the map from inputs to answers move a little ({view.departure:.1%})"
         )
+        yield Abstained((*BETWEEN, *RETRAINED), why, "models.current")
+        return
+    off = float(np.nanmean(view.current.gap))
+    if off > _STRAY * view.usual + _SLACK:
+        why = f"a surrogate fitted on the reference is off by {off:.2g} on current rows ({view.usual:.2g} there): it tells nothing of them"
         yield Abstained((*BETWEEN, *RETRAINED), why, "models.current")
         return
     told = (

@@ -28,6 +28,7 @@ _OF_A_MODEL = (
         "adversarial_shift",
         "image_preprocessing",
         "covariate_shift",
+        "hardware_fault",
         *_OF_A_MODEL,
     ),
 )
