@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -377,18 +378,21 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     if _risen_before(before, now, event.at):
         text = f"the loss had risen before the planned event began: {event.description}"
         return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
-    return [
-        Finding(
-            signal="planned.coincides",
-            subject=Subject("change", (event.id,)),
-            statement=f"the loss changed when a planned event began: {event.description}",
-            statistic=event.at,
-            effect=1.0,
-            p_value=None,
-            strength=_certainty(case, event),
-            supports=modes,
-        )
-    ]
+    found = Finding(
+        signal="planned.coincides",
+        subject=Subject("change", (event.id,)),
+        statement=f"the loss changed when a planned event began: {event.description}",
+        statistic=event.at,
+        effect=1.0,
+        p_value=None,
+        strength=_certainty(case, event),
+        supports=modes,
+    )
+    # What was planned ended as planned: that it is over is no other reading of it.
+    over = replace(
+        found, signal="planned.over", subject=Subject(), supports=(), against=("already_recovered",)
+    )
+    return [found, over]
 
 
 def _named(case: Case, events: list[ChangeEvent], latest: float) -> Finding | None:
