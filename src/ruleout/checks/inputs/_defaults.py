@@ -422,7 +422,8 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
 
 def _written(text: pl.Series, pattern: str) -> Mask:
     """Texts (n,) of a spelling, or of an outline, as `_best_pattern` names it."""
-    return np.any([(shape(text) == pattern).to_numpy() for shape in (spelling, outline)], axis=0)
+    as_written = [(shape(text) == pattern).to_numpy() for shape in (spelling, outline)]
+    return np.asarray(np.any(as_written, axis=0), dtype=bool)
 
 
 def _between(codes: NDArray[np.int32], hit: Mask) -> float:

@@ -1,0 +1,112 @@
+"""Do people write in words that the reference hardly has, and is the harm there?
+
+Rule: the share of each text's words that no other reference text has, in both windows. Where it rose and the loss rose
+with it - current texts of words as well known as ever are answered as well as ever - the texts moved to where the model
+never learned anything: a shift of the inputs, which representations learned from the reference cannot see. Texts that
+were damaged on their way are full of unknown words too; where a known damage accounts for them, this says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
+from ruleout._registry import check
+from ruleout.checks.inputs._text_features import LEAST_TEXTS, known_words
+from ruleout.checks.inputs.text_damage import look
+from ruleout.checks.world._view import NO_HARM
+from ruleout.profile import Case
+from ruleout.profile._text import unknown_share, words
+from ruleout.profile._unstructured import texts
+
+Floats = NDArray[np.float64]
+MODES = ("covariate_shift",)
+_ROSE = 0.05
+"""Rise of the mean share of unknown words from which texts are in other words."""
+
+_KNOWN = 50
+"""Current texts of known words that are needed to see that they fare as ever."""
+
+_MOST = 0.6
+
+
+@check(
+    "unseen_words",
+    layer="data",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.text", "data.columns.target"),
+)
+def unseen_words(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Look for a rise of the loss where texts hold words that the reference does not."""
+    del rng
+    if case.significant is False:
+        yield Abstained(MODES, NO_HARM)
+        return
+    if not (case.labelled("reference") and case.labelled("current")):
+        yield Abstained(MODES, "the loss is not known in both windows", "data.columns.target")
+        return
+    yield from _told(case)
+
+
+def unfamiliar(case: Case) -> bool:
+    """Whether the harm lies in words of texts that the reference hardly has, which its representations cannot show."""
+    labelled = case.labelled("reference") and case.labelled("current")
+    return labelled and any(isinstance(outcome, Finding) for outcome in _told(case))
+
+
+def _told(case: Case) -> list[Outcome]:
+    """What each text column says, computed once."""
+    if "unseen words" not in case.cache:
+        names = [n for n in case.of_kind("text") if case.reference.has(n) and case.current.has(n)]
+        case.cache["unseen words"] = [_column(case, name) for name in names]
+    told: list[Outcome] = case.cache["unseen words"]
+    return told
+
+
+def _column(case: Case, name: str) -> Outcome:
+    looked = look(case, name)
+    if isinstance(looked, int):
+        return Abstained(MODES, f"{looked} comparable texts in {name}", "data.columns.text")
+    if looked.damage is not None:
+        return Abstained(MODES, f"texts in {name} were damaged on their way")
+    known = known_words(case, name)
+    before, now = (texts(case, which, name) for which in ("reference", "current"))
+    usual = unknown_share(words(before.texts), known.folded_twice)
+    share = unknown_share(words(now.texts), known.folded)
+    losses = case.loss("reference")[before.rows], case.loss("current")[now.rows]
+    seen = [np.isfinite(u) & np.isfinite(x) for u, x in zip((usual, share), losses, strict=True)]
+    if min(s.sum() for s in seen) < LEAST_TEXTS:
+        return Abstained(MODES, f"too few labelled texts in {name}", "data.columns.target")
+    usual, share = usual[seen[0]], share[seen[1]]
+    base, loss = float(losses[0][seen[0]].mean()), losses[1][seen[1]]
+    rose = float(share.mean() - usual.mean())
+    error = float(np.hypot(usual.std() / np.sqrt(len(usual)), share.std() / np.sqrt(len(share))))
+    if rose < _ROSE or rose < 5 * error:
+        told = f"texts in {name} are in words as well known as before"
+        return Clear((), Subject("feature", (name,)), told, _ROSE, "unseen_words.none")
+    strange = share > float(np.quantile(usual, 0.9))
+    rise = float((loss - base).sum())
+    lies = float((loss[strange] - base).sum()) / rise if rise > 0 else 0.0
+    words_of = f"{share.mean():.0%} of the words of {name} are in no reference text ({usual.mean():.0%} usually)"
+    if (
+        (~strange).sum() < _KNOWN
+        or lies < _MOST
+        or not _as_ever(loss[~strange], base, rise / len(loss))
+    ):
+        return Abstained(MODES, f"{words_of}, and the harm is not there alone")
+    return Finding(
+        "unseen_words.harm", Subject("feature", (name,)),
+        f"{words_of}; texts with many of them carry {lies:.0%} of the rise in loss, the others fare as ever",
+        rose, lies, None, float(np.clip(lies, 0.0, 1.0)), MODES,
+        against=("concept_drift", "corrupted_labels", "label_noise"),
+    )  # fmt: skip
+
+
+def _as_ever(loss: Floats, base: float, rise: float) -> bool:
+    """Whether texts of known words are answered about as well as the reference's."""
+    error = float(loss.std()) / np.sqrt(len(loss)) + 1e-12
+    return float(loss.mean()) - base < max(0.3 * rise, 2 * error if rise > 4 * error else 0.0)
