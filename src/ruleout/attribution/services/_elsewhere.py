@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._kinds import OFFERED, WITHHELD, words
+from ruleout.attribution.services._sayings import DEVICE
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
@@ -182,7 +183,10 @@ def _said(errors: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
         return []
     found = []
     for mode, pattern, meaning in _PATTERNS:
-        share = sum(bool(re.search(pattern, text)) for text in lines) / len(lines)
+        # What an accelerator preempts or runs out of is its own work and memory.
+        other = DEVICE if mode == "noisy_neighbour" else r"$^"
+        told = (re.search(pattern, text) and not re.search(other, text) for text in lines)
+        share = sum(map(bool, told)) / len(lines)
         if share >= 0.2:
             found.append(
                 Elsewhere(

@@ -45,8 +45,10 @@ def hypotheses(
     for entity, probability in ranking[:_ENTITIES]:
         told = mode_shares(signals, entity, seen.departed, errors, _machine(seen, entity, signals))
         built = any(s.entity == entity and s.name == "one_version" for s in signals)
-        # One build alone that suffers is that build's doing, whatever else was noted.
-        known = verdict is not None and not built
+        # One build alone that suffers is that build's doing, whatever else was noted; and so is a habit of
+        # calling that only code has.
+        habit = any(s.entity == entity and s.name == "asks_more" for s in signals)
+        known = verdict is not None and not (built or habit)
         shares = _modes(entity, told, () if built else others, changes=known)
         found += [
             _one(seen, mode, entity, probability * none * share, signals)

@@ -229,6 +229,7 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
                 "workload",
                 "load",
                 "calls",
+                "attempts",
                 "traffic",
                 "hits",
                 "visits",

@@ -12,7 +12,7 @@ from ruleout.attribution.services._behaviour import Change
 from ruleout.attribution.services._clues import Clue
 from ruleout.attribution.services._failures import Refusal
 from ruleout.attribution.services._flow import Flow
-from ruleout.attribution.services._kinds import clue_of
+from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._latency import Lag, Lags
 from ruleout.attribution.services._records import Signal
 
@@ -85,6 +85,10 @@ _BELOW_LIMIT = 0.2
 
 _STOLEN = 0.03
 """Rise of the processor's time that others take, as a share of all, from which on it is missed."""
+
+_USED = {"usage", "used", "pct", "perc", "percent", "percentage", "ratio", "util", "utilization"}
+_EMPTY, _FILLS = 0.2, 0.4
+"""Share of an accelerator's memory that nobody misses, and beyond it, by which its use counts in full."""
 
 _NOTED = 0.25
 """A change by this share of the level has most of its weight."""
@@ -257,7 +261,9 @@ def modes_of(kind: str, metric: str, sign: int) -> Mapping[str, float]:
     if kind == "traffic" and sign < 0:
         return _CEASED
     clue = clue_of(metric)
-    return _KIND_MODES.get(kind, {}) if clue is None else clue.modes
+    if clue is None:
+        return _KIND_MODES.get(kind, {})
+    return clue.modes if sign > 0 else clue.down
 
 
 def matters(row: Mapping[str, Any]) -> float:
@@ -268,9 +274,19 @@ def matters(row: Mapping[str, Any]) -> float:
     if row["clue"] == "steal":
         whole = 100.0 if row["now"] > 1 else 1.0
         return float(np.clip((row["now"] - row["level"]) / (_STOLEN * whole), 0.0, 1.0))
+    if row["clue"] == "device_memory":
+        return _fullness(row["metric"], row["level"], row["now"])
     if row["kind"] in _SHARES or row["level"] == 0:
         return 1.0
     return float(-np.expm1(-abs(row["now"] / row["level"] - 1) / _NOTED))
+
+
+def _fullness(metric: str, level: float, now: float) -> float:
+    """From 0.1 to 1: how near to full a share of an accelerator's memory is; 1 where no share is told."""
+    most = max(level, now)
+    if not set(words(metric)) & _USED or not 0 < most <= 100:
+        return 1.0
+    return float(np.clip((now / (100.0 if most > 1 else 1.0) - _EMPTY) / _FILLS, 0.1, 1.0))
 
 
 def much_stolen() -> pl.Expr:
