@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
+from ruleout.attribution.services._beneath import beneath
+from ruleout.attribution.services._by_changes import by_changes
 from ruleout.attribution.services._elsewhere import elsewhere
+from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fresh
 from ruleout.attribution.services._kinds import clue_of, kind_of
+from ruleout.attribution.services._load import offered
 from ruleout.attribution.services._members import members
 from ruleout.attribution.services._metrics import _SCHEMA
 from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._sayings import told
-from ruleout.attribution.services._signals import matters, modes_of
+from ruleout.attribution.services._signals import (
+    beyond_load,
+    loads_of,
+    matters,
+    modes_of,
+    rightly_refused,
+)
 from ruleout.attribution.services._views import asked_instead, passed_below, retried
+from ruleout.attribution.services._windows import Windows
+from ruleout.sources._changes import Change
 from ruleout.sources.telemetry import Telemetry, empty_logs, empty_spans
 
 
-def _row(entity: str, metric: str, kind: str, clue: str | None = None, **more: object) -> dict[str, object]:
+def _row(
+    entity: str, metric: str, kind: str, clue: str | None = None, **more: object
+) -> dict[str, object]:
     usual = {"level": 1.0, "now": 4.0, "middle_now": 4.0, "up": 9.0, "down": 0.0, "score": 3.0}
     rest = {"host": False, "sign": 1, "alone": 1.0, "idle": False}
     return {"entity": entity, "metric": metric, "kind": kind, "clue": clue} | usual | rest | more
@@ -180,3 +196,161 @@ def test_a_clue_without_a_way_down_keeps_its_modes() -> None:
     clue = clue_of("kube_deployment_status_replicas_available")
     assert clue is not None
     assert clue.down == clue.modes
+
+
+def test_a_few_second_tries_are_patience_and_no_storm() -> None:
+    """A tenth more calls, made again because somebody is slow, leaves the time with whom it was lost at."""
+    asked = _row("web", "requests", "traffic", score=0.0, level=100.0, now=100.0)
+    again = _row("web", "retries", "other", "retries", level=0.0, now=90.0)
+    few = {**again, "now": 6.0}
+    lost = [_signal("web", "symptom_flow", 7.0)]
+    many_told = mode_shares(lost, "web", _table(asked, again), empty_logs())
+    few_told = mode_shares(lost, "web", _table(asked, few), empty_logs())
+    assert few_told["retry_storm"] < 0.5 * many_told["retry_storm"]
+    assert next(iter(few_told)) == "slow_dependency"
+
+
+def test_what_callers_say_of_answers_is_the_silent_callees() -> None:
+    """Where a callee logs no error, lines of whoever counts its loss there tell what is wrong with its answers."""
+    below = Signal("docs", "seen_below", 4.0, {"network_fault": 0.7}, "told", 1.0, 1.0, "page")
+    lines = pl.DataFrame(
+        {"entity": ["page"] * 6, "message": ["KeyError: 'html' while decoding Doc"] * 6}
+    )
+    assert next(iter(mode_shares([below], "docs", _table(), lines))) == "schema_change"
+    own = pl.concat(
+        [lines, pl.DataFrame({"entity": ["docs"] * 6, "message": ["no space left"] * 6})]
+    )
+    assert "schema_change" not in mode_shares([below], "docs", _table(), own)
+
+
+def test_work_that_ends_after_its_caller_left_tells_of_deadlines() -> None:
+    """Answers that come too late from who is as quick as ever were given too little time."""
+    late = _row("store", "late_responses", "other", "late_work")
+    lost = [Signal("store", "seen_below", 3.0, {"network_fault": 0.7}, "told", 1.0, 1.0)]
+    assert (
+        next(iter(mode_shares(lost, "store", _table(late), empty_logs()))) == "deadline_inversion"
+    )
+    slow = _row("store", "latency", "latency")
+    assert "deadline_inversion" not in mode_shares(lost, "store", _table(late, slow), empty_logs())
+
+
+def _copy(name: str, start: float, values: np.ndarray) -> pl.DataFrame:
+    times = start + 10.0 * np.arange(len(values))
+    table = pl.DataFrame({"time": times, "value": values})
+    return table.with_columns(pl.lit(name).alias("entity"), pl.lit("ttft_p95_ms").alias("metric"))
+
+
+def test_a_copy_without_a_past_is_cold_where_its_siblings_are_quick() -> None:
+    """A copy that begins in the incident, slow at first and then as quick as the rest, was warming up."""
+    windows = Windows(((0.0, 600.0),), (600.0, 1200.0), 600.0, declared=True)
+    old = _copy("gpu-0", 0.0, np.full(120, 300.0))
+    cold = np.r_[np.full(20, 9000.0), np.full(40, 320.0)]
+    young = from_fresh(fresh(pl.concat([old, _copy("gpu-1", 600.0, cold)]), windows))
+    assert [(one.entity, one.modes) for one in young] == [("gpu-1", {"cold_start": 1.0})]
+    load = Signal("door", "offered_load", 7.0, {"traffic_surge": 1.0}, "told", 3.0, 2.0)
+    weights = {
+        one.entity: one.weight for one in excused_by_fresh([load, *young], {("door", "gpu-1")})
+    }
+    assert weights["door"] < 7.0
+    assert weights["gpu-1"] > 8.0
+    slow = np.full(60, 9000.0)
+    assert fresh(pl.concat([old, _copy("gpu-1", 600.0, slow)]), windows) == []
+    assert fresh(pl.concat([old, _copy("door-1", 600.0, cold)]), windows) == []
+
+
+def _written(name: str, factor: float) -> dict[str, object]:
+    more = {"level": 100.0, "now": 100.0 * factor, "middle_now": 100.0 * factor}
+    score = 0.0 if factor == 1 else 2.0
+    return _row(name, "rows_out", "other", score=score, **more)
+
+
+@pytest.mark.parametrize(
+    ("factors", "entity", "mode"),
+    [
+        ((3.0, 3.0, 3.0), "orders", "traffic_surge"),
+        ((0.6, 0.6, 0.6), "orders", "partial_batch"),
+        ((1.0, 3.0, 3.0), "join", "join_fanout"),
+        ((1.0, 0.5, 0.5), "join", "join_loss"),
+    ],
+)
+def test_rows_are_followed_to_where_they_became_more_or_fewer(
+    factors: tuple[float, float, float], entity: str, mode: str
+) -> None:
+    """The step that writes otherwise than what it reads from is the one; without such a step, it is the source."""
+    table = _table(
+        *(_written(n, f) for n, f in zip(("orders", "join", "score"), factors, strict=True))
+    )
+    edges = {("score", "join"), ("join", "orders")}
+    (one,) = from_rows(table, edges)
+    assert one.entity == entity
+    assert max(one.modes, key=lambda name: one.modes[name]) == mode
+    lost = Signal("score", "symptom_flow", 6.0, {"slow_dependency": 1.0}, "told", 1.0, 1.0)
+    left = excused_by_rows([lost, one], edges)
+    assert (left[0].weight < 2.0) == (factors[2] > 1)
+
+
+def test_longer_requests_are_load_and_fill_an_accelerator() -> None:
+    """Prompts five times as long at as many requests are a surge at the door, and what they fill is no cause."""
+    longer = {"level": 900.0, "now": 4500.0, "middle_now": 4500.0}
+    table = _table(
+        _row("door", "requests", "traffic", level=10.0, now=10.0, middle_now=10.0, score=0.0),
+        _row("door", "prompt_tokens_avg", "other", "prompted", **longer),
+        _row("gpu", "prompt_tokens_total", "other", "prompted", **longer),
+        _row("gpu", "kv_usage", "accelerator", "device_memory", level=0.14, now=0.7),
+    )
+    (one,) = offered(table, None, np.zeros(0), {("door", "gpu")}, "door")
+    assert (one.entity, max(one.modes, key=lambda name: one.modes[name])) == (
+        "door",
+        "traffic_surge",
+    )
+    full = next(row for row in table.iter_rows(named=True) if row["metric"] == "kv_usage")
+    assert beyond_load(full, loads_of(table)["gpu"]) < 0.2
+    assert beyond_load(full, 1.0) == 1.0
+
+
+def test_changes_tell_a_runtime_from_other_code_and_a_template_from_users() -> None:
+    """Time of one's own after another runtime is the runtime's; longer prompts after another template, its own."""
+    slow = [Signal("rank", "added_time", 5.0, {}, "told", 1.0, 1.0)]
+    shares = {"slow_dependency": 0.6, "cpu_saturation": 0.2, "network_fault": 0.2}
+    built = Change("C1", 900.0, "deploy", "rank", "onnxruntime 1.17.1 -> 1.18.0")
+    told = by_changes(shares, "rank", [built], slow, 1000.0)
+    assert max(told, key=lambda name: told[name]) == "slow_runtime"
+    plain = Change("C1", 900.0, "deploy", "rank", "rename a helper")
+    assert by_changes(shares, "rank", [plain], slow, 1000.0) == shares
+    assert by_changes(shares, "rank", [built], [], 1000.0) == shares
+    longer = {"traffic_surge": 0.65, "prompt_change": 0.35}
+    written = Change("C2", 900.0, "prompt", "door", "answer at length")
+    told = by_changes(longer, "door", [written], [], 1000.0)
+    assert max(told, key=lambda name: told[name]) == "prompt_change"
+
+
+def test_a_breaker_that_cuts_off_who_is_well_has_tripped_wrongly() -> None:
+    """Where nothing arrives any more, the callee's own metrics say whether the breaker has a reason."""
+    cut = {"resilience_mistrip": 0.4, "network_fault": 0.2, "hardware_fault": 0.2}
+    refused = Signal("model", "refused_calls", 8.0, cut, "told", 1.0, 1.0, "bidder")
+    still = _table(_row("model", "latency", "latency", score=0.0))
+    (one,) = rightly_refused([refused], still)
+    assert one.modes["resilience_mistrip"] > 0.8
+    hot = _table(_row("model", "cpu", "cpu", score=2.0))
+    assert rightly_refused([refused], hot)[0].modes == cut
+
+
+def test_a_callee_that_shows_the_loss_and_a_trouble_excuses_its_caller() -> None:
+    """A worker that is as slow as its door, by another metric, and is short of memory, is what the door waits for."""
+    table = _table(
+        _row("door", "ttft_p95_s", "latency"),
+        _row("gpu", "time_to_first_token_p95", "latency"),
+        _row("gpu", "kv_cache_usage", "accelerator", "device_memory"),
+    )
+    told = [_signal("door", "symptom_flow"), _signal("gpu", "metric.accelerator", 3.0)]
+    after = {s.entity: 0.0 for s in told}
+    for one in beneath(told, table, {("door", "gpu")}, "latency"):
+        after[one.entity] += one.weight
+    assert after["gpu"] > after["door"]
+    quick = table.with_columns(
+        pl.when(pl.col("metric") == "time_to_first_token_p95")
+        .then(0.2)
+        .otherwise("score")
+        .alias("score")
+    )
+    assert beneath(told, quick, {("door", "gpu")}, "latency")[0].weight > 5.0

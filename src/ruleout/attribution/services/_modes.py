@@ -78,6 +78,7 @@ _OUTRIGHT = {
     "own_pool",
     "asked_instead",
     "retried",
+    "rows",
 }
 """Signals that tell the mode as such, and not only who it is."""
 
@@ -85,6 +86,19 @@ _OF_TIME = {
     "added_time", "symptom_flow", "seen_below", "seen_by_callers", "beneath", "metric.latency", "behaviour",
 }  # fmt: skip
 """Signals that a resource that ran out, or a mechanism that was named, explains."""
+
+_STORM = 0.5
+"""Second tries for each request from which on they are a storm."""
+
+_OF_ANSWERS = {
+    "schema_change",
+    "rate_limited",
+    "malformed_artifact",
+    "guardrail_overblock",
+    "hardware_fault",
+}
+_HEARSAY = 0.7
+"""Modes of a callee that show in what its callers say of its answers, and what their lines weigh beside its own."""
 
 _BENEATH = ["disk_wait", "device", "heat", "clock", "losses"]
 _ITS_MACHINES = 0.7
@@ -129,7 +143,7 @@ def mode_shares(
     """
     mine = [one for one in signals if one.entity == entity]
     own = departed.filter((pl.col("entity") == entity) & ~pl.col("host"))
-    load = loads_of(departed.filter(pl.col("kind") == "traffic")).get(entity, 1.0)
+    load = loads_of(departed).get(entity, 1.0)
     beneath = departed.filter(
         (pl.col("entity") == entity) & pl.col("host") & pl.col("clue").is_in(_BENEATH)
     )
@@ -158,13 +172,32 @@ def mode_shares(
     if _serves_model(own):
         weight["slow_runtime"] += _BY_ITSELF * weight.get("slow_dependency", 0.0)
         weight["slow_dependency"] = (1 - _BY_ITSELF) * weight.get("slow_dependency", 0.0)
-    for mode, share in told(errors, entity).items():
+    for mode, share in _said(errors, entity, mine).items():
         weight[mode] += _TOLD * share
     total = sum(weight.values())
     if total <= 0:
         return {"slow_dependency": 1.0}
     ranked = sorted(weight.items(), key=lambda item: (-item[1], item[0]))
     return {mode: value / total for mode, value in ranked}
+
+
+def _said(errors: pl.DataFrame, entity: str, mine: Sequence[Signal]) -> dict[str, float]:
+    """What lines say of an entity: its own, or those of whoever counts its loss there where it is silent itself."""
+    said = told(errors, entity)
+    if said or (errors.height and errors.filter(pl.col("entity") == entity).height):
+        return said
+    of = max(
+        (one for one in mine if one.name == "seen_below" and one.of), key=_weight, default=None
+    )
+    if of is None:
+        return said
+    return {
+        mode: _HEARSAY * share for mode, share in told(errors, of.of).items() if mode in _OF_ANSWERS
+    }
+
+
+def _weight(one: Signal) -> float:
+    return one.weight
 
 
 def _serves_model(own: pl.DataFrame) -> bool:
@@ -204,6 +237,7 @@ def _named(own: pl.DataFrame, load: float = 1.0) -> tuple[dict[str, float], floa
     """
     strongest: dict[str, tuple[float, bool, Mapping[str, float]]] = {}
     waits = set(own.filter(pl.col("kind") == "saturation")["clue"])
+    asked = own.filter(pl.col("kind") == "traffic")["now"].max()
     telling = own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN))
     for row in telling.iter_rows(named=True):
         clue = clue_of(row["metric"])
@@ -211,15 +245,18 @@ def _named(own: pl.DataFrame, load: float = 1.0) -> tuple[dict[str, float], floa
             continue
         nats = saturated(row["score"] - _PLAIN, _HALF, _NAMED) * matters(row) * row["alone"]
         nats *= beyond_load(row, load)
+        if clue.name == "retries":
+            nats *= _storming(row["now"], asked)
         if nats > strongest.get(clue.name, (0.0,))[0]:
             strongest[clue.name] = (
                 nats,
                 clue.primary,
                 modes_of(row["kind"], row["metric"], row["sign"]),
             )
-    if "refused" in strongest and _slower(own):
-        # Who is slow and full refuses work because of it.
-        del strongest["refused"]
+    if _slower(own):
+        # Who is slow and full refuses work because of it, and ends what it does after its callers have left.
+        strongest.pop("refused", None)
+        strongest.pop("late_work", None)
     lead = max((nats for nats, primary, _ in strongest.values() if primary), default=0.0)
     weight: dict[str, float] = defaultdict(float)
     for nats, primary, modes in strongest.values():
@@ -228,6 +265,16 @@ def _named(own: pl.DataFrame, load: float = 1.0) -> tuple[dict[str, float], floa
             weight[mode] += left * share
     held = [nats for name, (nats, primary, _) in strongest.items() if primary and name not in waits]
     return weight, max(held, default=0.0)
+
+
+def _storming(again: float, asked: object) -> float:
+    """From 0.2 to 1: whether second tries are many beside what an entity is asked; 1 where that is not told.
+
+    A tenth more calls, made again because somebody is slow, is patience and no storm.
+    """
+    if not isinstance(asked, float) or asked <= 0:
+        return 1.0
+    return float(np.clip(again / asked / _STORM, 0.2, 1.0))
 
 
 def _slower(own: pl.DataFrame) -> bool:

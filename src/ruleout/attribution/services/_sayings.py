@@ -96,7 +96,8 @@ SAYINGS: tuple[Saying, ...] = (
         (
             r"no such (table|column)|unknown (column|field|property)|does not exist|missing (required )?(field|property)"
             r"|unmarshal|deserializ|parse error|invalid json|schema|field required|unexpected (field|property|type)"
-            r"|unrecognized (field|property)|(failed|unable) to (decode|deserialize|unmarshal)|type mismatch"
+            r"|unrecognized (field|property)|(failed|unable) to (decode|deserialize|unmarshal)"
+            r"|(while|when|error) decoding|type mismatch"
         ),
         unless=r"tool",
     ),

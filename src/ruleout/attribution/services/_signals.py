@@ -35,6 +35,16 @@ _FELT = {"change_regression": 0.4, "slow_dependency": 0.4, "network_fault": 0.2}
 _RIGHTLY = 0.25
 """Weight of calls that a breaker refuses for good reason: what made it open is told by the calls that arrive."""
 
+_OWN_STATE = [
+    "latency",
+    "error",
+    "availability",
+    "cpu",
+    "memory",
+    "disk",
+    "accelerator",
+    "saturation",
+]
 _FAILS = 1.0
 _MAYBE_TRIPPED = 0.3
 """Departure of its own failures, and share of a breaker's doing, from which on that is so."""
@@ -64,7 +74,7 @@ _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
 
 _BARE = 5.0
-_HELD = {"held", "in_flight"}
+_HELD = {"held", "in_flight", "device_memory"}
 """Places that requests hold while they are served: more requests hold more."""
 
 _IDLE = 0.02
@@ -156,6 +166,7 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
             f" {one.before:.0%} before",
             one.score,
             one.after - one.before,
+            one.caller if one.service == one.callee else "",
         )
         for one in found
         if one.score > 0.5
@@ -163,7 +174,19 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
 
 
 def rightly_refused(signals: Sequence[Signal], departed: pl.DataFrame) -> list[Signal]:
-    """The signals, those of breakers less where who is refused fails by its own count at what still arrives."""
+    """The signals, those of breakers less where who is refused fails by its own count at what still arrives.
+
+    Where nothing arrives, and nothing of its own has moved but what it is asked, the breaker has no reason left.
+    """
+    own = departed.filter(pl.col("about").is_null() & pl.col("kind").is_in(_OWN_STATE))
+    worst = own.group_by("entity").agg(pl.col("score").max())
+    sound = set(worst.filter(pl.col("score") < _MAYBE_TRIPPED)["entity"])
+    signals = [
+        one._replace(modes=_TRIPPED)
+        if one.modes.get("resilience_mistrip", 0.0) > _MAYBE_TRIPPED and one.entity in sound
+        else one
+        for one in signals
+    ]
     failing = departed.filter(
         (pl.col("kind") == "error")
         & pl.col("about").is_null()
@@ -296,8 +319,9 @@ def much_stolen() -> pl.Expr:
 
 
 def loads_of(table: pl.DataFrame) -> dict[str, float]:
-    """By what factor the traffic of each entity has grown; at least 1."""
-    traffic = table.filter((pl.col("kind") == "traffic") & pl.col("about").is_null())
+    """By what factor the traffic of each entity, or the length of what it is asked, has grown; at least 1."""
+    work = (pl.col("kind") == "traffic") | (pl.col("clue") == "prompted").fill_null(value=False)
+    traffic = table.filter(work & pl.col("about").is_null())
     # What was hardly ever asked, and still is, has no level of its own to grow from.
     least = _IDLE * pl.col("level").max().over("metric")
     known = (pl.col("level") > 0) & (pl.col("now") > least)
