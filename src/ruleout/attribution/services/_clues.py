@@ -2,7 +2,7 @@
 
 A departure of latency or of failures says who suffers, and next to nothing of why. A queue, a lock, a
 quota, a lookup of names or a device that is counted by itself says it in its own name. The mechanisms are in
-`clues-models.toml` and `clues.toml`, beside this file.
+`clues-models.toml`, `clues.toml` and `clues-calls.toml`, beside this file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-_FILES = ("clues-models.toml", "clues.toml")
+_FILES = ("clues-models.toml", "clues.toml", "clues-calls.toml")
 
 
 class Clue(NamedTuple):

@@ -16,7 +16,7 @@ from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import words
 from ruleout.attribution.services._records import Signal
 
-_COUNTED = {"rows", "records", "tuples"}
+_COUNTED = {"row", "rows", "records", "tuples"}
 _WRITTEN = {
     "out",
     "output",
@@ -28,6 +28,8 @@ _WRITTEN = {
     "processed",
     "extracted",
     "read",
+    "count",
+    "partition",
 }
 _MORE = 1.6
 _FEWER = 0.75

@@ -74,7 +74,7 @@ _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
 
 _BARE = 5.0
-_HELD = {"held", "in_flight", "device_memory"}
+_HELD = {"held", "in_flight", "device_memory", "heat"}
 """Places that requests hold while they are served: more requests hold more."""
 
 _IDLE = 0.02
