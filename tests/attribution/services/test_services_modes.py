@@ -11,13 +11,13 @@ from ruleout.attribution.services._by_changes import by_changes
 from ruleout.attribution.services._elsewhere import elsewhere
 from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fresh
 from ruleout.attribution.services._kinds import clue_of, kind_of
-from ruleout.attribution.services._load import offered
+from ruleout.attribution.services._load import offered, unfelt_load
 from ruleout.attribution.services._members import members
 from ruleout.attribution.services._metrics import _SCHEMA
 from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._rows import excused_by_rows, from_rows
-from ruleout.attribution.services._sayings import told
+from ruleout.attribution.services._sayings import quiet_lines, told
 from ruleout.attribution.services._signals import (
     beyond_load,
     loads_of,
@@ -136,6 +136,9 @@ def test_what_an_accelerator_preempts_is_no_neighbours_doing() -> None:
         ("prometheus_tsdb_head_series", "other", 1, "observability_failure"),
         ("retrieval_score_mean", "other", -1, "embedding_mismatch"),
         ("index_doc_count", "other", -1, "stale_index"),
+        ("blocked_requests_total", "error", 1, "guardrail_overblock"),
+        ("watermark_lag_seconds", "other", 1, "partial_batch"),
+        ("oldest_event_age_seconds", "saturation", 1, "queue_backlog"),
         ("citation_age_days", "other", 1, "stale_index"),
         ("model_fingerprint_changes", "other", 1, "provider_model_change"),
         ("finish_reason_length_ratio", "other", 1, "context_truncation"),
@@ -392,3 +395,39 @@ def test_a_callee_that_shows_the_loss_and_a_trouble_excuses_its_caller() -> None
         .alias("score")
     )
     assert beneath(told, quick, {("door", "gpu")}, "latency")[0].weight > 5.0
+
+
+def test_load_that_nobody_felt_makes_nothing_fail() -> None:
+    """Failures beside more requests, where no answer takes longer and nothing fills, have another reason."""
+    load = Signal("door", "offered_load", 5.0, {"traffic_surge": 1.0}, "told", 2.0, 1.0)
+    calm = _table(_row("door", "latency", "latency", score=0.0), _row("door", "errors", "error"))
+    assert unfelt_load([load], calm, "error")[0].weight < 2.0
+    assert unfelt_load([load], calm, "latency") == [load]
+    slow = _table(_row("door", "latency", "latency"), _row("door", "errors", "error"))
+    assert unfelt_load([load], slow, "error") == [load]
+    busy = pl.concat([calm, _table(_row("door", "throttled", "saturation", "quota"))])
+    assert unfelt_load([load], busy, "error") == [load]
+    asked = _row("door", "requests", "traffic", level=10.0, now=30.0)
+    lines = pl.DataFrame(schema={"entity": pl.String, "message": pl.String})
+    for table, modes in ((slow, ["traffic_surge"]), (calm, [])):
+        told_of = elsewhere(
+            pl.concat([table, _table(asked)]), lines, "door", frozenset(), kind="error"
+        )
+        assert [one.mode for one in told_of] == modes
+
+
+def test_plain_notices_name_a_mode_where_they_are_new() -> None:
+    """What a filter blocks is a notice and no warning; many of them, and none before, are a sign."""
+    windows = Windows(((0.0, 600.0),), (600.0, 1200.0), 600.0, declared=True)
+    times = np.arange(0.0, 1200.0, 20.0)
+    table = pl.DataFrame({"time": times}).with_columns(
+        pl.lit("filter").alias("entity"),
+        pl.lit("INFO").alias("severity"),
+        pl.lit("blocked category=advice policy=14").alias("message"),
+        pl.lit(None, dtype=pl.String).alias("trace"),
+    )
+    new = table.filter(pl.col("time") >= 600)
+    assert quiet_lines(new, windows).height == new.height
+    assert quiet_lines(table, windows).is_empty()
+    assert quiet_lines(new.with_columns(pl.lit("GET / 200").alias("message")), windows).is_empty()
+    assert quiet_lines(new.head(3), windows).is_empty()

@@ -18,7 +18,7 @@ from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fr
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._held_up import handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._load import excused_by_load, offered, silent
+from ruleout.attribution.services._load import excused_by_load, offered, silent, unfelt_load
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
@@ -88,7 +88,7 @@ def detect(seen: Observed) -> Detection:
     kind = kind_of(seen.incident.symptom.metric or "")
     signals = passed_below(signals, seen.departed, kind, seen.machines)
     signals = asked_instead(signals, seen.departed, seen.edges)
-    signals = excused_by_fresh(signals, seen.edges)
+    signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.

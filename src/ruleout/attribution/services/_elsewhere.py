@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import OFFERED, WITHHELD, words
+from ruleout.attribution.services._kinds import OFFERED, WITHHELD, Kind, words
+from ruleout.attribution.services._load import unfelt
 from ruleout.attribution.services._sayings import DEVICE
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
@@ -65,6 +66,7 @@ def elsewhere(
     symptom: str | None,
     hosts: frozenset[str],
     names: frozenset[str] = frozenset(),
+    kind: Kind = "other",
 ) -> list[Elsewhere]:
     """What speaks for a cause that nobody rolled out.
 
@@ -74,9 +76,11 @@ def elsewhere(
         symptom: the entity that raised the alarm.
         hosts: entities that are machines, as far as they were declared.
         names: of machines, copies and services, which are no records.
+        kind: of the symptom's metric.
     """
     found = [
-        *_load(departed, symptom),
+        # Load that nobody felt makes nothing fail.
+        *([] if unfelt(departed, kind) else _load(departed, symptom)),
         *_machine(departed, symptom, hosts),
         *_poison(errors, symptom, names | hosts),
         *_said(errors, symptom),

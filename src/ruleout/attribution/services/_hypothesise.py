@@ -18,6 +18,7 @@ from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._onset import onset
 from ruleout.attribution.services._places import machine_of
 from ruleout.attribution.services._records import ServiceHypothesis, Signal
+from ruleout.attribution.services._sayings import quiet_lines
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._symptom import as_onset, iso
 
@@ -47,6 +48,9 @@ def hypotheses(
     """Every (mode, entity, change) that is worth naming, likeliest first."""
     found = []
     errors = error_lines(seen.telemetry, seen.windows)
+    if seen.telemetry.logs.height:
+        quiet = quiet_lines(seen.telemetry.logs, seen.windows)
+        errors = pl.concat([errors, quiet.select(errors.columns)])
     none = 1.0 if verdict is None else verdict.none
     for entity, probability in ranking[:_ENTITIES]:
         told = mode_shares(signals, entity, seen.departed, errors, _machine(seen, entity, signals))

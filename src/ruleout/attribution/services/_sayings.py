@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from ruleout.attribution.services._windows import Windows
+
 _SPOKEN = 5
 """Error lines of its own from which on an entity speaks for itself; else others' lines about it count."""
 
@@ -185,6 +187,45 @@ SAYINGS: tuple[Saying, ...] = (
         ),
     ),
 )
+
+
+_QUIET = {
+    "accelerator_memory", "hardware_fault", "malformed_artifact", "queue_backlog", "guardrail_overblock",
+    "context_truncation", "stale_index", "cold_start", "resilience_mistrip",
+}  # fmt: skip
+"""Modes that are also told in plain notices, which a reference that runs well does not hold."""
+
+_OFTEN = 5
+_NEW = 3.0
+"""Such notices of one entity in the incident, and by what factor more of them a second than before."""
+
+
+def quiet_lines(logs: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+    """Lines below a warning that name a mode, of entities that wrote next to none of them before.
+
+    Args:
+        logs: all lines, as `Telemetry.logs`.
+        windows: the incident's windows.
+    """
+    severity = pl.col("severity").fill_null("").str.to_uppercase()
+    text = pl.col("message").fill_null("").str.to_lowercase()
+    says = [
+        text.str.contains(one.words) & ~text.str.contains(one.unless or r"$^")
+        for one in SAYINGS
+        if one.mode in _QUIET
+    ]
+    start, end = windows.current
+    before = pl.any_horizontal([pl.col("time").is_between(a, b) for a, b in windows.reference])
+    known = sum(b - a for a, b in windows.reference)
+    lines = (
+        logs.filter(~severity.str.contains("WARN|ERR|FATAL|CRIT|SEVERE|PANIC"))
+        .filter(pl.any_horizontal(says) & pl.col("entity").is_not_null())
+        .with_columns(pl.col("time").is_between(start, end).alias("now"), before.alias("then"))
+    )
+    often = (pl.col("now").sum() >= _OFTEN) & (
+        pl.col("now").sum() * known > _NEW * pl.col("then").sum() * (end - start)
+    )
+    return lines.filter(pl.col("now") & often.over("entity")).select(logs.columns)
 
 
 def told(errors: pl.DataFrame, entity: str) -> dict[str, float]:
