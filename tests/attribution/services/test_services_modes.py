@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,6 +13,7 @@ from ruleout.attribution.services._beneath import beneath
 from ruleout.attribution.services._by_changes import by_changes
 from ruleout.attribution.services._elsewhere import elsewhere
 from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fresh
+from ruleout.attribution.services._hypothesise import _owner
 from ruleout.attribution.services._kinds import clue_of, kind_of
 from ruleout.attribution.services._load import offered, unfelt_load
 from ruleout.attribution.services._members import members
@@ -431,3 +435,20 @@ def test_plain_notices_name_a_mode_where_they_are_new() -> None:
     assert quiet_lines(table, windows).is_empty()
     assert quiet_lines(new.with_columns(pl.lit("GET / 200").alias("message")), windows).is_empty()
     assert quiet_lines(new.head(3), windows).is_empty()
+
+
+def test_a_quota_that_a_callee_counts_is_the_callees() -> None:
+    """A gateway repeats what its callees answer, and measures what they take; who counts it has it."""
+    table = _table(
+        _row("door", "errors", "error"),
+        _row("embedder", "upstream_429_total", "saturation", "quota"),
+        _row("gpu", "time_per_output_token_seconds", "latency", "per_token"),
+    )
+    edges = frozenset({("door", "embedder"), ("door", "gpu")})
+    seen = cast("Observed", SimpleNamespace(departed=table, edges=edges))
+    assert _owner(seen, "rate_limited", "door") == "embedder"
+    assert _owner(seen, "slow_runtime", "door") == "gpu"
+    assert _owner(seen, "schema_change", "door") == "door"
+    own = pl.concat([table, _table(_row("door", "http_429_total", "saturation", "quota"))])
+    seen = cast("Observed", SimpleNamespace(departed=own, edges=edges))
+    assert _owner(seen, "rate_limited", "door") == "door"

@@ -30,9 +30,18 @@ _SHARPEN = 1.7
 _OF_MACHINES = ("hardware_fault", "noisy_neighbour")
 """Modes of a machine: where one copy of a service shows them, its machine is named."""
 
-_OF_ANSWERS = ("rate_limited", "guardrail_overblock", "schema_change", "queue_backlog")
+_OF_ANSWERS = (
+    "rate_limited",
+    "guardrail_overblock",
+    "schema_change",
+    "queue_backlog",
+    "slow_runtime",
+)
 _COUNTED = 0.6
-"""Modes that callers repeat in their own lines, and the departure from which on somebody counts one."""
+"""Modes that callers repeat in their own lines and times, and the departure from which on somebody counts one."""
+
+_BY_TIME = 1.5
+"""The same for a runtime, whose only count is its time."""
 
 _LEAST = 0.004
 """Hypotheses below this probability are left to the unknown, but for the first few entities'."""
@@ -150,6 +159,7 @@ def _owner(seen: Observed, mode: str, entity: str) -> str:
     """Who shows the mechanism of a mode: the entity, or the one whom it calls where only that one counts it.
 
     A caller's lines repeat what a callee answers; a quota or a filter that is counted at the callee is the callee's.
+    A gateway measures what its workers take for each token; the runtime is theirs.
     """
     if seen.departed.is_empty() or mode not in _OF_ANSWERS:
         return entity
@@ -162,7 +172,9 @@ def _owner(seen: Observed, mode: str, entity: str) -> str:
     worst: dict[str, float] = {}
     for name, metric, score in rows.select("entity", "metric", "score").iter_rows():
         clue = clue_of(metric)
-        if clue is not None and clue.primary and clue.modes.get(mode, 0.0) > 0.5:
+        if clue is None or clue.modes.get(mode, 0.0) <= 0.5:
+            continue
+        if clue.primary if mode != "slow_runtime" else score > _BY_TIME and not clue.primary:
             worst[name] = max(worst.get(name, 0.0), score)
     below = {b for a, b in seen.edges if a == entity and b in worst}
     if entity in worst or not below:
