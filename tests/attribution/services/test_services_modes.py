@@ -22,6 +22,7 @@ from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._sayings import quiet_lines, told
+from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._signals import (
     beyond_load,
     loads_of,
