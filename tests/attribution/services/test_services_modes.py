@@ -307,7 +307,7 @@ def test_a_copy_without_a_past_is_cold_where_its_siblings_are_quick() -> None:
 def _written(name: str, factor: float) -> dict[str, object]:
     more = {"level": 100.0, "now": 100.0 * factor, "middle_now": 100.0 * factor}
     score = 0.0 if factor == 1 else 2.0
-    return _row(name, "rows_out", "other", score=score, **more)
+    return _row(name, "rows_out", "other", score=score) | more
 
 
 @pytest.mark.parametrize(
@@ -453,3 +453,17 @@ def test_a_quota_that_a_callee_counts_is_the_callees() -> None:
     own = pl.concat([table, _table(_row("door", "http_429_total", "saturation", "quota"))])
     seen = cast("Observed", SimpleNamespace(departed=own, edges=edges))
     assert _owner(seen, "rate_limited", "door") == "door"
+
+
+def test_second_tries_beside_a_trouble_that_is_still_there_follow_from_it() -> None:
+    """A storm that keeps somebody down goes on without its trigger; with a sick disk the disk is the cause."""
+    attempts = _row("web", "attempts.stock", "traffic", about="stock", level=10.0, middle_now=50.0)
+    again = _row("web", "retries", "other", "retries", level=0.0, middle_now=38.0)
+    disk = _row("stock", "DiskQueueDepth", "disk", "disk_wait")
+    below = _row("stock", "latency.store", "latency", about="store")
+    (alone,) = retried(_table(attempts, again))
+    for trouble in (disk, below):
+        (one,) = retried(_table(attempts, again, trouble))
+        assert one.weight < 0.5 * alone.weight
+    (over,) = retried(_table(attempts, again, {**below, "middle_now": 1.0}))
+    assert over.weight == alone.weight

@@ -48,6 +48,22 @@ _DOUBLED = 1.8
 _MOSTLY = 0.6
 """Growth of a caller's requests, and the part of it that is second tries, from which on they are a storm."""
 
+_TRIGGERED = 0.35
+_REASONS = [
+    "disk_wait",
+    "disk_errors",
+    "device",
+    "names",
+    "losses",
+    "locks",
+    "gc",
+    "oom",
+    "throttled",
+    "steal",
+    "quota",
+]
+"""What is left of a storm beside a trigger that is still there, and mechanisms that are one."""
+
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
 
@@ -299,18 +315,37 @@ def retried(departed: pl.DataFrame) -> list[Signal]:
         # A count of second tries that names nobody may be of any callee.
         for callee in ([b] if b is not None else [two for one, two in asked if one == a])
     ]
-    found = []
+    found, ill = [], _still_ill(departed)
     for a, b, more in tried:
         level, now = asked.get((a, b), (0.0, 0.0))
         if level <= 0 or now < _DOUBLED * level or more < _MOSTLY * (now - level):
             continue
         growth = now / level
         text = f"{a} asks {b} {growth:.1f} times as often, most of it by trying again"
-        weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0)
+        weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0) * (_TRIGGERED if b in ill else 1.0)
         found.append(
             Signal(b, "retried", weight, {"retry_storm": 1.0}, text, growth, growth - 1, a)
         )
     return found
+
+
+def _still_ill(departed: pl.DataFrame) -> set[str]:
+    """Who has a trouble of another kind, or calls somebody who still takes longer or fails: a reason to try again."""
+    own = departed.filter(
+        pl.col("about").is_null()
+        & pl.col("clue").is_in(_REASONS)
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _WAITS)
+    )
+    below = departed.filter(
+        pl.col("about").is_not_null()
+        & pl.col("kind").is_in(["latency", "error"])
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _WAITS)
+        & (pl.col("middle_now") > _DOUBLED * pl.col("level"))
+        & ~pl.col("clue").is_in(["late", "breaker", "fallback"]).fill_null(value=False)
+    )
+    return set(own["entity"]) | set(below["entity"])
 
 
 def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
