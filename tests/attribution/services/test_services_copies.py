@@ -132,6 +132,7 @@ def test_load_accounts_for_the_places_that_requests_hold() -> None:
             "entity": ["cart", "cart"],
             "metric": ["requests", "calls:store"],
             "kind": ["traffic"] * 2,
+            "clue": pl.Series([None] * 2, dtype=pl.String),
             "about": [None, "store"],
             "level": [10.0, 10.0],
             "now": [10.0, 90.0],

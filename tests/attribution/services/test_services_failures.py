@@ -12,7 +12,7 @@ import shop
 from ruleout.attribution.services import ServicesResult, analyse
 from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._load import offered, silent
-from ruleout.attribution.services._modes import told
+from ruleout.attribution.services._sayings import told
 from ruleout.attribution.services._windows import Windows
 
 SINCE = shop.FAULT * 1e9
@@ -205,8 +205,10 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
             "kind": ["traffic"] * 3,
             "level": [9.0, 5.0, 4.0],
             "now": [30.0, 16.0, 12.0],
+            "middle_now": [30.0, 16.0, 12.0],
             "score": [2.0] * 3,
             "sign": [1] * 3,
+            "clue": pl.Series([None] * 3, dtype=pl.String),
             "about": pl.Series([None] * 3, dtype=pl.String),
         }
     )

@@ -75,3 +75,29 @@ def test_counters_are_told_apart_in_however_many_parts(monkeypatch: pytest.Monke
     assert as_rates(table).equals(whole)
     third = whole.filter(pl.col("entity") == "shop3")
     assert values(third, "requests_total") == pytest.approx([3.0 / 60] * 29)
+
+
+def test_a_label_does_not_hide_a_counter() -> None:
+    """Counters and timed sums whose names end in a label are told as those without."""
+    number = [10.0 * i for i in range(12)]
+    table = long(
+        **{
+            "attempts_total.stock": number,
+            'rpc_seconds_sum{peer="stock"}': [0.5 * n for n in number],
+            'rpc_seconds_count{peer="stock"}': number,
+        }
+    )
+    rates = as_rates(table)
+    np.testing.assert_allclose(values(rates, "attempts_total.stock"), [1 / 6] * 12)
+    np.testing.assert_allclose(values(rates, 'rpc_seconds_sum{peer="stock"}'), [0.5] * 12)
+
+
+def test_who_counted_once_counts_as_others_of_its_name() -> None:
+    """One error on one machine is one event, and no new level, where another machine counts many."""
+    table = long(ecc_errors_total=[0.0] * 6 + [1.0] * 6).with_columns(pl.lit("b").alias("entity"))
+    alone = as_rates(table)
+    assert values(alone, "ecc_errors_total")[-1] == 1
+    busy = long(ecc_errors_total=[3.0 * i for i in range(12)])
+    rates = as_rates(pl.concat([busy, table])).filter(pl.col("entity") == "b")
+    assert values(rates, "ecc_errors_total")[-1] == 0
+    assert sum(values(rates, "ecc_errors_total")) == pytest.approx(1 / 60)

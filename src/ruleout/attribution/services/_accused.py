@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 import polars as pl
 
-from ruleout.attribution.services._modes import told
 from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._sayings import told
 
 _REACHING = "network_fault"
 _WORTH = 3.5

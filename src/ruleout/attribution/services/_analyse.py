@@ -168,7 +168,9 @@ def _who_changed(
         name for name, kind in seen.telemetry.kinds.items() if kind in {"host", "node", "machine"}
     )
     errors = error_lines(seen.telemetry, seen.windows)
-    others = elsewhere(seen.departed, errors, seen.incident.symptom.entity, hosts, _names(seen))
+    spec = seen.incident.symptom
+    kind = kind_of(spec.metric or "")
+    others = elsewhere(seen.departed, errors, spec.entity, hosts, _names(seen), kind)
     if not seen.changes:
         return None, others
     return blame(seen, culprits, others), others

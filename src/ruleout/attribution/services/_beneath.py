@@ -42,6 +42,9 @@ _OPEN = 0.92
 _UNTOLD = 4.5
 """Most nats of a loss by oneself where nobody told who calls whom, and nothing of one's own has moved."""
 
+_AS_MUCH = 0.6
+"""Part of its caller's departure that a callee must show in its own measure to be what its caller waits for."""
+
 _GUESSED = 0.7
 """Weight of a trouble at somebody who is only guessed to be called."""
 
@@ -81,9 +84,13 @@ class _Scene(NamedTuple):
     def nats(self, name: str) -> float:
         return self.trouble[name].nats if name in self.trouble else 0.0
 
-    def hides(self, name: str) -> bool:
-        """Whether an entity's trouble would not show in its own measure of the symptom."""
-        return self.trouble[name].unseen or name not in self.measured
+    moved: Mapping[str, float]
+    """How far each entity's own measure of the symptom's quantity departed."""
+
+    def explains(self, name: str, caller: str) -> bool:
+        """Whether an entity's trouble would not show in its own measure of the symptom, or shows there as much."""
+        shown = self.moved.get(name, 0.0) >= _AS_MUCH * self.moved.get(caller, np.inf)
+        return self.trouble[name].unseen or name not in self.measured or shown
 
     def open_to(self, name: str) -> bool:
         """Whether an entity may cost its callers what it does not show: it measures nothing, or all of them lose."""
@@ -117,6 +124,7 @@ def beneath(
         kind == "latency",
         frozenset(edge for edge in edges if edge[0] != edge[1]),
         frozenset(set(departed["entity"]) - placed) | frozenset(machines),
+        _moved(departed, kind),
     )
     kept: dict[str, float] = {}
     given: list[Signal] = []
@@ -142,7 +150,7 @@ def _asked_beneath(name: str, scene: _Scene) -> tuple[float, list[Signal]]:
     able = {
         one: scene.nats(one) * (1.0 if one in under else _GUESSED)
         for one in sorted(asked)
-        if one != name and one in scene.trouble and scene.hides(one)
+        if one != name and one in scene.trouble and scene.explains(one, name)
     }
     worst = max(able, key=lambda one: able[one], default=None)
     if worst is not None and able[worst] > max(_TROUBLE, own):
@@ -162,6 +170,13 @@ def _asked_beneath(name: str, scene: _Scene) -> tuple[float, list[Signal]]:
         if most > scene.shown.get(one, 0.0)
     ]
     return _OPEN, granted
+
+
+def _moved(departed: pl.DataFrame, kind: Kind) -> dict[str, float]:
+    rows = departed.filter(
+        (pl.col("kind") == kind) & pl.col("about").is_null() & (pl.col("sign") > 0)
+    )
+    return dict(rows.group_by("entity").agg(pl.col("score").max()).iter_rows())
 
 
 def _granted(name: str, caller: str, weight: float, modes: Mapping[str, float]) -> Signal:

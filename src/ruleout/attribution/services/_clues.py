@@ -2,7 +2,7 @@
 
 A departure of latency or of failures says who suffers, and next to nothing of why. A queue, a lock, a
 quota, a lookup of names or a device that is counted by itself says it in its own name. The mechanisms are in
-`clues.toml`, beside this file.
+`clues-models.toml`, `clues.toml` and `clues-calls.toml`, beside this file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
+_FILES = ("clues-models.toml", "clues.toml", "clues-calls.toml")
+
 
 class Clue(NamedTuple):
     """A mechanism that a metric's words name; `clues.toml` says what each field means."""
@@ -22,6 +24,7 @@ class Clue(NamedTuple):
     sign: int | None
     points: float | None
     modes: Mapping[str, float]
+    down: Mapping[str, float]
     primary: bool
     words: tuple[frozenset[str], ...]
     lacks: frozenset[str]
@@ -30,9 +33,15 @@ class Clue(NamedTuple):
 @lru_cache(maxsize=1)
 def clues() -> tuple[Clue, ...]:
     """All mechanisms, the ones that come first going before."""
-    text = (resources.files(__package__) / "clues.toml").read_text(encoding="utf-8")
-    told = tomllib.loads(text)
-    lists = {name: frozenset(words.split()) for name, words in told["lists"].items()}
+    parts = [
+        tomllib.loads((resources.files(__package__) / name).read_text(encoding="utf-8"))
+        for name in _FILES
+    ]
+    lists = {
+        name: frozenset(words.split())
+        for part in parts
+        for name, words in part.get("lists", {}).items()
+    }
 
     def spelt(words: str) -> frozenset[str]:
         out: set[str] = set()
@@ -47,11 +56,13 @@ def clues() -> tuple[Clue, ...]:
             row.get("sign"),
             row.get("points"),
             row.get("modes", {}),
+            row.get("down", row.get("modes", {})),
             row.get("primary", False),
             tuple(spelt(words) for words in row["words"]),
             spelt(row.get("lacks", "")),
         )
-        for row in told["clue"]
+        for part in parts
+        for row in part["clue"]
     )
 
 

@@ -14,13 +14,15 @@ from ruleout.attribution.services._blame import error_lines
 from ruleout.attribution.services._copies import copies, from_copies
 from ruleout.attribution.services._entities import known_names
 from ruleout.attribution.services._flow import follow
+from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fresh
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._held_up import handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._load import excused_by_load, offered, silent
+from ruleout.attribution.services._load import excused_by_load, offered, silent, unfelt_load
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow, rightly_refused
@@ -86,7 +88,8 @@ def detect(seen: Observed) -> Detection:
     kind = kind_of(seen.incident.symptom.metric or "")
     signals = passed_below(signals, seen.departed, kind, seen.machines)
     signals = asked_instead(signals, seen.departed, seen.edges)
-    signals = excused_by_load(signals, seen.departed)
+    signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
+    signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)
@@ -224,6 +227,10 @@ def _copied(seen: Observed) -> list[Signal]:
     return from_copies(copies(seen.departed, seen.machines))
 
 
+def _begun_anew(seen: Observed) -> list[Signal]:
+    return from_fresh(fresh(seen.telemetry.metrics, seen.windows))
+
+
 def _spans(seen: Observed) -> bool:
     return seen.tree is not None
 
@@ -296,6 +303,22 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.metrics with a label of the copy, where traces do not tell where it ran",
         lambda seen: seen.telemetry.metrics.height > 0 and not seen.places,
         _copied,
+    ),
+    Detector(
+        "new_copies",
+        "infrastructure",
+        ("cold_start",),
+        "telemetry.metrics of copies",
+        lambda seen: seen.telemetry.metrics.height > 0 and not seen.places,
+        _begun_anew,
+    ),
+    Detector(
+        "rows",
+        "data",
+        ("traffic_surge", "partial_batch", "join_fanout", "join_loss"),
+        "telemetry.metrics of rows written",
+        lambda seen: seen.telemetry.metrics.height > 0,
+        lambda seen: from_rows(seen.departed, seen.edges),
     ),
     Detector(
         "accused",

@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ruleout.attribution.services._kinds import OFFERED, WITHHELD, words
+from ruleout.attribution.services._kinds import OFFERED, WITHHELD, Kind, words
+from ruleout.attribution.services._load import unfelt
+from ruleout.attribution.services._sayings import DEVICE
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
@@ -64,6 +66,7 @@ def elsewhere(
     symptom: str | None,
     hosts: frozenset[str],
     names: frozenset[str] = frozenset(),
+    kind: Kind = "other",
 ) -> list[Elsewhere]:
     """What speaks for a cause that nobody rolled out.
 
@@ -73,9 +76,11 @@ def elsewhere(
         symptom: the entity that raised the alarm.
         hosts: entities that are machines, as far as they were declared.
         names: of machines, copies and services, which are no records.
+        kind: of the symptom's metric.
     """
     found = [
-        *_load(departed, symptom),
+        # Load that nobody felt makes nothing fail.
+        *([] if unfelt(departed, kind) else _load(departed, symptom)),
         *_machine(departed, symptom, hosts),
         *_poison(errors, symptom, names | hosts),
         *_said(errors, symptom),
@@ -182,7 +187,10 @@ def _said(errors: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
         return []
     found = []
     for mode, pattern, meaning in _PATTERNS:
-        share = sum(bool(re.search(pattern, text)) for text in lines) / len(lines)
+        # What an accelerator preempts or runs out of is its own work and memory.
+        other = DEVICE if mode == "noisy_neighbour" else r"$^"
+        told = (re.search(pattern, text) and not re.search(other, text) for text in lines)
+        share = sum(map(bool, told)) / len(lines)
         if share >= 0.2:
             found.append(
                 Elsewhere(

@@ -9,13 +9,16 @@ import polars as pl
 
 from ruleout._records import AlignedChange, Onset, Subject, SubjectKind
 from ruleout.attribution.services._blame import Verdict, error_lines
+from ruleout.attribution.services._by_changes import by_changes
 from ruleout.attribution.services._copies import copies, ill_machine
 from ruleout.attribution.services._elsewhere import Elsewhere
 from ruleout.attribution.services._graph import chain
+from ruleout.attribution.services._kinds import clue_of
 from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._onset import onset
 from ruleout.attribution.services._places import machine_of
 from ruleout.attribution.services._records import ServiceHypothesis, Signal
+from ruleout.attribution.services._sayings import quiet_lines
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._symptom import as_onset, iso
 
@@ -26,6 +29,19 @@ _SHARPEN = 1.7
 
 _OF_MACHINES = ("hardware_fault", "noisy_neighbour")
 """Modes of a machine: where one copy of a service shows them, its machine is named."""
+
+_OF_ANSWERS = (
+    "rate_limited",
+    "guardrail_overblock",
+    "schema_change",
+    "queue_backlog",
+    "slow_runtime",
+)
+_COUNTED = 0.6
+"""Modes that callers repeat in their own lines and times, and the departure from which on somebody counts one."""
+
+_BY_TIME = 1.5
+"""The same for a runtime, whose only count is its time."""
 
 _LEAST = 0.004
 """Hypotheses below this probability are left to the unknown, but for the first few entities'."""
@@ -41,15 +57,21 @@ def hypotheses(
     """Every (mode, entity, change) that is worth naming, likeliest first."""
     found = []
     errors = error_lines(seen.telemetry, seen.windows)
+    if seen.telemetry.logs.height:
+        quiet = quiet_lines(seen.telemetry.logs, seen.windows)
+        errors = pl.concat([errors, quiet.select(errors.columns)])
     none = 1.0 if verdict is None else verdict.none
     for entity, probability in ranking[:_ENTITIES]:
         told = mode_shares(signals, entity, seen.departed, errors, _machine(seen, entity, signals))
+        told = by_changes(told, entity, seen.changes, signals, seen.windows.current[0])
         built = any(s.entity == entity and s.name == "one_version" for s in signals)
-        # One build alone that suffers is that build's doing, whatever else was noted.
-        known = verdict is not None and not built
+        # One build alone that suffers is that build's doing, whatever else was noted; and so is a habit of
+        # calling that only code has.
+        habit = any(s.entity == entity and s.name == "asks_more" for s in signals)
+        known = verdict is not None and not (built or habit)
         shares = _modes(entity, told, () if built else others, changes=known)
         found += [
-            _one(seen, mode, entity, probability * none * share, signals)
+            _one(seen, mode, _owner(seen, mode, entity), probability * none * share, signals)
             for mode, share in shares.items()
             if share > 0
         ]
@@ -123,15 +145,54 @@ def _one(
 ) -> ServiceHypothesis:
     spec = seen.incident.symptom
     way = chain(entity, spec.entity, seen.edges)
-    machine = _machine(seen, entity, signals) if mode in _OF_MACHINES else None
     return ServiceHypothesis(
         failure_mode=mode,
-        subject=Subject("host", (machine,)) if machine else Subject(_kind(seen, entity), (entity,)),
+        subject=_subject(seen, mode, entity, signals),
         probability=probability,
         chain=(*way, spec.metric) if spec.metric else way,
         onset=_onset(seen, entity),
         signals=tuple(sorted({s.name for s in signals if s.entity == entity})),
     )
+
+
+def _owner(seen: Observed, mode: str, entity: str) -> str:
+    """Who shows the mechanism of a mode: the entity, or the one whom it calls where only that one counts it.
+
+    A caller's lines repeat what a callee answers; a quota or a filter that is counted at the callee is the callee's.
+    A gateway measures what its workers take for each token; the runtime is theirs.
+    """
+    if seen.departed.is_empty() or mode not in _OF_ANSWERS:
+        return entity
+    rows = seen.departed.filter(
+        pl.col("clue").is_not_null()
+        & pl.col("about").is_null()
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _COUNTED)
+    )
+    worst: dict[str, float] = {}
+    for name, metric, score in rows.select("entity", "metric", "score").iter_rows():
+        clue = clue_of(metric)
+        if clue is None or clue.modes.get(mode, 0.0) <= 0.5:
+            continue
+        if clue.primary if mode != "slow_runtime" else score > _BY_TIME and not clue.primary:
+            worst[name] = max(worst.get(name, 0.0), score)
+    below = {b for a, b in seen.edges if a == entity and b in worst}
+    if entity in worst or not below:
+        return entity
+    return max(below, key=lambda name: (worst[name], name))
+
+
+def _subject(seen: Observed, mode: str, entity: str, signals: Sequence[Signal]) -> Subject:
+    """The machine or the edge, where the mode is of such, else the entity."""
+    machine = _machine(seen, entity, signals) if mode in _OF_MACHINES else None
+    if machine is not None:
+        return Subject("host", (machine,))
+    if mode == "resilience_mistrip":
+        # A breaker is its caller's, whoever is cut off by it.
+        told = [s for s in signals if s.name == "refused_calls" and s.entity == entity and s.of]
+        if told:
+            return Subject("edge", (max(told, key=lambda s: s.weight).of, entity))
+    return Subject(_kind(seen, entity), (entity,))
 
 
 def _machine(seen: Observed, entity: str, signals: Sequence[Signal]) -> str | None:

@@ -229,6 +229,7 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
                 "workload",
                 "load",
                 "calls",
+                "attempts",
                 "traffic",
                 "hits",
                 "visits",
@@ -270,7 +271,12 @@ _TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
         frozenset(["disk", "fs", "filesystem", "storage", "volume", "inodes"]),
         frozenset(["available", "avail", "free"]),
     ),
-    ("cpu", frozenset(["cpu", "cfs"]), frozenset(["saturation", "wait"])),
+    ("cpu", frozenset(["cpu", "cfs"]), frozenset(["saturation", "wait", "time"])),
+    (
+        "latency",
+        frozenset(["infer", "inference", "predict", "prediction", "scoring"]),
+        frozenset(["seconds", "ms", "millis", "milliseconds"]),
+    ),
     ("cpu", frozenset(["load"]), frozenset(["avg", "average", "1m", "5m", "15m", "1", "5", "15"])),
 )
 """Kinds that two words tell together and either alone would not, or tell wrongly."""

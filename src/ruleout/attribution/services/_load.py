@@ -9,7 +9,7 @@ import polars as pl
 
 from ruleout.attribution.services._calls import Calls
 from ruleout.attribution.services._graph import Edge, chain
-from ruleout.attribution.services._kinds import OFFERED, words
+from ruleout.attribution.services._kinds import OFFERED, Kind, words
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._windows import Windows
 
@@ -43,8 +43,16 @@ _AS_MUCH = 0.7
 _LEFT = 0.3
 _OF_LOAD = {
     "symptom_flow", "added_time", "metric.saturation", "metric.latency", "metric.accelerator", "metric.cpu",
-    "seen_by_callers", "seen_below", "own_pool", "metric.error", "beneath",
+    "seen_by_callers", "seen_below", "own_pool", "metric.error", "beneath", "metric.other",
 }  # fmt: skip
+_FELT = ["latency", "saturation", "cpu", "memory", "accelerator", "disk"]
+_REFUSING = ["quota", "refused", "breaker", "pool"]
+_FAILURES = ("error", "availability")
+_FEELS = 1.0
+"""Departure of anything that load would fill from which on it is felt."""
+
+_UNFELT = 0.3
+_LONGER = {"traffic_surge": 0.65, "prompt_change": 0.35}
 _SILENT = {
     "hardware_fault": 0.6,
     "memory_leak": 0.15,
@@ -70,6 +78,8 @@ def offered(
         symptom: the entity that raised the alarm.
     """
     ratios, sampled = _by_metrics(departed), False
+    longer = _by_length(departed)
+    ratios |= {name: ratio for name, ratio in longer.items() if ratio > ratios.get(name, 1.0)}
     if departed.filter(pl.col("kind") == "traffic").is_empty():
         # Traces alone: whoever keeps traces of slow or failed requests keeps more of them now.
         ratios, sampled = _by_roots(tree, period), True
@@ -95,7 +105,43 @@ def offered(
     if sampled:
         weight *= _SAMPLED
     text = f"{entity} is asked {ratio:.1f} times as much as usual"
-    return [Signal(entity, "offered_load", weight, {"traffic_surge": 1.0}, text, ratio, ratio - 1)]
+    modes = {"traffic_surge": 1.0}
+    if ratio == longer.get(entity):
+        modes, text = _LONGER, f"what {entity} is asked is {ratio:.1f} times as long as usual"
+    return [Signal(entity, "offered_load", weight, modes, text, ratio, ratio - 1)]
+
+
+def unfelt_load(signals: Sequence[Signal], departed: pl.DataFrame, kind: Kind) -> list[Signal]:
+    """The signals, those of load less where it filled nothing and slowed nobody down.
+
+    More requests make requests fail by way of something that runs out or takes longer; where neither shows, the
+    failures have another reason.
+
+    Args:
+        signals: of all detectors.
+        departed: series that departed, as `departures` returns them.
+        kind: of the symptom's metric.
+    """
+    if not unfelt(departed, kind):
+        return list(signals)
+    return [
+        one._replace(weight=_UNFELT * one.weight) if one.name == "offered_load" else one
+        for one in signals
+    ]
+
+
+def unfelt(departed: pl.DataFrame, kind: Kind) -> bool:
+    """Whether requests fail while nothing that more of them would fill, or slow down, has moved."""
+    if kind not in _FAILURES or departed.is_empty():
+        return False
+    rows = departed.filter(
+        pl.col("kind").is_in(_FELT)
+        & ~pl.col("clue").is_in(["in_flight", "held", "limit"]).fill_null(value=False)
+        & (pl.col("sign") > 0)
+    )
+    refusing = departed.filter(pl.col("clue").is_in(_REFUSING) & (pl.col("score") > 0.5))
+    felt = rows.filter(pl.col("score") > _FEELS).height + refusing.height
+    return not felt and bool({"latency", "saturation"} & set(rows["kind"]))
 
 
 def excused_by_load(signals: Sequence[Signal], departed: pl.DataFrame) -> list[Signal]:
@@ -104,7 +150,8 @@ def excused_by_load(signals: Sequence[Signal], departed: pl.DataFrame) -> list[S
     if not doors:
         return list(signals)
     door = max(doors, key=lambda one: one.weight)
-    rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
+    work = (pl.col("kind") == "traffic") | (pl.col("clue") == "prompted").fill_null(value=False)
+    rows = departed.filter(work & (pl.col("level") > 0))
     grown: dict[str, float] = {}
     for entity, about, level, now in rows.select("entity", "about", "level", "now").iter_rows():
         name = entity if about is None else about
@@ -141,6 +188,19 @@ def _by_metrics(departed: pl.DataFrame) -> dict[str, float]:
         if set(words(metric)) & OFFERED:
             result[entity] = max(result.get(entity, 0.0), now / level)
     return result
+
+
+def _by_length(departed: pl.DataFrame) -> dict[str, float]:
+    """By how much what models are asked has become longer; each such request is more work."""
+    rows = departed.filter(
+        (pl.col("clue") == "prompted")
+        & (pl.col("sign") > 0)
+        & (pl.col("level") > 0)
+        & (pl.col("score") > 0.5)
+        & pl.col("about").is_null()
+    )
+    grown = (pl.col("middle_now") / pl.col("level")).max().alias("grown")
+    return dict(rows.group_by("entity").agg(grown).iter_rows())
 
 
 def _by_roots(tree: Calls | None, period: np.ndarray) -> dict[str, float]:

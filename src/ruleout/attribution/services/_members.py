@@ -25,14 +25,20 @@ _PLACES = {"host", "node", "machine", "vm"}
 def members(telemetry: Telemetry) -> dict[str, str]:
     """The service of every entity that is one of its copies: as spans tell, or as both their names do."""
     known = set(telemetry.metrics["entity"].unique())
-    callers = {name for edge in telemetry.topology for name in edge}
+    named = {name for edge in telemetry.topology for name in edge}
     spans = telemetry.spans
-    services = callers | (set(spans["service"].unique()) if spans.height else set())
+    traced = set(spans["service"].unique()) if spans.height else set()
+    services = named | traced
     found: dict[str, str] = {}
     if spans.height:
         pairs = spans.select("instance", "service").drop_nulls().unique()
         alone = pairs.filter(pl.col("instance").is_unique())
         found = {copy: name for copy, name in alone.iter_rows() if copy in known}
+        # Some draw copies as what their service calls; whoever calls others, or is a machine, is more than a copy.
+        calling = {caller for caller, _ in telemetry.topology}
+        drawn = {copy for copy, name in found.items() if (name, copy) in telemetry.topology}
+        drawn = {one for one in drawn - calling if telemetry.kinds.get(one, "") not in _PLACES}
+        services = services - (drawn - traced)
     asked = _asked(telemetry)
     for name in sorted(known - services - set(found) - asked):
         told = _ORDINAL.search(name)

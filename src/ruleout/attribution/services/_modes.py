@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +10,7 @@ import polars as pl
 
 from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._sayings import told
 from ruleout.attribution.services._signals import (
     beyond_load,
     loads_of,
@@ -70,9 +70,6 @@ _REPEATED = 0.4
 _TOLD_OF = ["quota", "contract", "refusals"]
 """Mechanisms of a callee that its callers count: how it turns them away."""
 
-_SPOKEN = 5
-"""Error lines of its own from which on an entity speaks for itself; else others' lines about it count."""
-
 _OUTRIGHT = {
     "one_version",
     "one_young",
@@ -81,6 +78,7 @@ _OUTRIGHT = {
     "own_pool",
     "asked_instead",
     "retried",
+    "rows",
 }
 """Signals that tell the mode as such, and not only who it is."""
 
@@ -88,6 +86,26 @@ _OF_TIME = {
     "added_time", "symptom_flow", "seen_below", "seen_by_callers", "beneath", "metric.latency", "behaviour",
 }  # fmt: skip
 """Signals that a resource that ran out, or a mechanism that was named, explains."""
+
+_STORM = 0.5
+"""Second tries for each request from which on they are a storm."""
+
+_OF_ANSWERS = {
+    "schema_change",
+    "rate_limited",
+    "malformed_artifact",
+    "guardrail_overblock",
+    "hardware_fault",
+}
+_HEARSAY = 0.7
+"""Modes of a callee that show in what its callers say of its answers, and what their lines weigh beside its own."""
+
+_BENEATH = ["disk_wait", "device", "heat", "clock", "losses"]
+_ITS_MACHINES = 0.7
+"""Mechanisms that a service counts of the machine it runs on, and what is left of their weight for that."""
+
+_QUEUES = 0.3
+"""What a nat of a mechanism that makes requests wait takes of queues as signs of a mode, on a log scale."""
 
 _MODEL_SERVER = {
     "inference",
@@ -105,51 +123,6 @@ _BY_ITSELF = 0.7
 """Part of the waiting of a model's server that is its runtime's, where its load and processor are as they were."""
 
 _PLAINLY = 3.0
-_LEAST = 0.1
-"""Share of the error lines below which a word is chance."""
-
-_SAYINGS: tuple[tuple[str, str], ...] = (
-    (
-        "network_fault",
-        (
-            r"no such host|nxdomain|servfail|name resolution|not resolve|\bdns\b|no route|unreachable|packet loss"
-            r"|certificate|x509|tls handshake|ssl(v3|_error)|handshake fail|connection reset|broken pipe"
-        ),
-    ),
-    ("rate_limited", r"\b429\b|too many requests|rate.?limit|quota|throttl"),
-    (
-        "pool_exhaustion",
-        (
-            r"\bpool\b|acquir\w+ (a )?connection|too many (open )?(connections|files)|connection limit"
-            r"|thread.?pool|no (free|available) (connection|thread|worker)"
-        ),
-    ),
-    ("memory_leak", r"out of memory|\boom\b|oom.?kill|heap space|cannot allocate|gc overhead"),
-    (
-        "storage_fault",
-        r"no space left|disk (is )?full|i/o error|input/output error|read-only file|fsync|disk quota",
-    ),
-    ("queue_backlog", r"consumer lag|backlog|dead.?letter|poison|redeliver"),
-    (
-        "schema_change",
-        (
-            r"no such (table|column)|unknown (column|field)|does not exist|missing (required )?field"
-            r"|unmarshal|deserializ|parse error|invalid json|schema"
-        ),
-    ),
-    ("slow_dependency", r"deadlock|lock wait|lock timeout"),
-    ("retry_storm", r"retry (limit|budget)|retries exhausted|too many retries"),
-    ("noisy_neighbour", r"evict|preempt|cpu throttl|co-?tenant"),
-    # What a runtime raises of itself is the program's own doing.
-    (
-        "change_regression",
-        (
-            r"\btypeerror\b|nullpointer|nil pointer|\battributeerror\b|\bnameerror\b|modulenotfound|\bimporterror\b"
-            r"|classcast|class ?not ?found|\bindexerror\b|out of (range|bounds)|undefined (method|function|is not)"
-            r"|zerodivision|divi(de|sion) by zero|assertion ?(error|failed)|panic: runtime|segmentation fault"
-        ),
-    ),
-)
 
 
 def mode_shares(
@@ -170,13 +143,17 @@ def mode_shares(
     """
     mine = [one for one in signals if one.entity == entity]
     own = departed.filter((pl.col("entity") == entity) & ~pl.col("host"))
-    load = loads_of(departed.filter(pl.col("kind") == "traffic")).get(entity, 1.0)
-    named = _named(_with_views(own, departed, entity), load)
-    weight = _weights(mine, sum(named.values()))
+    load = loads_of(departed).get(entity, 1.0)
+    beneath = departed.filter(
+        (pl.col("entity") == entity) & pl.col("host") & pl.col("clue").is_in(_BENEATH)
+    )
+    beneath = beneath.with_columns(pl.col("alone") * _ITS_MACHINES)
+    named, lead = _named(pl.concat([_with_views(own, departed, entity), beneath]), load)
+    weight = _weights(mine, sum(named.values()), lead)
     for mode, nats in named.items():
         weight[mode] += nats
     if machine is not None and machine != entity:
-        for mode, nats in _named(departed.filter(pl.col("entity") == machine)).items():
+        for mode, nats in _named(departed.filter(pl.col("entity") == machine))[0].items():
             weight[mode] += nats
     _tell_apart(weight, own)
     _on_the_machine(weight, entity, departed)
@@ -195,13 +172,32 @@ def mode_shares(
     if _serves_model(own):
         weight["slow_runtime"] += _BY_ITSELF * weight.get("slow_dependency", 0.0)
         weight["slow_dependency"] = (1 - _BY_ITSELF) * weight.get("slow_dependency", 0.0)
-    for mode, share in told(errors, entity).items():
+    for mode, share in _said(errors, entity, mine).items():
         weight[mode] += _TOLD * share
     total = sum(weight.values())
     if total <= 0:
         return {"slow_dependency": 1.0}
     ranked = sorted(weight.items(), key=lambda item: (-item[1], item[0]))
     return {mode: value / total for mode, value in ranked}
+
+
+def _said(errors: pl.DataFrame, entity: str, mine: Sequence[Signal]) -> dict[str, float]:
+    """What lines say of an entity: its own, or those of whoever counts its loss there where it is silent itself."""
+    said = told(errors, entity)
+    if said or (errors.height and errors.filter(pl.col("entity") == entity).height):
+        return said
+    of = max(
+        (one for one in mine if one.name == "seen_below" and one.of), key=_weight, default=None
+    )
+    if of is None:
+        return said
+    return {
+        mode: _HEARSAY * share for mode, share in told(errors, of.of).items() if mode in _OF_ANSWERS
+    }
+
+
+def _weight(one: Signal) -> float:
+    return one.weight
 
 
 def _serves_model(own: pl.DataFrame) -> bool:
@@ -234,9 +230,14 @@ def _with_views(own: pl.DataFrame, departed: pl.DataFrame, entity: str) -> pl.Da
     return pl.concat([kept, told])
 
 
-def _named(own: pl.DataFrame, load: float = 1.0) -> dict[str, float]:
-    """Nats for modes by the entity's departed series whose names tell a mechanism, beyond what its load accounts for."""
+def _named(own: pl.DataFrame, load: float = 1.0) -> tuple[dict[str, float], float]:
+    """Nats for modes by the entity's departed series whose names tell a mechanism, beyond what its load accounts for.
+
+    And those of the strongest mechanism that would make requests wait.
+    """
     strongest: dict[str, tuple[float, bool, Mapping[str, float]]] = {}
+    waits = set(own.filter(pl.col("kind") == "saturation")["clue"])
+    asked = own.filter(pl.col("kind") == "traffic")["now"].max()
     telling = own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN))
     for row in telling.iter_rows(named=True):
         clue = clue_of(row["metric"])
@@ -244,18 +245,36 @@ def _named(own: pl.DataFrame, load: float = 1.0) -> dict[str, float]:
             continue
         nats = saturated(row["score"] - _PLAIN, _HALF, _NAMED) * matters(row) * row["alone"]
         nats *= beyond_load(row, load)
+        if clue.name == "retries":
+            nats *= _storming(row["now"], asked)
         if nats > strongest.get(clue.name, (0.0,))[0]:
-            strongest[clue.name] = (nats, clue.primary, modes_of(row["kind"], row["metric"], 1))
-    if "refused" in strongest and _slower(own):
-        # Who is slow and full refuses work because of it.
-        del strongest["refused"]
+            strongest[clue.name] = (
+                nats,
+                clue.primary,
+                modes_of(row["kind"], row["metric"], row["sign"]),
+            )
+    if _slower(own):
+        # Who is slow and full refuses work because of it, and ends what it does after its callers have left.
+        strongest.pop("refused", None)
+        strongest.pop("late_work", None)
     lead = max((nats for nats, primary, _ in strongest.values() if primary), default=0.0)
     weight: dict[str, float] = defaultdict(float)
     for nats, primary, modes in strongest.values():
         left = nats if primary or lead < nats / 2 else _CONSEQUENCE * nats
         for mode, share in modes.items():
             weight[mode] += left * share
-    return weight
+    held = [nats for name, (nats, primary, _) in strongest.items() if primary and name not in waits]
+    return weight, max(held, default=0.0)
+
+
+def _storming(again: float, asked: object) -> float:
+    """From 0.2 to 1: whether second tries are many beside what an entity is asked; 1 where that is not told.
+
+    A tenth more calls, made again because somebody is slow, is patience and no storm.
+    """
+    if not isinstance(asked, float) or asked <= 0:
+        return 1.0
+    return float(np.clip(again / asked / _STORM, 0.2, 1.0))
 
 
 def _slower(own: pl.DataFrame) -> bool:
@@ -325,7 +344,7 @@ def _on_the_machine(weight: dict[str, float], entity: str, departed: pl.DataFram
         weight["slow_dependency"] = _CONSEQUENCE * weight.get("slow_dependency", 0.0)
 
 
-def _weights(mine: Sequence[Signal], named: float) -> dict[str, float]:
+def _weights(mine: Sequence[Signal], named: float, lead: float) -> dict[str, float]:
     weight: dict[str, float] = defaultdict(float)
     # Code that behaves otherwise takes time and processor too; a slow machine reaches the same code.
     code = max((one.weight for one in mine if one.name == "behaviour"), default=0.0)
@@ -339,6 +358,9 @@ def _weights(mine: Sequence[Signal], named: float) -> dict[str, float]:
     again = any(one.name == "asked_again" for one in mine)
     for one in mine:
         damped = _damped(one, (code, resource, named, alone), again=again)
+        if one.name == "metric.saturation":
+            # Where a disk, a device or a lookup of names fails, work queues up before it.
+            damped *= float(np.exp(-_QUEUES * lead))
         for mode, share in one.modes.items():
             weight[mode] += one.weight * damped * share
     return weight
@@ -372,18 +394,3 @@ def _names_resource(one: Signal) -> bool:
         "silence",
         "unreached",
     }
-
-
-def told(errors: pl.DataFrame, entity: str) -> dict[str, float]:
-    """Modes that error lines by or about an entity name, with the share of its telling lines."""
-    if errors.is_empty():
-        return {}
-    name = pl.col("message").str.contains(rf"\b{re.escape(entity)}\b")
-    lines = errors.filter(pl.col("entity") == entity)["message"].drop_nulls()
-    if len(lines) < _SPOKEN:
-        lines = errors.filter((pl.col("entity") == entity) | name)["message"].drop_nulls()
-    if lines.is_empty():
-        return {}
-    text = lines.str.to_lowercase()
-    found = {mode: float(text.str.contains(pattern).mean() or 0.0) for mode, pattern in _SAYINGS}  # type: ignore[arg-type]
-    return {mode: share for mode, share in found.items() if share >= _LEAST}

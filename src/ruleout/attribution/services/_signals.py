@@ -12,7 +12,7 @@ from ruleout.attribution.services._behaviour import Change
 from ruleout.attribution.services._clues import Clue
 from ruleout.attribution.services._failures import Refusal
 from ruleout.attribution.services._flow import Flow
-from ruleout.attribution.services._kinds import clue_of
+from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._latency import Lag, Lags
 from ruleout.attribution.services._records import Signal
 
@@ -35,6 +35,16 @@ _FELT = {"change_regression": 0.4, "slow_dependency": 0.4, "network_fault": 0.2}
 _RIGHTLY = 0.25
 """Weight of calls that a breaker refuses for good reason: what made it open is told by the calls that arrive."""
 
+_OWN_STATE = [
+    "latency",
+    "error",
+    "availability",
+    "cpu",
+    "memory",
+    "disk",
+    "accelerator",
+    "saturation",
+]
 _FAILS = 1.0
 _MAYBE_TRIPPED = 0.3
 """Departure of its own failures, and share of a breaker's doing, from which on that is so."""
@@ -64,7 +74,7 @@ _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
 
 _BARE = 5.0
-_HELD = {"held", "in_flight"}
+_HELD = {"held", "in_flight", "device_memory", "heat"}
 """Places that requests hold while they are served: more requests hold more."""
 
 _IDLE = 0.02
@@ -85,6 +95,10 @@ _BELOW_LIMIT = 0.2
 
 _STOLEN = 0.03
 """Rise of the processor's time that others take, as a share of all, from which on it is missed."""
+
+_USED = {"usage", "used", "pct", "perc", "percent", "percentage", "ratio", "util", "utilization"}
+_EMPTY, _FILLS = 0.2, 0.4
+"""Share of an accelerator's memory that nobody misses, and beyond it, by which its use counts in full."""
 
 _NOTED = 0.25
 """A change by this share of the level has most of its weight."""
@@ -152,6 +166,7 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
             f" {one.before:.0%} before",
             one.score,
             one.after - one.before,
+            one.caller if one.service == one.callee else "",
         )
         for one in found
         if one.score > 0.5
@@ -159,7 +174,19 @@ def from_refusals(found: Sequence[Refusal]) -> list[Signal]:
 
 
 def rightly_refused(signals: Sequence[Signal], departed: pl.DataFrame) -> list[Signal]:
-    """The signals, those of breakers less where who is refused fails by its own count at what still arrives."""
+    """The signals, those of breakers less where who is refused fails by its own count at what still arrives.
+
+    Where nothing arrives, and nothing of its own has moved but what it is asked, the breaker has no reason left.
+    """
+    own = departed.filter(pl.col("about").is_null() & pl.col("kind").is_in(_OWN_STATE))
+    worst = own.group_by("entity").agg(pl.col("score").max())
+    sound = set(worst.filter(pl.col("score") < _MAYBE_TRIPPED)["entity"])
+    signals = [
+        one._replace(modes=_TRIPPED)
+        if one.modes.get("resilience_mistrip", 0.0) > _MAYBE_TRIPPED and one.entity in sound
+        else one
+        for one in signals
+    ]
     failing = departed.filter(
         (pl.col("kind") == "error")
         & pl.col("about").is_null()
@@ -257,7 +284,9 @@ def modes_of(kind: str, metric: str, sign: int) -> Mapping[str, float]:
     if kind == "traffic" and sign < 0:
         return _CEASED
     clue = clue_of(metric)
-    return _KIND_MODES.get(kind, {}) if clue is None else clue.modes
+    if clue is None:
+        return _KIND_MODES.get(kind, {})
+    return clue.modes if sign > 0 else clue.down
 
 
 def matters(row: Mapping[str, Any]) -> float:
@@ -268,9 +297,19 @@ def matters(row: Mapping[str, Any]) -> float:
     if row["clue"] == "steal":
         whole = 100.0 if row["now"] > 1 else 1.0
         return float(np.clip((row["now"] - row["level"]) / (_STOLEN * whole), 0.0, 1.0))
+    if row["clue"] == "device_memory":
+        return _fullness(row["metric"], row["level"], row["now"])
     if row["kind"] in _SHARES or row["level"] == 0:
         return 1.0
     return float(-np.expm1(-abs(row["now"] / row["level"] - 1) / _NOTED))
+
+
+def _fullness(metric: str, level: float, now: float) -> float:
+    """From 0.1 to 1: how near to full a share of an accelerator's memory is; 1 where no share is told."""
+    most = max(level, now)
+    if not set(words(metric)) & _USED or not 0 < most <= 100:
+        return 1.0
+    return float(np.clip((now / (100.0 if most > 1 else 1.0) - _EMPTY) / _FILLS, 0.1, 1.0))
 
 
 def much_stolen() -> pl.Expr:
@@ -280,8 +319,9 @@ def much_stolen() -> pl.Expr:
 
 
 def loads_of(table: pl.DataFrame) -> dict[str, float]:
-    """By what factor the traffic of each entity has grown; at least 1."""
-    traffic = table.filter((pl.col("kind") == "traffic") & pl.col("about").is_null())
+    """By what factor the traffic of each entity, or the length of what it is asked, has grown; at least 1."""
+    work = (pl.col("kind") == "traffic") | (pl.col("clue") == "prompted").fill_null(value=False)
+    traffic = table.filter(work & pl.col("about").is_null())
     # What was hardly ever asked, and still is, has no level of its own to grow from.
     least = _IDLE * pl.col("level").max().over("metric")
     known = (pl.col("level") > 0) & (pl.col("now") > least)

@@ -48,6 +48,22 @@ _DOUBLED = 1.8
 _MOSTLY = 0.6
 """Growth of a caller's requests, and the part of it that is second tries, from which on they are a storm."""
 
+_TRIGGERED = 0.35
+_REASONS = [
+    "disk_wait",
+    "disk_errors",
+    "device",
+    "names",
+    "losses",
+    "locks",
+    "gc",
+    "oom",
+    "throttled",
+    "steal",
+    "quota",
+]
+"""What is left of a storm beside a trigger that is still there, and mechanisms that are one."""
+
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
 
@@ -113,13 +129,16 @@ def passed_below(
         one._replace(weight=one.weight * left.get(one.entity, 1.0)) if one.name in _LOST else one
         for one in signals
     ]
-    still = _still(departed, kind)
+    still, late = _still(departed, kind), _still(departed, kind) & _slower(departed)
     for callee, (weight, caller) in sorted(given.items()):
         more = weight * left.get(callee, 1.0) - lost.get(callee, 0.0)
         if more > 0.1:
             modes = SLOW if kind == "latency" else _FAILS
             text = f"{caller} counts what it loses at {callee}"
-            if callee in still:
+            if callee in late:
+                # It fails nothing, but answers after its caller has stopped waiting.
+                modes, text = SLOW, f"{text}, which by its own count only takes longer"
+            elif callee in still:
                 modes, text = _WIRE, f"{text}, which by its own count is as it was"
             told.append(Signal(callee, "seen_below", more, modes, text, weight, weight, caller))
     return _to_pools(told, pools)
@@ -140,7 +159,7 @@ def asked_instead(
     caches |= failing
     if not caches:
         return list(signals)
-    grown = _grown(departed)
+    grown, known = _grown(departed), set(edges)
     out = list(signals)
     for cache in sorted(caches):
         callers = {a for a, b in edges if b == cache}
@@ -151,6 +170,8 @@ def asked_instead(
             if a in callers
             and b != cache
             and b not in callers | caches
+            # Whom the failing one needs itself is not asked in its place.
+            and (cache not in failing or (cache, b) not in known)
             and _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
         }
         if not beside:
@@ -282,24 +303,49 @@ def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
 def retried(departed: pl.DataFrame) -> list[Signal]:
     """Callees of which most requests are second tries: what keeps them down is their callers' patience."""
     rows = departed.filter(pl.col("about").is_not_null())
-    again = rows.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
+    again = departed.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
     calls = rows.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
     asked = {
         (a, b): (level, now)
         for a, b, level, now in calls.select("entity", "about", "level", "middle_now").iter_rows()
     }
-    found = []
-    for a, b, more in again.select("entity", "about", "middle_now").iter_rows():
+    tried = [
+        (a, callee, more)
+        for a, b, more in again.select("entity", "about", "middle_now").iter_rows()
+        # A count of second tries that names nobody may be of any callee.
+        for callee in ([b] if b is not None else [two for one, two in asked if one == a])
+    ]
+    found, ill = [], _still_ill(departed)
+    for a, b, more in tried:
         level, now = asked.get((a, b), (0.0, 0.0))
         if level <= 0 or now < _DOUBLED * level or more < _MOSTLY * (now - level):
             continue
         growth = now / level
         text = f"{a} asks {b} {growth:.1f} times as often, most of it by trying again"
-        weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0)
+        weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0) * (_TRIGGERED if b in ill else 1.0)
         found.append(
             Signal(b, "retried", weight, {"retry_storm": 1.0}, text, growth, growth - 1, a)
         )
     return found
+
+
+def _still_ill(departed: pl.DataFrame) -> set[str]:
+    """Who has a trouble of another kind, or calls somebody who still takes longer or fails: a reason to try again."""
+    own = departed.filter(
+        pl.col("about").is_null()
+        & pl.col("clue").is_in(_REASONS)
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _WAITS)
+    )
+    below = departed.filter(
+        pl.col("about").is_not_null()
+        & pl.col("kind").is_in(["latency", "error"])
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _WAITS)
+        & (pl.col("middle_now") > _DOUBLED * pl.col("level"))
+        & ~pl.col("clue").is_in(["late", "breaker", "fallback"]).fill_null(value=False)
+    )
+    return set(own["entity"]) | set(below["entity"])
 
 
 def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
@@ -332,6 +378,17 @@ def _still(departed: pl.DataFrame, kind: Kind) -> set[str]:
     own = departed.filter(pl.col("kind").is_in(kinds) & pl.col("about").is_null())
     worst = own.group_by("entity").agg(pl.col("score").max())
     return set(worst.filter(pl.col("score") < _SOUND / 2)["entity"])
+
+
+def _slower(departed: pl.DataFrame) -> set[str]:
+    """Who by its own count takes longer than before."""
+    rows = departed.filter(
+        (pl.col("kind") == "latency")
+        & pl.col("about").is_null()
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _SOUND)
+    )
+    return set(rows["entity"])
 
 
 def _to_pools(signals: Sequence[Signal], pools: Collection[tuple[str, str]]) -> list[Signal]:

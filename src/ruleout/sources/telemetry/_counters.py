@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+_LABEL = r"(\.[\w-]+|[{\[(].*)?$"
 _HINTS = (
     r"(?i)(^|[^a-z])(total|count|counter|sum|bucket|cumulative|seconds|requests|calls|errors|failures?|fail"
     r"|failed|timeouts|retries|restarts|drops|dropped|rejected|rejections|overflow|hits|misses|evictions"
-    r"|preemptions|packets|reads|writes|operations|events|messages)$"
+    r"|preemptions|packets|reads|writes|operations|events|messages|attempts)" + _LABEL
 )
-"""How names of counters end in the usual conventions: with what they count, where with nothing else."""
+"""How names of counters end in the usual conventions, but for a label: with what they count, where with nothing else."""
 
 _LEAST = 8
 """Samples that a series must have to be told for a counter."""
@@ -28,7 +29,8 @@ def as_rates(metrics: pl.DataFrame) -> pl.DataFrame:
     """The metrics with every counter replaced by its rate a second, and `x_sum` by `x_sum` over `x_count`.
 
     A series is a counter where its name ends as counters' names do and it never falls but for resets
-    to near nothing. All others, and the order of the rows, are left as they are.
+    to near nothing; one that has grown once only, where others of its name are counters. All others, and
+    the order of the rows, are left as they are.
 
     Args:
         metrics: long metrics with the columns of `METRICS`.
@@ -91,9 +93,13 @@ def _counters(suspects: pl.DataFrame) -> pl.DataFrame:
     )
     counts = pl.col("long") & pl.col("positive") & ~pl.col("falls") & pl.col("steady")
     # A counter of rare events may stand still throughout; from zero, that is any constant series.
-    return told.filter(counts & ((pl.col("grows") >= 2) | pl.col("begun"))).select(
-        "series", "metric", "grows"
+    surely = told.filter(counts & ((pl.col("grows") >= 2) | pl.col("begun")))
+    # One that grew once could be anything that was set to 1, but for others of its name that count.
+    often = surely.filter(pl.col("grows") >= _LEAST // 2)["metric"].unique()
+    likewise = told.filter(
+        counts & (pl.col("grows") == 1) & ~pl.col("begun") & pl.col("metric").is_in(often.to_list())
     )
+    return pl.concat([surely, likewise]).select("series", "metric", "grows")
 
 
 def _rates(table: pl.DataFrame) -> pl.DataFrame:
@@ -122,13 +128,13 @@ def _rates(table: pl.DataFrame) -> pl.DataFrame:
 def _means(rates: pl.DataFrame) -> pl.DataFrame:
     """Sums over their counts where both are there; a mean of nothing, or without its count, is null."""
     ending = pl.col("metric").str.contains
-    sums = rates.filter(ending(r"(?i)[_.]sum$")).with_columns(
-        pl.col("metric").str.replace(r"(?i)[_.]sum$", "").alias("stem")
+    sums = rates.filter(ending(r"(?i)[_.]sum" + _LABEL)).with_columns(
+        pl.col("metric").str.replace(r"(?i)[_.]sum" + _LABEL, "${1}").alias("stem")
     )
-    counts = rates.filter(ending(r"(?i)[_.]count$")).select(
+    counts = rates.filter(ending(r"(?i)[_.]count" + _LABEL)).select(
         "time",
         "entity",
-        pl.col("metric").str.replace(r"(?i)[_.]count$", "").alias("stem"),
+        pl.col("metric").str.replace(r"(?i)[_.]count" + _LABEL, "${1}").alias("stem"),
         pl.col("value").alias("number"),
         pl.col("since").alias("counted"),
     )
