@@ -118,6 +118,9 @@ def test_a_campaign_that_does_no_harm_is_a_mix(weight: float, broken: bool, told
     if told:
         assert found["benign_mix.harmless"].subject == Subject("segment", ("region",))
         assert not found["benign_mix.harmless"].against
+        served_by = (f.rename({"region": "scoring_host"}) for f in (reference, current))
+        case = case_of(*served_by, significant=False, segments=("scoring_host",))
+        assert findings(case, "benign_mix") == {}
 
 
 def test_mix_is_cleared_when_groups_got_worse() -> None:

@@ -12,15 +12,14 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import (
     Defaulted,
-    KeyLoss,
     defaulted,
-    key_loss,
     names_file,
     source_of,
     together,
     words_of,
 )
 from ruleout.checks.inputs._departure import departures, scope_words
+from ruleout.checks.inputs._key_loss import KeyLoss, key_loss
 from ruleout.profile import Case, scope_mask
 from ruleout.stats._alternation import turns
 

@@ -13,11 +13,11 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Sub
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import (
     commonness,
-    key_loss,
     names_file,
     number_kind,
     source_of,
 )
+from ruleout.checks.inputs._key_loss import key_loss
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
