@@ -201,6 +201,9 @@ class Clip(NamedTuple):
     """Share of the rows beyond the bound that were set to it."""
 
 
+_TOP = 5
+
+
 def clip(before: Floats, after: Floats) -> Clip | None:
     """A new mass on a bound that took its rows from one side alone, or None.
 
@@ -210,8 +213,12 @@ def clip(before: Floats, after: Floats) -> Clip | None:
     if min(len(before), len(after)) < 50:
         return None
     points, counts = np.unique(after, return_counts=True)
-    bound = float(points[counts.argmax()])
-    at, was_at = float(counts.max() / len(after)), float((before == bound).mean())
+    # The value that gained most, which need not be the commonest: noughts may always have been many.
+    top = np.argsort(-counts)[:_TOP]
+    usual = np.array([float((before == v).mean()) for v in points[top]])
+    best = int((counts[top] / len(after) - usual).argmax())
+    bound = float(points[top][best])
+    at, was_at = float(counts[top][best] / len(after)), float(usual[best])
     mass = at - was_at
     if mass < 0.01:
         return None

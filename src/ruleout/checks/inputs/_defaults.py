@@ -81,6 +81,18 @@ def words_of(column: str | None) -> set[str]:
     return set(re.findall(r"[a-z]+", (column or "").lower()))
 
 
+_OF_MACHINES = frozenset({
+    "host", "hostname", "pod", "node", "replica", "server", "worker", "instance", "machine", "shard", "gpu", "container",
+    "zone", "version", "build", "image", "arm", "variant",
+})  # fmt: skip
+"""Words of columns that say by what a request was served."""
+
+
+def names_served(column: str | None) -> bool:
+    """Whether a column's name says that it tells by what a request was served: a machine, a build, a file."""
+    return bool(words_of(column) & (_OF_MACHINES | _FILES))
+
+
 def names_file(column: str | None) -> bool:
     """Whether a column's name says that it names files, or editions of one."""
     return bool(words_of(column) & _FILES)

@@ -35,6 +35,11 @@ _WRITTEN = frozenset({
 })  # fmt: skip
 """Words of columns that name what was written, and by whom."""
 
+_FELL_BACK = frozenset({"fallback", "fallbacks", "degraded", "failover", "breaker", "defaulted"})
+"""Words of columns in which a service says that it answered without what it should have had."""
+
+_NOT_SO = frozenset({"false", "0", "no", "none", "closed", "null", ""})
+
 _RARE = 0.02
 """Share of the reference's rows below which a default is no usual value of the input."""
 
@@ -97,6 +102,23 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
     yield _where(case, group, found, listed)
     yield from _in_turns(case, group, found, listed)
     yield from _of_all_sources(case, group, found, listed)
+    yield from _by_its_own_word(found, listed)
+
+
+def _by_its_own_word(found: Finding, listed: str) -> Iterator[Finding]:
+    """Whether a column that says so marks the rows that got defaults: then who answered fell back, and knew it."""
+    words = words_of(found.scope.column)
+    if not words & _FELL_BACK or {v.casefold() for v in found.scope.values} & _NOT_SO:
+        return
+    told = f"{listed}: where {found.scope.column} is {', '.join(found.scope.values)}, by the word of who answered"
+    yield replace(
+        found, signal="defaults.flagged", subject=Subject("pipeline", ()), statement=told, p_value=None, strength=1.0,
+        supports=("fallback_overload",), against=(), chart={},
+    )  # fmt: skip
+    yield replace(
+        found, signal="defaults.elsewhere", subject=Subject(), statement=told, p_value=None, strength=1.0, supports=(),
+        against=(*_MODES, "malformed_artifact"), repairs=(), chart={},
+    )  # fmt: skip
 
 
 def _of_all_sources(

@@ -58,6 +58,7 @@ def _rounded(a: Floats, b: Floats) -> Relation | None:
     return Relation("rounded", f"is rounded to steps of {step:.4g}", step)
 
 
+_TWO = 2
 _DIGITS, _STEPS = 6, 20
 """Decimals that values may have been cut to, and how many different ones tell a factor from any other map."""
 
@@ -127,9 +128,16 @@ def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
         float((np.abs(a - slope * b - shift) < 2e-3 * float(np.std(a)) + 1e-12).mean()) > 0.9
         and slope
     ):
-        kind = "scale" if slope > 0 else "mirrored"
-        return Relation(kind, f"is {slope:.6g} times what it should be {shift:+.6g}", float(slope))
+        return _sloped(b, float(slope), float(shift))
     return _rounded_scale(a, b)
+
+
+def _sloped(b: Floats, slope: float, shift: float) -> Relation:
+    """A line; one that falls counts from the other end, and of two values exchanges the codes."""
+    if slope < 0 and len(np.unique(b)) == _TWO:
+        return Relation("recode", "carries the other value's code")
+    kind = "scale" if slope > 0 else "mirrored"
+    return Relation(kind, f"is {slope:.6g} times what it should be {shift:+.6g}", slope)
 
 
 def _rounded_scale(a: Floats, b: Floats) -> Relation | None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import words_of
+from ruleout.checks.inputs._defaults import names_served
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.world._arms import arms_by_answers, arms_by_plan
 from ruleout.checks.world._view import NO_HARM, View, split, view
@@ -39,12 +39,6 @@ _LITTLE = 0.3
 _LEFT = 0.25
 """What may be left of telling the windows apart once the groups have the current shares."""
 
-
-_OF_MACHINES = frozenset({
-    "host", "hostname", "pod", "node", "replica", "server", "worker", "instance", "machine", "shard", "gpu", "container",
-    "zone", "version", "build", "image", "arm", "variant",
-})  # fmt: skip
-"""Words of columns that say by what a request was served."""
 
 _STRETCHES = 4
 _MOVED, _PLAIN = 0.08, 0.15
@@ -115,7 +109,7 @@ def _harmless(case: Case, seen: View, rng: np.random.Generator) -> Finding | Non
 
 def _few(case: Case, name: str) -> bool:
     """Whether a column parts people into a few groups; which machine served them is nobody's doing but the machines'."""
-    return 2 <= len(case.vocabulary(name)) <= _MOST_GROUPS and not words_of(name) & _OF_MACHINES
+    return 2 <= len(case.vocabulary(name)) <= _MOST_GROUPS and not names_served(name)
 
 
 def _usual(case: Case, seen: View, name: str) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._defaults import names_served
 from ruleout.checks.reproduction._generation import log_of
 from ruleout.checks.world._view import NO_HARM
 from ruleout.checks.world.adversaries import LEAST_ACTORS
@@ -117,7 +118,7 @@ def _values(case: Case) -> Iterator[Outcome]:
     log = log_of(case)
     logged = set() if log is None else {n for names in log.roles.values() for n in names}
     for name in dict.fromkeys([*case.categorical, *case.segments]):
-        if name in logged:
+        if name in logged or (name not in case.features and names_served(name)):
             continue  # a new edition of what served is no new kind of what came in
         if case.reference.has(name) and case.current.has(name) and not _names_actors(case, name):
             yield from _column(case, name)
