@@ -140,6 +140,7 @@ def _requests(folder: Path, *, slower: float, share: float) -> ServicesResult:
     [
         (1.0, 0.15, {"random_fluctuation"}),
         (1.0, 0.6, {"benign_mix"}),
+        (1.035, 0.6, {"benign_mix"}),
         (1.5, 0.6, set()),
         (1.5, 0.15, set()),
     ],

@@ -55,6 +55,10 @@ _KINDS = 2
 """Kinds of request that must be measured apart for a mix of them to be told."""
 
 _MIXED = 0.8
+_BY_MIX = 0.8
+_SLIGHT = 0.05
+"""What the mix must account for of a change, and how much longer, on a log scale, each kind may take beside it."""
+
 _SHIFT = 0.02
 """Greatest probability that a mix of kinds of request is as it was, for more of one to be told."""
 
@@ -255,15 +259,29 @@ def _of_kinds(seen: Observed) -> Null | None:
 
 def _of_requests(asked: Requests) -> list[Null]:
     """What requests in the traces tell: nothing of note, or only that other kinds of them are asked."""
-    if not all(_calm(before, now) for before, now in asked.alike):
+    alike = all(_calm(before, now) for before, now in asked.alike)
+    if not alike and not _mostly_mixed(asked):
         return []
-    if all(_calm(before, now) for before, now in asked.plain):
+    if alike and all(_calm(before, now) for before, now in asked.plain):
         text = f"{asked.number} requests are as quick and as sound as those before the incident"
         return [Null("random_fluctuation", Subject(), _CALM, text)]
     if asked.same_mix > _SHIFT:
         return []
-    text = f"each kind of request takes what it did; what is asked has changed, {asked.more} most of all"
+    longer = "what it did" if alike else "hardly longer than it did"
+    text = (
+        f"each kind of request takes {longer}; what is asked has changed, {asked.more} most of all"
+    )
     return [Null("benign_mix", Subject(), _MIXED, text)]
+
+
+def _mostly_mixed(asked: Requests) -> bool:
+    """Whether the mix alone would have made the change, and what each kind takes longer is small beside it."""
+    before, now = asked.alike[1]
+    _, fails = asked.alike[2]
+    longer = float(np.mean(now) - np.mean(before))
+    lasting = float(_means(np.asarray(now), max(len(now) // 4, 1)).max() - np.mean(before))
+    sound = _calm(asked.alike[2][0], fails)
+    return sound and asked.by_mix >= _BY_MIX and longer < _SLIGHT and lasting < 2 * _SLIGHT
 
 
 def _calm(before: Sequence[float] | np.ndarray, now: Sequence[float] | np.ndarray) -> bool:
