@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._graph import Edge
-from ruleout.attribution.services._kinds import Kind
+from ruleout.attribution.services._kinds import Kind, words
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
 
@@ -47,6 +47,9 @@ _OF_LOAD = {
 _DOUBLED = 1.8
 _MOSTLY = 0.6
 """Growth of a caller's requests, and the part of it that is second tries, from which on they are a storm."""
+
+_CALLS = frozenset(["attempts", "calls", "requests"])
+"""Words of counted calls."""
 
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
@@ -141,6 +144,7 @@ def asked_instead(
     if not caches:
         return list(signals)
     grown = _grown(departed)
+    again = {(a, b) for a, b, _, _ in _second_tries(departed)}
     out = list(signals)
     for cache in sorted(caches):
         callers = {a for a, b in edges if b == cache}
@@ -149,6 +153,8 @@ def asked_instead(
             b
             for a, b in edges
             if a in callers
+            # Who is asked more because it is asked again stands in for nobody.
+            and (a, b) not in again
             and b != cache
             and b not in callers | caches
             and _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
@@ -281,18 +287,8 @@ def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
 
 def retried(departed: pl.DataFrame) -> list[Signal]:
     """Callees of which most requests are second tries: what keeps them down is their callers' patience."""
-    rows = departed.filter(pl.col("about").is_not_null())
-    again = rows.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
-    calls = rows.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
-    asked = {
-        (a, b): (level, now)
-        for a, b, level, now in calls.select("entity", "about", "level", "middle_now").iter_rows()
-    }
     found = []
-    for a, b, more in again.select("entity", "about", "middle_now").iter_rows():
-        level, now = asked.get((a, b), (0.0, 0.0))
-        if level <= 0 or now < _DOUBLED * level or more < _MOSTLY * (now - level):
-            continue
+    for a, b, level, now in _second_tries(departed):
         growth = now / level
         text = f"{a} asks {b} {growth:.1f} times as often, most of it by trying again"
         weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0)
@@ -300,6 +296,58 @@ def retried(departed: pl.DataFrame) -> list[Signal]:
             Signal(b, "retried", weight, {"retry_storm": 1.0}, text, growth, growth - 1, a)
         )
     return found
+
+
+def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]:
+    """(caller, callee, requests before, requests now) where most of what was added are second tries.
+
+    Who counts its second tries of all callees together is taken by its word where one callee has most of the growth,
+    is asked more by its own count, and is loaded to its limits: a callee that merely fails is tried again as well.
+    """
+    rows = departed.filter(pl.col("about").is_not_null())
+    again = departed.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
+    calls = rows.filter((pl.col("kind").is_in(["traffic", "other"])) & (pl.col("level") > 0))
+    asked = {
+        (a, b): (level, now)
+        for a, b, metric, kind, level, now in calls.select(
+            "entity", "about", "metric", "kind", "level", "middle_now"
+        ).iter_rows()
+        if kind == "traffic" or set(words(metric)) & _CALLS
+    }
+    loaded = _loaded(departed)
+    found = []
+    for a, named, more in again.select("entity", "about", "middle_now").iter_rows():
+        mine = {c: (was, now) for (who, c), (was, now) in asked.items() if who == a}
+        b = named if named is not None else _most_asked(mine, loaded)
+        level, now = mine.get(b, (0.0, 0.0)) if b is not None else (0.0, 0.0)
+        if (
+            b is not None
+            and level > 0
+            and now >= _DOUBLED * level
+            and more >= _MOSTLY * (now - level)
+        ):
+            found.append((a, b, level, now))
+    return found
+
+
+def _most_asked(asked: Mapping[str, tuple[float, float]], loaded: Collection[str]) -> str | None:
+    """The one loaded callee that has most of the growth of a caller's calls."""
+    added = {c: max(now - was, 0.0) for c, (was, now) in asked.items()}
+    most = max(added, key=lambda c: (added[c], c), default=None)
+    if most is None or most not in loaded or added[most] < _MOSTLY * sum(added.values()):
+        return None
+    return most
+
+
+def _loaded(departed: pl.DataFrame) -> set[str]:
+    """Who is asked more by its own count, and has work waiting or no processor left."""
+    own = departed.filter(pl.col("about").is_null() & (pl.col("sign") > 0))
+    grown = _grown(departed)
+    full = own.filter(
+        (pl.col("score") > _WAITS)
+        & (pl.col("clue").is_in(["waiting", "pool"]) | (pl.col("kind") == "cpu"))
+    )
+    return {name for name in full["entity"] if grown.get(("", name), 1.0) >= _DOUBLED}
 
 
 def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
