@@ -20,7 +20,7 @@ from ruleout.attribution.services._hypothesise import between
 from ruleout.attribution.services._load import offered
 from ruleout.attribution.services._metrics import _SCHEMA
 from ruleout.attribution.services._records import ServiceHypothesis, Signal
-from ruleout.attribution.services._views import asked_instead, retried
+from ruleout.attribution.services._views import asked_instead, passed_below, retried
 from ruleout.incident import SymptomSpec
 from ruleout.sources.telemetry import empty_logs
 
@@ -194,14 +194,14 @@ def test_more_records_come_from_the_first_that_counts_them() -> None:
     assert told(extract=101.0, join=450.0, score=440.0) == []
 
 
-def _again(waiting: float) -> pl.DataFrame:
+def _again(working: float) -> pl.DataFrame:
     """The front asks the store five times as often by trying again, and an aide that needs the store fails."""
     grown = {"level": 100.0, "middle_now": 500.0}
     return _table(
         _row("front", "client_attempts.store", "other", about="store", **grown),
         _row("front", "client_retries", "other", "retries", level=0.0, middle_now=390.0),
         _row("store", "requests", "traffic", **grown),
-        _row("store", "queue_wait", "saturation", "waiting", score=waiting),
+        _row("store", "cpu_cores", "cpu", level=0.5, middle_now=working),
         _row("aide", "errors", "error"),
         _row("aide", "requests", "traffic", level=100.0, middle_now=40.0, sign=-1),
     )
@@ -210,12 +210,31 @@ def _again(waiting: float) -> pl.DataFrame:
 def test_who_is_asked_again_and_again_stands_in_for_nobody() -> None:
     """A store that its callers' second tries keep down is no fallback of who fails for want of it."""
     edges = {("front", "store"), ("front", "aide"), ("aide", "store")}
-    (one,) = retried(_again(3.0))
+    (one,) = retried(_again(0.98))
     assert (one.entity, one.of) == ("store", "front")
     signals = [_signal("store", "metric.latency", 4.0)]
-    assert asked_instead(signals, _again(3.0), edges) == signals
-    # Who has work to spare is tried again because it fails: that is no storm.
-    assert retried(_again(0.0)) == []
+    assert asked_instead(signals, _again(0.98), edges) == signals
+    # Who works no more than before is tried again because it fails: that is no storm.
+    assert retried(_again(0.6)) == []
+
+
+def test_calls_that_only_a_breaker_withholds_are_its_own() -> None:
+    """Where a callee is as it was and no call that was made fails, the breaker between them is at fault."""
+    breaker = _row("cart", "breaker_state.store", "error", "breaker", about="store")
+    still = _row("store", "errors", "error", score=0.0)
+    told = [_signal("cart", "symptom_flow", 6.0), _signal("store", "unreached", 3.0)]
+
+    def modes(*rows: dict) -> dict[str, str]:
+        found = passed_below(told, _table(still, *rows), "error", frozenset())
+        return {s.name: max(s.modes, key=s.modes.__getitem__) for s in found if s.entity == "store"}
+
+    held = dict.fromkeys(("unreached", "seen_below"), "resilience_mistrip")
+    assert modes(breaker) == held
+    failing = _row("cart", "client_errors.store", "error", about="store")
+    assert modes(breaker, failing) == {
+        "unreached": "slow_dependency",
+        "seen_below": "network_fault",
+    }
 
 
 def test_whom_lines_call_slow_and_who_measures_nothing_is_accused() -> None:

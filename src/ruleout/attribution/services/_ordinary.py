@@ -56,6 +56,15 @@ _KINDS = 2
 
 _MIXED = 0.8
 _BY_MIX = 0.8
+_MEAN = {"avg", "mean", "average"}
+_TAIL = {"p90", "p95", "p99", "p999"}
+_NOTED = 0.8
+_BESIDE = 0.3
+"""Part of a mean's growth, on a log scale, that its tail and others' latency may grow where only the mix has changed."""
+
+_SHIFTED = 1.5
+"""By what factor calls to one callee must have grown beside calls to another."""
+
 _SLIGHT = 0.05
 """What the mix must account for of a change, and how much longer, on a log scale, each kind may take beside it."""
 
@@ -92,7 +101,7 @@ def ordinary(seen: Observed, symptom: Symptom) -> list[Null]:
         return [] if asked is None else _of_requests(asked)
     if as_usual(told):
         return [_as_before(seen, told)]
-    found = _every_day(seen, told) or _of_load(seen, told) or _of_kinds(seen)
+    found = _every_day(seen, told) or _of_load(seen, told) or _of_kinds(seen) or _of_callees(seen)
     if (
         found is None
         and asked is not None
@@ -255,6 +264,39 @@ def _of_kinds(seen: Observed) -> Null | None:
         )
         return Null("benign_mix", Subject(), _MIXED, text)
     return None
+
+
+def _of_callees(seen: Observed) -> Null | None:
+    """A mean is worse, and neither its tail nor anybody's latency is: less of what is quick is asked, by the calls made."""
+    spec = seen.incident.symptom
+    if kind_of(spec.metric or "") != "latency" or not set(words(spec.metric or "")) & _MEAN:
+        return None
+    slow = seen.departed.filter((pl.col("kind") == "latency") & pl.col("about").is_null())
+    mine = slow.filter(pl.col("entity") == spec.entity)
+    whole = mine.filter(pl.col("metric") == spec.metric)
+    tails = mine.filter(pl.Series([bool(_TAIL & set(words(m))) for m in mine["metric"]]))
+    others = slow.filter(pl.col("entity") != spec.entity)
+    if whole.is_empty() or tails.is_empty() or others.is_empty():
+        return None
+    grown = float(np.log(whole["now"][0] / max(whole["level"][0], 1e-12)))
+    longest = max(
+        float(np.log(max(now, 1e-12) / max(level, 1e-12)))
+        for level, now in pl.concat([tails, others.filter(pl.col("score") > _NOTED)])
+        .select("level", "now")
+        .iter_rows()
+    )
+    calls = seen.departed.filter(
+        (pl.col("entity") == spec.entity)
+        & pl.col("about").is_not_null()
+        & pl.col("kind").is_in(["traffic", "other"])
+        & (pl.col("level") > 0)
+        & (pl.col("middle_now") > 0)
+    )
+    ratio = [now / level for level, now in calls.select("level", "middle_now").iter_rows()]
+    if longest > _BESIDE * grown or len(ratio) < 2 or max(ratio) < _SHIFTED * min(ratio):
+        return None
+    text = f"{spec.metric} of {spec.entity} is worse, its tail and everybody's latency as before, and its calls are shared otherwise"
+    return Null("benign_mix", Subject(), _MIXED, text)
 
 
 def _of_requests(asked: Requests) -> list[Null]:

@@ -51,6 +51,10 @@ _MOSTLY = 0.6
 _CALLS = frozenset(["attempts", "calls", "requests"])
 """Words of counted calls."""
 
+_SEVERAL = 3.0
+_BUSIER = 1.5
+"""Growth of a callee's requests, and of the processor it uses, that second tries counted for all callees must make."""
+
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
 
@@ -74,6 +78,10 @@ _WIRE = {
     "slow_dependency": 0.1,
     "deadline_inversion": 0.1,
 }
+_WITHHELD = {"resilience_mistrip": 0.8, "network_fault": 0.2}
+_MISSED = {"unreached", "refused_calls", "metric.traffic"}
+"""Signals of calls that do not arrive."""
+
 _OWN = ("latency", "cpu", "disk", "memory", "saturation", "error", "availability", "accelerator")
 
 
@@ -116,14 +124,21 @@ def passed_below(
         one._replace(weight=one.weight * left.get(one.entity, 1.0)) if one.name in _LOST else one
         for one in signals
     ]
-    still = _still(departed, kind)
+    still, tripped = _still(departed, kind), _only_tripped(departed)
+    idle = {callee for _, callee in tripped} & still
+    told = [
+        one._replace(modes=_WITHHELD) if one.entity in idle and one.name in _MISSED else one
+        for one in told
+    ]
     for callee, (weight, caller) in sorted(given.items()):
         more = weight * left.get(callee, 1.0) - lost.get(callee, 0.0)
         if more > 0.1:
             modes = SLOW if kind == "latency" else _FAILS
             text = f"{caller} counts what it loses at {callee}"
             if callee in still:
-                modes, text = _WIRE, f"{text}, which by its own count is as it was"
+                withheld = (caller, callee) in tripped
+                modes = _WITHHELD if withheld else _WIRE
+                text = f"{text}, which by its own count is as it was"
             told.append(Signal(callee, "seen_below", more, modes, text, weight, weight, caller))
     return _to_pools(told, pools)
 
@@ -302,7 +317,7 @@ def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]
     """(caller, callee, requests before, requests now) where most of what was added are second tries.
 
     Who counts its second tries of all callees together is taken by its word where one callee has most of the growth,
-    is asked more by its own count, and is loaded to its limits: a callee that merely fails is tried again as well.
+    is asked several times as much, and works for it: a callee that merely fails is tried again as well.
     """
     rows = departed.filter(pl.col("about").is_not_null())
     again = departed.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
@@ -340,14 +355,15 @@ def _most_asked(asked: Mapping[str, tuple[float, float]], loaded: Collection[str
 
 
 def _loaded(departed: pl.DataFrame) -> set[str]:
-    """Who is asked more by its own count, and has work waiting or no processor left."""
+    """Who is asked several times as much by its own count, and works as much more for it."""
     own = departed.filter(pl.col("about").is_null() & (pl.col("sign") > 0))
     grown = _grown(departed)
-    full = own.filter(
-        (pl.col("score") > _WAITS)
-        & (pl.col("clue").is_in(["waiting", "pool"]) | (pl.col("kind") == "cpu"))
+    busy = own.filter(
+        (pl.col("kind") == "cpu")
+        & (pl.col("score") > _WAITS)
+        & (pl.col("middle_now") > _BUSIER * pl.col("level"))
     )
-    return {name for name in full["entity"] if grown.get(("", name), 1.0) >= _DOUBLED}
+    return {name for name in busy["entity"] if grown.get(("", name), 1.0) >= _SEVERAL}
 
 
 def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
@@ -380,6 +396,19 @@ def _still(departed: pl.DataFrame, kind: Kind) -> set[str]:
     own = departed.filter(pl.col("kind").is_in(kinds) & pl.col("about").is_null())
     worst = own.group_by("entity").agg(pl.col("score").max())
     return set(worst.filter(pl.col("score") < _SOUND / 2)["entity"])
+
+
+def _only_tripped(departed: pl.DataFrame) -> set[tuple[str, str]]:
+    """(caller, callee) where all that the caller counts of failing calls is its breaker, and none that was made fails."""
+    rows = departed.filter(
+        pl.col("about").is_not_null()
+        & (pl.col("kind") == "error")
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _MOVED)
+    )
+    breakers = pl.col("clue").eq_missing("breaker").all().alias("only")
+    only = rows.group_by("entity", "about").agg(breakers).filter("only")
+    return set(only.select("entity", "about").iter_rows())
 
 
 def _to_pools(signals: Sequence[Signal], pools: Collection[tuple[str, str]]) -> list[Signal]:
