@@ -101,3 +101,54 @@ def test_announced_work_explains_what_begins_with_it(
     at = "2023-11-14T22:23:00Z"
     result = _of(tmp_path, _raised(shop.FAULT, shop.END), changes=f"{at},{words}\n")
     assert ("planned_event" in {one.mode for one in result.nulls}) is planned
+
+
+@pytest.mark.parametrize(("hour", "planned"), [("22:24-23:30", True), ("21:55-22:05", False)])
+def test_announced_hours_count_from_their_own_beginning(
+    tmp_path: Path, hour: str, planned: bool
+) -> None:
+    """Work announced well before is what begins with the hour it names, and not what begins at another."""
+    line = f"2023-11-14T21:50:00Z,calendar,store,planned backfill {hour} UTC\n"
+    result = _of(tmp_path, _raised(shop.FAULT, shop.END), changes=line)
+    assert ("planned_event" in {one.mode for one in result.nulls}) is planned
+
+
+@pytest.mark.parametrize(("failing", "defect"), [(1.0, True), (30.0, False)])
+def test_a_share_that_its_own_counts_do_not_make_is_the_monitors(
+    tmp_path: Path, failing: float, defect: bool
+) -> None:
+    """A rate of failures that was failures over requests, and leaves it, was given another denominator."""
+    rng = np.random.default_rng(5)
+    late = shop.FAULT <= SECONDS
+    failed = 5.0 * np.where(late, failing, 1.0) * (1 + 0.05 * rng.standard_normal(len(SECONDS)))
+    asked = 500.0 * (1 + 0.05 * rng.standard_normal(len(SECONDS)))
+    rate = np.where(late, 30.0, 1.0) * (1 + 0.05 * rng.standard_normal(len(SECONDS)))
+    told = {"ErrorRate": rate, "Errors.Sum": failed, "Invocations.Sum": asked}
+    rows = [(t, "front", m, v) for m, vs in told.items() for t, v in zip(SECONDS, vs, strict=True)]
+    schema = ["timestamp", "entity", "metric", "value"]
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(tmp_path / "m.parquet")
+    symptom = SymptomSpec(metric="ErrorRate", entity="front", noticed_at=shop.END - 10)
+    incident = shop.incident(tmp_path, metrics=("m.parquet",), symptom=symptom)
+    result = analyse(incident, np.random.default_rng(0))
+    assert ("monitor_defect" in {one.mode for one in result.nulls}) is defect
+
+
+@pytest.mark.parametrize(("level", "defect"), [(0.014, True), (0.0007, False)])
+def test_requests_deny_only_a_measure_of_their_own_length(
+    tmp_path: Path, level: float, defect: bool
+) -> None:
+    """A latency that left the spans behind is measured wrong; the time to a first part never was their length."""
+    shop.spans(np.random.default_rng(1), rate=2.0).write_parquet(tmp_path / "s.parquet")
+    rng = np.random.default_rng(2)
+    late = shop.FAULT <= SECONDS
+    noise = 1 + 0.05 * rng.standard_normal(len(SECONDS))
+    values = level * np.where(late, 3.7, 1.0) * noise
+    rows = [(t, "front", "latency_p95_s", v) for t, v in zip(SECONDS, values, strict=True)]
+    schema = ["timestamp", "entity", "metric", "value"]
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(tmp_path / "m.parquet")
+    symptom = SymptomSpec(metric="latency_p95_s", entity="front", noticed_at=shop.END - 10)
+    incident = shop.incident(
+        tmp_path, metrics=("m.parquet",), traces=("s.parquet",), symptom=symptom
+    )
+    result = analyse(incident, np.random.default_rng(0))
+    assert ("monitor_defect" in {one.mode for one in result.nulls}) is defect

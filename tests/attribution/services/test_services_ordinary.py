@@ -140,6 +140,7 @@ def _requests(folder: Path, *, slower: float, share: float) -> ServicesResult:
     [
         (1.0, 0.15, {"random_fluctuation"}),
         (1.0, 0.6, {"benign_mix"}),
+        (1.035, 0.6, {"benign_mix"}),
         (1.5, 0.6, set()),
         (1.5, 0.15, set()),
     ],
@@ -156,6 +157,28 @@ def test_more_requests_that_need_a_callee_are_no_new_habit(tmp_path: Path) -> No
     """Who calls the bank for every payment asks it no more for each of them when more is paid."""
     result = _requests(tmp_path, slower=1.0, share=0.6)
     assert "asks_more" not in {one.name for one in result.signals}
+
+
+@pytest.mark.parametrize(("slower", "mix"), [(1.0, True), (2.0, False)])
+def test_a_mean_that_rises_for_want_of_quick_requests_is_a_mix(
+    tmp_path: Path, slower: float, mix: bool
+) -> None:
+    """By its calls more of a costly kind is asked, and neither the tail nor anybody's latency rises."""
+    rng = np.random.default_rng(9)
+    times = shop.START + 5 * np.arange(180)
+    late = times >= shop.FAULT
+    noise = 1 + 0.03 * rng.standard_normal((6, 180))
+    rows = _rows(times, "front", "latency_avg_s", np.where(late, 0.15, 0.1) * noise[0])
+    rows += _rows(times, "front", "latency_p95_s", np.where(late, slower, 1.0) * 0.3 * noise[1])
+    rows += _rows(times, "bank", "latency_avg_s", np.where(late, slower, 1.0) * 0.2 * noise[2])
+    rows += _rows(times, "bank", "requests", 50 * noise[3])
+    rows += _rows(times, "front", "calls.bank", np.where(late, 60.0, 50.0) * noise[4])
+    rows += _rows(times, "front", "calls.list", np.where(late, 20.0, 80.0) * noise[5])
+    rows += _rows(times, "list", "latency_avg_s", 0.02 * noise[1])
+    windows = Window(shop.START, shop.FAULT - 5), Window(shop.FAULT, shop.END)
+    symptom = SymptomSpec(metric="latency_avg_s", entity="front", direction="up")
+    told = _told(tmp_path, rows, symptom, windows)
+    assert ("benign_mix" in _modes(told)) is mix
 
 
 @pytest.mark.parametrize(("failing", "defect"), [(0.0, True), (0.3, False)])

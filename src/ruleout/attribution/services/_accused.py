@@ -1,6 +1,6 @@
 """Whom others' error lines blame: a caller that cannot reach, resolve or trust somebody writes down whom.
 
-A callee that is cut off, or whose certificate nobody accepts, notices nothing of it; and once a breaker has opened,
+A callee that is cut off, that is somebody else's service, or whose certificate nobody accepts, notices nothing of it; and once a breaker has opened,
 hardly a call is left to be counted. What its callers wrote before says it all.
 """
 
@@ -15,21 +15,35 @@ from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._sayings import told
 
 _REACHING = "network_fault"
+_WAITING = "slow_dependency"
+_TOOK = r"\btook\b|\bslow(er|ly)?\b|time[d-]? ?out|deadline exceeded"
 _WORTH = 3.5
 _FEW = 2
 """Lines that must blame somebody."""
+
+_MORE = 5.0
+"""By what factor lines that call somebody slow must have become more."""
 
 _SECONDHAND = r"breaker|retry|retries|fallback|failed with status"
 """Words of lines that tell what became of a call, and not why."""
 
 
-def accused(errors: pl.DataFrame, usual: pl.DataFrame, names: Collection[str]) -> list[Signal]:
-    """Entities that others say they cannot reach, and said so less before.
+def accused(
+    errors: pl.DataFrame,
+    usual: pl.DataFrame,
+    names: Collection[str],
+    mute: Collection[str] = (),
+    length: float = 1.0,
+) -> list[Signal]:
+    """Entities that others say they cannot reach, or wait for, and said so less before.
 
     Args:
         errors: log lines of the incident that warn or fail.
         usual: the same of the reference.
         names: of entities.
+        mute: those of them that measure no answers of their own; whom others call slow may be held up by others in turn,
+            and only of these nobody can tell otherwise.
+        length: of the incident over that of the reference.
     """
     lines = errors.filter(
         pl.col("entity").is_not_null()
@@ -44,19 +58,29 @@ def accused(errors: pl.DataFrame, usual: pl.DataFrame, names: Collection[str]) -
     for name, rows in blaming.items():
         everyone = rows.with_columns(pl.lit(name).alias("entity"))
         share = told(everyone, name).get(_REACHING, 0.0)
+        slow = _slow(rows, _about(usual, name), length) if name in mute else 0.0
         speakers = set(rows["entity"])
         # Who blames many at once may well be cut off itself.
         many = max(
             sum(who in set(other["entity"]) for other in blaming.values()) for who in speakers
         )
-        if share <= 0:
+        if max(share, slow) <= 0:
             continue
         callers = ", ".join(sorted(speakers)[:3])
-        text = f"{callers} cannot reach {name}: {rows['message'][0]}"[:240]
-        weight = _WORTH * share / many
-        modes = {_REACHING: 1.0}
-        found.append(Signal(name, "accused", weight, modes, text, float(rows.height), share))
+        verb, mode = ("cannot reach", _REACHING) if share > 0 else ("waits for", _WAITING)
+        text = f"{callers} {verb} {name}: {rows['message'][0]}"[:240]
+        size = share if share > 0 else slow
+        weight = _WORTH * size / many
+        found.append(Signal(name, "accused", weight, {mode: 1.0}, text, float(rows.height), size))
     return found
+
+
+def _slow(lines: pl.DataFrame, usual: pl.DataFrame, length: float) -> float:
+    """Share of the lines that tell how long something took, or that it took too long; 0 where as many always do."""
+    now, then = (
+        int(part["message"].str.to_lowercase().str.contains(_TOOK).sum()) for part in (lines, usual)
+    )
+    return now / lines.height if now > _MORE * max(then * length, 1.0) else 0.0
 
 
 def _about(lines: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -15,10 +15,11 @@ from ruleout.attribution.services._charts import charts
 from ruleout.attribution.services._detect import detect
 from ruleout.attribution.services._elsewhere import Elsewhere, elsewhere
 from ruleout.attribution.services._entities import known_names
-from ruleout.attribution.services._hypothesise import aligned, hypotheses
+from ruleout.attribution.services._hypothesise import aligned, between, hypotheses
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._masking import mask
 from ruleout.attribution.services._nulls import nulls, shared_out
+from ruleout.attribution.services._onlookers import onlookers
 from ruleout.attribution.services._rank import entity_scores, probabilities
 from ruleout.attribution.services._records import (
     Null,
@@ -30,7 +31,7 @@ from ruleout.attribution.services._replay import replay
 from ruleout.attribution.services._roles import with_roles
 from ruleout.attribution.services._safeguards import amplified, as_records, gaps
 from ruleout.attribution.services._scene import Observed, observe
-from ruleout.attribution.services._symptom import symptom
+from ruleout.attribution.services._symptom import placed, symptom
 from ruleout.attribution.services._windows import settle_windows
 from ruleout.incident._model import Incident
 from ruleout.sources._changes import Change, load_changes
@@ -66,6 +67,7 @@ def analyse(
     say = progress or (lambda _text: None)
     say("reading telemetry")
     telemetry = read_telemetry(incident)
+    incident = placed(incident, telemetry)
     changes, status = _changes(incident)
     sources = (*telemetry.sources, *status)
     windows = settle_windows(incident, telemetry)
@@ -80,6 +82,7 @@ def analyse(
     named = hypotheses(seen, ranking, found.signals, verdict, others)
     named = _explained(seen, named, rng)
     named = with_roles(named, amplified(seen), seen.tree, seen.period)
+    named = between(seen, named)
     told = symptom(incident, telemetry, windows, seen.start, rng)
     calm = shared_out(nulls(seen, told, found.signals))
     left = 1 - sum(one.probability for one in calm)
@@ -104,14 +107,26 @@ def analyse(
 
 
 def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
-    """The signals but for those about outcomes: who measures nothing else, calls nobody and is called by nobody."""
+    """The signals but for those about outcomes and onlookers.
+
+    An outcome measures nothing else, calls nobody and is called by nobody; an onlooker has the symptom at second hand.
+    """
     told = set(seen.incident.telemetry.kpis) | {seen.incident.symptom.metric}
     other = set(
         seen.telemetry.metrics.filter(~pl.col("metric").is_in(list(told - {None})))["entity"]
     )
     known = other | {name for edge in seen.edges for name in edge}
     known |= set(seen.tree.services) if seen.tree is not None else set()
-    causes = [one for one in signals if one.entity in known or one.entity in seen.telemetry.kinds]
+    known |= set(seen.telemetry.kinds)
+    lookers = onlookers(seen)
+    # What an onlooker asks more of the front end comes in there.
+    moved = [
+        one._replace(entity=lookers.get(one.entity, one.entity))
+        if one.name == "offered_load"
+        else one
+        for one in signals
+    ]
+    causes = [one for one in moved if one.entity in known - set(lookers)]
     return causes or list(signals)
 
 

@@ -48,11 +48,14 @@ _AS_MUCH = 0.6
 _GUESSED = 0.7
 """Weight of a trouble at somebody who is only guessed to be called."""
 
-_UNSEEN = {"losses", "restarts", "oom", "names", "steal", "device", "clock", "heat"}
+_UNSEEN = {"losses", "restarts", "oom", "names", "steal", "device", "clock", "heat", "quota"}
 """Mechanisms at a callee that its own measure of the symptom does not show."""
 
-_GONE = {"silence": 1.0, "unreached": 1.0, "asked_again": 2.5}
+_GONE = {"silence": 1.0, "unreached": 1.0, "asked_again": 2.5, "accused": 1.0}
 """Signals of the same, and how many times their weight counts."""
+
+_OUTRIGHT = {"quota": 2.0}
+"""Mechanisms that refuse requests outright, and how many times what a metric says of them counts for failures."""
 
 _LOST = {"symptom_flow", "metric.error", "metric.availability", "metric.latency"}
 _WIRE = {"network_fault": 0.6, "slow_dependency": 0.4}
@@ -194,6 +197,11 @@ def _troubles(signals: Sequence[Signal], departed: pl.DataFrame, kind: Kind) -> 
         for row in departed.filter(pl.col("score") > 1.0).iter_rows(named=True)
         if row["clue"] in _UNSEEN
     }
+    outright = {
+        (row["entity"], f"metric.{row['kind']}"): _OUTRIGHT[row["clue"]]
+        for row in departed.filter(pl.col("score") > 1.0).iter_rows(named=True)
+        if row["clue"] in _OUTRIGHT and kind in SHARES
+    }
     primary = {
         (row["entity"], f"metric.{row['kind']}")
         for row in departed.filter(pl.col("score") > 1.0).iter_rows(named=True)
@@ -204,7 +212,7 @@ def _troubles(signals: Sequence[Signal], departed: pl.DataFrame, kind: Kind) -> 
         if one.name == "asked_again" and kind not in SHARES:
             continue
         key = (one.entity, one.name)
-        nats = one.weight * _GONE.get(one.name, 1.0)
+        nats = one.weight * _GONE.get(one.name, outright.get(key, 1.0))
         if (key in primary or one.name in _GONE) and nats > found.get(
             one.entity, _Trouble(0.0, unseen=False)
         ).nats:

@@ -16,7 +16,7 @@ from ruleout.attribution.services._entities import known_names
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fresh
 from ruleout.attribution.services._graph import Edge
-from ruleout.attribution.services._held_up import handed_down, held_up
+from ruleout.attribution.services._held_up import borne_out, handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._load import excused_by_load, offered, silent, unfelt_load
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
@@ -26,6 +26,7 @@ from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow, rightly_refused
+from ruleout.attribution.services._synonyms import by_one_name
 from ruleout.attribution.services._views import asked_instead, passed_below, retried
 
 _SHOWN = 8
@@ -82,10 +83,12 @@ def detect(seen: Observed) -> Detection:
         checked.append(Checked(one.name, one.layer, "path", tuple(outcomes), seconds))
     if seen.tree is not None:
         signals = handed_down(signals, held_up(seen.tree, seen.period))
+    kind = kind_of(seen.incident.symptom.metric or "")
+    if seen.tree is not None and kind == "latency":
+        signals = borne_out(signals, seen.tree.services, seen.edges)
     signals = excused_by_places(excused(signals, seen.edges), seen.places)
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
     signals = excused_by_callers(signals, seen.calls, caches)
-    kind = kind_of(seen.incident.symptom.metric or "")
     signals = passed_below(signals, seen.departed, kind, seen.machines)
     signals = asked_instead(signals, seen.departed, seen.edges)
     signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
@@ -169,9 +172,9 @@ def _flow(seen: Observed) -> list[Signal]:
     spec = seen.incident.symptom
     if spec.entity is None or spec.metric is None:
         return []
-    flows = follow(
-        seen.telemetry.metrics, seen.windows, (spec.entity, spec.metric), sorted(seen.edges)
-    )
+    told = (spec.entity, spec.metric)
+    renamed = by_one_name(seen.telemetry.metrics, seen.departed, told, seen.edges)
+    flows = follow(renamed.metrics, seen.windows, told, sorted(seen.edges), renamed.names)
     return from_flow(flows, kind_of(spec.metric))
 
 
@@ -220,7 +223,12 @@ def _retried(seen: Observed) -> list[Signal]:
 def _accused(seen: Observed) -> list[Signal]:
     before = seen.windows._replace(current=seen.windows.reference[0])
     errors, usual = (error_lines(seen.telemetry, one) for one in (seen.windows, before))
-    return accused(errors, usual, known_names(seen.telemetry) - seen.machines)
+    names = known_names(seen.telemetry) - seen.machines
+    speaking = set(seen.telemetry.metrics["entity"])
+    if seen.tree is not None:
+        speaking |= set(seen.tree.services)
+    now, then = (end - begin for begin, end in (seen.windows.current, before.current))
+    return accused(errors, usual, names, names - speaking, now / max(then, 1.0))
 
 
 def _copied(seen: Observed) -> list[Signal]:

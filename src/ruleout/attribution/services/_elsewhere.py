@@ -47,6 +47,14 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
+_REFUSED = 0.8
+"""Departure from which on a metric of refusals by a quota counts."""
+
+_NOT_MEANT = {
+    "noisy_neighbour": re.compile(r"\b(kv|cache|lru|sequences?|blocks?|tokens?|keys?)\b"),
+}
+"""Words beside which a mode's own mean something else: entries of a cache are evicted, sequences preempted."""
+
 _RECORD = re.compile(r"\b(?=(?:[A-Za-z_-]*\d){5})[A-Za-z0-9_-]{6,}\b")
 """An identifier of one record: at least five digits in it."""
 
@@ -83,7 +91,7 @@ def elsewhere(
         *([] if unfelt(departed, kind) else _load(departed, symptom)),
         *_machine(departed, symptom, hosts),
         *_poison(errors, symptom, names | hosts),
-        *_said(errors, symptom),
+        *_said(errors, symptom, _refusing(departed)),
     ]
     return sorted(found, key=lambda one: (-one.weight, one.mode))
 
@@ -181,21 +189,33 @@ def _poison(errors: pl.DataFrame, symptom: str | None, names: frozenset[str]) ->
     ]
 
 
-def _said(errors: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
+def _refusing(departed: pl.DataFrame) -> str | None:
+    """Who counts by its own metric that a quota refuses it; what others' lines say of one is about that entity."""
+    rows = departed.filter(
+        (pl.col("clue") == "quota") & (pl.col("sign") > 0) & (pl.col("score") > _REFUSED)
+    ).sort("score", "entity")
+    return str(rows["entity"][-1]) if rows.height else None
+
+
+def _said(
+    errors: pl.DataFrame, symptom: str | None, refusing: str | None = None
+) -> list[Elsewhere]:
     lines: Sequence[str] = [text.lower() for text in errors["message"].to_list() if text]
     if not lines:
         return []
     found = []
     for mode, pattern, meaning in _PATTERNS:
         # What an accelerator preempts or runs out of is its own work and memory.
-        other = DEVICE if mode == "noisy_neighbour" else r"$^"
-        told = (re.search(pattern, text) and not re.search(other, text) for text in lines)
-        share = sum(map(bool, told)) / len(lines)
+        odd = [
+            p for p in (_NOT_MEANT.get(mode), DEVICE if mode == "noisy_neighbour" else None) if p
+        ]
+        meant = [text for text in lines if not any(re.search(p, text) for p in odd)]
+        share = sum(bool(re.search(pattern, text)) for text in meant) / len(lines)
         if share >= 0.2:
             found.append(
                 Elsewhere(
                     mode,
-                    symptom or "",
+                    (refusing if mode == "rate_limited" else None) or symptom or "",
                     2.5 * share,
                     f"{meaning}, say {share:.0%} of the error lines",
                 )

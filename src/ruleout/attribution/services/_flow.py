@@ -7,7 +7,7 @@ symptom is there (seconds of latency, or failures, per unit of time), not by rat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ _NEAR = 1.3
 """Times its caller's usual length that a callee's own may have: not every request of the caller needs it."""
 
 _MUCH = 0.5
-"""Part of a caller's loss that a guessed callee must lose itself to explain all of it."""
+"""Part of a caller's loss that an unsure callee must lose itself to explain all of it."""
 
 _SURE = 5.0
 """Standard errors by which the middle of a symptom that is there all the time lies off its usual level."""
@@ -78,6 +78,7 @@ def follow(
     windows: Windows,
     symptom: tuple[str, str],
     edges: Sequence[tuple[str, str]],
+    unlike: Collection[str] = (),
 ) -> dict[str, Flow]:
     """Flow of every entity that measures the symptom's quantity; empty when the symptom's series is not there.
 
@@ -86,6 +87,7 @@ def follow(
         windows: the incident's windows.
         symptom: the entity and the metric that raised the alarm.
         edges: (caller, callee) pairs.
+        unlike: entities that measure the quantity in another way: they explain a caller only where they lose as much.
     """
     entity, metric = symptom
     metrics = _binned(metrics, symptom)
@@ -114,7 +116,8 @@ def follow(
         changes[name] = (one.level, lost)
         severities[name] = float(-np.expm1(-max(lost - one.spread, 0) / (2 * one.spread)))
     calls = edges or _likely_calls(entity, changes, volumes, kind)
-    return _flows(entity, volumes, agreements, severities, calls, guessed=not edges)
+    unsure = unlike if edges else set(volumes)
+    return _flows(entity, volumes, agreements, severities, calls, unsure)
 
 
 def _binned(metrics: pl.DataFrame, symptom: tuple[str, str]) -> pl.DataFrame:
@@ -178,8 +181,7 @@ def _flows(
     agreements: Mapping[str, float],
     severities: Mapping[str, float],
     edges: Sequence[tuple[str, str]],
-    *,
-    guessed: bool,
+    unsure: Collection[str],
 ) -> dict[str, Flow]:
     total = max(volumes[entity], 1e-12)
     callees: dict[str, set[str]] = {}
@@ -191,8 +193,8 @@ def _flows(
         under = callees.get(name, set())
         below = sum(volumes[callee] * agreements[callee] for callee in under)
         # A callee that moves with the symptom explains its caller even where the sums do not match.
-        # Who was only guessed to be called must also lose as much.
-        able = [c for c in under if not guessed or volumes[c] >= _MUCH * volume]
+        # Who was only guessed to be called, or measures it in another way, must also lose as much.
+        able = [c for c in under if c not in unsure or volumes[c] >= _MUCH * volume]
         alike = max((agreements[c] ** 2 * severities[c] for c in able), default=0.0)
         explained = max(min(below / volume, 1.0), _ALIKE * alike) if volume > 0 else 0.0
         own = 1 - 0.8 * explained

@@ -7,13 +7,14 @@ requests queue before any work on them has begun. That time is the caller's in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._calls import Calls
+from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
 
@@ -24,6 +25,12 @@ _WAITS = 0.3
 """Part of what a service adds by itself that must be waiting before its first call."""
 
 _HANDED = 0.8
+_TOLD = 3.5
+"""Nats of added time, over all services, from which on traces tell where a symptom of lost time comes from."""
+
+_LITTLE = 0.1
+"""Part of all added time below which a service adds none to speak of."""
+
 _FEW = 10
 
 
@@ -95,6 +102,45 @@ def handed_down(signals: Sequence[Signal], found: Sequence[HeldUp]) -> list[Sign
     known = {one.entity for one in signals if one.name == "added_time"}
     new = sorted(set(weight) - known)
     return out + [Signal(n, "added_time", weight[n], SLOW, told[n], 0.0, 0.0) for n in new]
+
+
+def borne_out(
+    signals: Sequence[Signal], services: Collection[str], edges: Collection[Edge]
+) -> list[Signal]:
+    """The signals, what a service seems to lose by itself less where its spans say that its callees add that time.
+
+    Args:
+        signals: of all detectors, for a symptom of lost time.
+        services: who records spans of its own.
+        edges: (caller, callee) pairs.
+    """
+    added = {one.entity: one.weight for one in signals if one.name == "added_time"}
+    total = sum(added.values())
+    if total < _TOLD:
+        return list(signals)
+    kept: dict[str, float] = {}
+    for name in services:
+        share = sum(added.get(one, 0.0) for one in beneath_of(name, edges)) / total
+        if added.get(name, 0.0) < _LITTLE * total:
+            kept[name] = 1 - _HANDED * share
+    return [
+        one._replace(weight=one.weight * kept.get(one.entity, 1.0))
+        if one.name == "symptom_flow"
+        else one
+        for one in signals
+    ]
+
+
+def beneath_of(name: str, edges: Collection[Edge]) -> set[str]:
+    """Everybody whom a service calls, and whom those call."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        here = waiting.pop()
+        new = {callee for caller, callee in edges if caller == here} - found - {name}
+        found |= new
+        waiting += sorted(new)
+    return found
 
 
 def _invocations(tree: Calls, period: np.ndarray) -> pl.DataFrame:

@@ -43,6 +43,7 @@ _COUNTED = 0.6
 _BY_TIME = 1.5
 """The same for a runtime, whose only count is its time."""
 
+_WITHHELD = "resilience_mistrip"
 _LEAST = 0.004
 """Hypotheses below this probability are left to the unknown, but for the first few entities'."""
 
@@ -193,6 +194,36 @@ def _subject(seen: Observed, mode: str, entity: str, signals: Sequence[Signal]) 
         if told:
             return Subject("edge", (max(told, key=lambda s: s.weight).of, entity))
     return Subject(_kind(seen, entity), (entity,))
+
+
+def between(seen: Observed, named: Sequence[ServiceHypothesis]) -> tuple[ServiceHypothesis, ...]:
+    """The hypotheses, a breaker or limiter that trips told of who keeps it and whom it keeps from being asked.
+
+    Calls that a caller's own safeguard withholds are missed at the callee, which can do nothing about it.
+    """
+    own = set(_breakers(seen).filter(pl.col("about").is_null())["entity"])
+    out = []
+    for one in named:
+        caller = None
+        if one.failure_mode == _WITHHELD and one.subject.kind == "service":
+            name = one.subject.names[0]
+            caller = _keeper(seen, name) if name not in own else None
+        edge = one.subject if caller is None else Subject("edge", (caller, *one.subject.names))
+        out.append(replace(one, subject=edge))
+    return tuple(out)
+
+
+def _keeper(seen: Observed, callee: str) -> str | None:
+    """Whose safeguard keeps calls from a callee: by its own measure, or because nobody else calls it."""
+    rows = _breakers(seen).filter(pl.col("about") == callee).sort("score", "entity")
+    if rows.height:
+        return str(rows["entity"][-1])
+    callers = {a for a, b in seen.edges if b == callee and a != callee}
+    return callers.pop() if len(callers) == 1 else None
+
+
+def _breakers(seen: Observed) -> pl.DataFrame:
+    return seen.departed.filter((pl.col("clue") == "breaker") & (pl.col("score") > 1.0))
 
 
 def _machine(seen: Observed, entity: str, signals: Sequence[Signal]) -> str | None:

@@ -34,6 +34,10 @@ _BUSY = 0.75
 _FEW = 50
 """Requests that a stretch of traces must hold to tell a rate."""
 
+_ITEMS = frozenset(["rows", "records", "documents", "items", "events"])
+_OF_ITEMS = 5.0
+"""Most nats of a surge that is counted in records: they may as well have been sent twice."""
+
 _SURELY = 2.0
 """Nats of a surge from which on it explains what others do under it."""
 
@@ -81,6 +85,9 @@ def offered(
     longer = _by_length(departed)
     ratios |= {name: ratio for name, ratio in longer.items() if ratio > ratios.get(name, 1.0)}
     if departed.filter(pl.col("kind") == "traffic").is_empty():
+        items = _more_items(departed, edges)
+        if items is not None:
+            return [items]
         # Traces alone: whoever keeps traces of slow or failed requests keeps more of them now.
         ratios, sampled = _by_roots(tree, period), True
     grown = {name: ratio for name, ratio in ratios.items() if ratio >= _MORE}
@@ -152,7 +159,7 @@ def excused_by_load(signals: Sequence[Signal], departed: pl.DataFrame) -> list[S
     door = max(doors, key=lambda one: one.weight)
     work = (pl.col("kind") == "traffic") | (pl.col("clue") == "prompted").fill_null(value=False)
     rows = departed.filter(work & (pl.col("level") > 0))
-    grown: dict[str, float] = {}
+    grown = _items(departed) if rows.is_empty() else {}
     for entity, about, level, now in rows.select("entity", "about", "level", "now").iter_rows():
         name = entity if about is None else about
         grown[name] = max(grown.get(name, 0.0), now / level)
@@ -165,6 +172,41 @@ def excused_by_load(signals: Sequence[Signal], departed: pl.DataFrame) -> list[S
         out.append(one._replace(weight=_LEFT * one.weight))
         taken = max(taken, (1 - _LEFT) * one.weight)
     return [one._replace(weight=one.weight + taken) if one is door else one for one in out]
+
+
+def _items(departed: pl.DataFrame) -> dict[str, float]:
+    """By what factor the records that each entity works through grew, as far as it counts them."""
+    result: dict[str, float] = {}
+    rows = departed.filter(
+        (pl.col("kind") == "other") & (pl.col("level") > 0) & pl.col("about").is_null()
+    )
+    for entity, metric, level, now in rows.select(
+        "entity", "metric", "level", "middle_now"
+    ).iter_rows():
+        if set(words(metric)) & _ITEMS:
+            result[entity] = max(result.get(entity, 0.0), now / level)
+    return result
+
+
+def _more_items(departed: pl.DataFrame, edges: Collection[Edge]) -> Signal | None:
+    """More records to work through, from the first that count them on: what is asked of steps that nobody calls.
+
+    A step that makes many of few has its sources as they were.
+    """
+    found = _items(departed)
+    if len(found) < _WIDE or not edges:
+        return None
+    sources = sorted(name for name in found if not any(a == name and b in found for a, b in edges))
+    if not sources or min(found.values()) < _MORE:
+        return None
+    most, least = max(found.values()), min(found.values())
+    entity = max(sources, key=lambda name: (found[name], name))
+    if np.log(least) < _AS_MUCH * np.log(most):
+        return None
+    ratio = found[entity]
+    weight = min(4.0 * float(np.log2(ratio)), _OF_ITEMS)
+    text = f"{entity} takes in {ratio:.1f} times as many records as usual, and all after it as many more"
+    return Signal(entity, "offered_load", weight, {"traffic_surge": 1.0}, text, ratio, ratio - 1)
 
 
 def _foremost(departed: pl.DataFrame, grown: Mapping[str, float]) -> str:

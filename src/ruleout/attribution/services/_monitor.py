@@ -7,7 +7,7 @@ import polars as pl
 
 from ruleout._records import Subject
 from ruleout.attribution.services._failures import failed_spans
-from ruleout.attribution.services._kinds import kind_of
+from ruleout.attribution.services._kinds import kind_of, words
 from ruleout.attribution.services._metrics import SHARES
 from ruleout.attribution.services._ordinary import symptom_series
 from ruleout.attribution.services._records import Null
@@ -23,6 +23,16 @@ _CONTRADICTED = 0.25
 
 _MUCH = 0.5
 """Least change on a log scale that is worth contradicting."""
+
+_LOOSE = 1.3
+"""Times by which a metric's usual level may lie off the lengths of requests and still be one of theirs."""
+
+_MILLISECONDS = (1e-6, 1e-3, 1.0, 1e3)
+"""Milliseconds in the units in which latency is told."""
+
+_SHARE_WORDS = {"ratio", "rate", "share", "pct", "percent", "percentage", "fraction"}
+_FITS = 0.3
+"""On a log scale, how near a share of failures must lie to the quotient of its entity's counts to be that quotient."""
 
 _FEW = 50
 _WITNESSES = 3
@@ -46,6 +56,7 @@ def mismeasured(seen: Observed) -> list[Null]:
     was, came = float(np.median(before)), float(np.median(now))
     text = _other_unit(seen, was, came, before, now) if was > 0 and came > 0 else None
     text = text or _denied(seen, spec.entity, spec.metric, was, came)
+    text = text or _not_the_quotient(seen, spec.entity, spec.metric, was, came)
     text = text or _alone(seen, spec.entity, spec.metric, was, came)
     if text is None:
         return []
@@ -87,7 +98,7 @@ def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -
     change = np.log(max(came, 1e-3 * was) / was)
     if abs(change) < _MUCH:
         return None
-    if kind == "latency":
+    if kind == "latency" and _same_length(was, tree.duration[old]):
         told = [
             float(
                 np.log(
@@ -113,8 +124,63 @@ def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -
     return f"{metric} of {entity} went from {was:.4g} to {came:.4g}, which its {int(new.sum())} requests in the traces do not bear out"
 
 
+def _same_length(level: float, durations: np.ndarray) -> bool:
+    """Whether a metric's usual level, in some unit of time, lies where the lengths of the entity's requests lie.
+
+    Time to a first answer, or of a part of the work, is another quantity; the requests cannot deny it.
+    """
+    low, high = np.quantile(durations, [0.5, 0.99])
+    mean = float(durations.mean())
+    low, high = min(float(low), mean) / _LOOSE, max(float(high), mean) * _LOOSE
+    return any(low <= level * unit <= high for unit in _MILLISECONDS)
+
+
 def _length(time: np.ndarray, rows: np.ndarray) -> float:
     return max(float(np.ptp(time[rows])), 1.0)
+
+
+def _not_the_quotient(
+    seen: Observed, entity: str, metric: str, was: float, came: float
+) -> str | None:
+    """A share of failures that was what its entity's own counts made it, and no longer is."""
+    if kind_of(metric) != "error" or not set(words(metric)) & _SHARE_WORDS or was <= 0:
+        return None
+    if abs(np.log(max(came, 1e-12) / was)) < _MUCH:
+        return None
+    own = seen.departed.filter((pl.col("entity") == entity) & pl.col("about").is_null())
+    counts = [n for n in own["metric"] if not set(words(n)) & _SHARE_WORDS]
+    failed = [n for n in counts if kind_of(n) == "error" and set(words(n)) & {"error", "errors"}]
+    asked = [n for n in counts if kind_of(n) == "traffic"]
+    for over in sorted(failed):
+        for under in sorted(asked):
+            old, new = _quotient(seen, entity, over, under)
+            fits = any(abs(np.log(max(old, 1e-12) * f / was)) < _FITS for f in (1.0, 100.0))
+            if not fits or abs(np.log(max(new, 1e-12) / old)) > _CONTRADICTED * abs(
+                np.log(came / was)
+            ):
+                continue
+            return (
+                f"{metric} of {entity} went from {was:.4g} to {came:.4g}, and {over} over {under}, which it was,"
+                f" from {old:.4g} to {new:.4g}"
+            )
+    return None
+
+
+def _quotient(seen: Observed, entity: str, over: str, under: str) -> tuple[float, float]:
+    """One metric's sum over another's, before and during the incident; 0 where there is nothing to divide by."""
+    start, end = seen.windows.current
+    time = pl.col("time")
+    now = time.is_between(start, end)
+    usual = pl.any_horizontal([time.is_between(a, b) for a, b in seen.windows.reference]) & ~now
+    rows = seen.telemetry.metrics.filter(pl.col("entity") == entity)
+    told = []
+    for part in (usual, now):
+        means = [
+            rows.filter(part & (pl.col("metric") == name))["value"].mean() for name in (over, under)
+        ]
+        above, below = (float(one or 0.0) for one in means)  # type: ignore[arg-type]
+        told.append(above / below if below > 0 else 0.0)
+    return told[0], told[1]
 
 
 def _alone(seen: Observed, entity: str, metric: str, was: float, came: float) -> str | None:

@@ -14,7 +14,7 @@ from ruleout.attribution.services._ordinary import ordinary, symptom_series
 from ruleout.attribution.services._rank import TEMPERATURE, UNKNOWN, entity_scores
 from ruleout.attribution.services._records import Null, Signal
 from ruleout.attribution.services._scene import Observed
-from ruleout.sources._changes import meant_to_disturb
+from ruleout.sources._changes import Change, meant_to_disturb
 
 _CALM = 0.7
 """Probability of no incident where the symptom's own metric never left its usual range."""
@@ -24,6 +24,12 @@ _BEFORE = 900.0
 """Seconds by which announced work may lead the symptom."""
 
 _AFTER = 90.0
+_DAY = 86_400.0
+_HOURS = re.compile(
+    r"\b([01]?\d|2[0-3]):([0-5]\d)(?::\d\d)?\s*(?:-|–|to|until)\s*([01]?\d|2[0-3]):([0-5]\d)\b"
+)
+"""The hour from which work is announced, in universal time as all times are."""
+
 _HARMLESS = re.compile(
     r"\bno (\w+ ){0,2}(impact|effect|downtime|disruption)|\boffice\b|cancel|postpone", re.IGNORECASE
 )
@@ -91,14 +97,29 @@ def _quiet(seen: Observed, told: Symptom) -> list[Null]:
 def _planned(seen: Observed) -> list[Null]:
     spec = seen.incident.symptom
     at = seen.start.at if seen.start else spec.noticed_at or seen.windows.current[0]
+    earliest = seen.start.low if seen.start else at
     for change in seen.changes:
-        if (
-            meant_to_disturb(change.kind, change.description)
-            and -_AFTER <= at - change.at <= _BEFORE
-        ):
+        if not meant_to_disturb(change.kind, change.description):
+            continue
+        hour = _announced(change)
+        if -_AFTER <= at - change.at <= _BEFORE:
             text = f"the symptom began {at - change.at:.0f} s after: {change.description}"
-            return [Null("planned_event", Subject("change", (change.id,)), _PLANNED, text[:300])]
+        elif hour is not None and at - hour >= -_AFTER and earliest - hour <= _BEFORE:
+            text = f"the symptom began when it was announced: {change.description}"
+        else:
+            continue
+        return [Null("planned_event", Subject("change", (change.id,)), _PLANNED, text[:300])]
     return []
+
+
+def _announced(change: Change) -> float | None:
+    """When the hours begin that an event's description announces; None where it names none."""
+    told = _HOURS.search(change.description)
+    if told is None:
+        return None
+    begin = change.at - change.at % _DAY + 3600.0 * int(told[1]) + 60.0 * int(told[2])
+    # An hour that was over by the time of the event is the next day's.
+    return begin if begin >= change.at - _AFTER else begin + _DAY
 
 
 def _recovered(seen: Observed) -> list[Null]:

@@ -55,6 +55,19 @@ _KINDS = 2
 """Kinds of request that must be measured apart for a mix of them to be told."""
 
 _MIXED = 0.8
+_BY_MIX = 0.8
+_MEAN = {"avg", "mean", "average"}
+_TAIL = {"p90", "p95", "p99", "p999"}
+_NOTED = 0.8
+_BESIDE = 0.3
+"""Part of a mean's growth, on a log scale, that its tail and others' latency may grow where only the mix has changed."""
+
+_SHIFTED = 1.5
+"""By what factor calls to one callee must have grown beside calls to another."""
+
+_SLIGHT = 0.05
+"""What the mix must account for of a change, and how much longer, on a log scale, each kind may take beside it."""
+
 _SHIFT = 0.02
 """Greatest probability that a mix of kinds of request is as it was, for more of one to be told."""
 
@@ -88,7 +101,7 @@ def ordinary(seen: Observed, symptom: Symptom) -> list[Null]:
         return [] if asked is None else _of_requests(asked)
     if as_usual(told):
         return [_as_before(seen, told)]
-    found = _every_day(seen, told) or _of_load(seen, told) or _of_kinds(seen)
+    found = _every_day(seen, told) or _of_load(seen, told) or _of_kinds(seen) or _of_callees(seen)
     if (
         found is None
         and asked is not None
@@ -253,17 +266,64 @@ def _of_kinds(seen: Observed) -> Null | None:
     return None
 
 
+def _of_callees(seen: Observed) -> Null | None:
+    """A mean is worse, and neither its tail nor anybody's latency is: less of what is quick is asked, by the calls made."""
+    spec = seen.incident.symptom
+    if kind_of(spec.metric or "") != "latency" or not set(words(spec.metric or "")) & _MEAN:
+        return None
+    slow = seen.departed.filter((pl.col("kind") == "latency") & pl.col("about").is_null())
+    mine = slow.filter(pl.col("entity") == spec.entity)
+    whole = mine.filter(pl.col("metric") == spec.metric)
+    tails = mine.filter(pl.Series([bool(_TAIL & set(words(m))) for m in mine["metric"]]))
+    others = slow.filter(pl.col("entity") != spec.entity)
+    if whole.is_empty() or tails.is_empty() or others.is_empty():
+        return None
+    grown = float(np.log(whole["now"][0] / max(whole["level"][0], 1e-12)))
+    longest = max(
+        float(np.log(max(now, 1e-12) / max(level, 1e-12)))
+        for level, now in pl.concat([tails, others.filter(pl.col("score") > _NOTED)])
+        .select("level", "now")
+        .iter_rows()
+    )
+    calls = seen.departed.filter(
+        (pl.col("entity") == spec.entity)
+        & pl.col("about").is_not_null()
+        & pl.col("kind").is_in(["traffic", "other"])
+        & (pl.col("level") > 0)
+        & (pl.col("middle_now") > 0)
+    )
+    ratio = [now / level for level, now in calls.select("level", "middle_now").iter_rows()]
+    if longest > _BESIDE * grown or len(ratio) < 2 or max(ratio) < _SHIFTED * min(ratio):
+        return None
+    text = f"{spec.metric} of {spec.entity} is worse, its tail and everybody's latency as before, and its calls are shared otherwise"
+    return Null("benign_mix", Subject(), _MIXED, text)
+
+
 def _of_requests(asked: Requests) -> list[Null]:
     """What requests in the traces tell: nothing of note, or only that other kinds of them are asked."""
-    if not all(_calm(before, now) for before, now in asked.alike):
+    alike = all(_calm(before, now) for before, now in asked.alike)
+    if not alike and not _mostly_mixed(asked):
         return []
-    if all(_calm(before, now) for before, now in asked.plain):
+    if alike and all(_calm(before, now) for before, now in asked.plain):
         text = f"{asked.number} requests are as quick and as sound as those before the incident"
         return [Null("random_fluctuation", Subject(), _CALM, text)]
     if asked.same_mix > _SHIFT:
         return []
-    text = f"each kind of request takes what it did; what is asked has changed, {asked.more} most of all"
+    longer = "what it did" if alike else "hardly longer than it did"
+    text = (
+        f"each kind of request takes {longer}; what is asked has changed, {asked.more} most of all"
+    )
     return [Null("benign_mix", Subject(), _MIXED, text)]
+
+
+def _mostly_mixed(asked: Requests) -> bool:
+    """Whether the mix alone would have made the change, and what each kind takes longer is small beside it."""
+    before, now = asked.alike[1]
+    _, fails = asked.alike[2]
+    longer = float(np.mean(now) - np.mean(before))
+    lasting = float(_means(np.asarray(now), max(len(now) // 4, 1)).max() - np.mean(before))
+    sound = _calm(asked.alike[2][0], fails)
+    return sound and asked.by_mix >= _BY_MIX and longer < _SLIGHT and lasting < 2 * _SLIGHT
 
 
 def _calm(before: Sequence[float] | np.ndarray, now: Sequence[float] | np.ndarray) -> bool:

@@ -33,6 +33,9 @@ class Requests(NamedTuple):
     alike: tuple[Pair, ...]
     """The same beside the past of each request's own kind: its length in units of its scatter, on a log scale, and failures."""
 
+    by_mix: float
+    """Part of the change of the mean length that more or less of each kind alone would have made."""
+
     same_mix: float
     """Probability that kinds are asked in the same shares as before."""
 
@@ -76,7 +79,10 @@ def requests_of(seen: Observed) -> Requests | None:
     known = np.isfinite(beside[0])
     alike = tuple(_pair(one[known], place[known], now[known]) for one in beside)
     same, most = _mix(kind, now, len(kinds))
-    return Requests(int(now.sum()), plain, alike, same, str(name[np.argmax(kind == most)]))
+    grown = float(length[now].mean() - length[past].mean())
+    meant = _by_kind(length, kind, len(kinds), past)[now]
+    mixed = float(np.nanmean(meant) - length[past].mean()) / grown if grown else 0.0
+    return Requests(int(now.sum()), plain, alike, mixed, same, str(name[np.argmax(kind == most)]))
 
 
 def _by_kind(values: np.ndarray, kind: np.ndarray, n: int, past: np.ndarray) -> np.ndarray:

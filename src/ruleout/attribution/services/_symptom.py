@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import comb
 
@@ -50,6 +52,33 @@ def symptom(
         when,
         "none",
     )
+
+
+def placed(incident: Incident, telemetry: Telemetry) -> Incident:
+    """The incident, its symptom told by entity and metric where only the name of a column was given.
+
+    A table with a column a series names entity and metric in one. Nothing changes where the name fits none, or several.
+    """
+    spec = incident.symptom
+    if spec.entity is not None or spec.metric is None:
+        return incident
+    pairs = telemetry.metrics.select("entity", "metric").unique().rows()
+    if any(metric == spec.metric for _, metric in pairs):
+        return incident
+    joined = re.compile("[-_./:|]")
+    whole = spec.metric
+    found = [
+        (entity, metric)
+        for entity, metric in pairs
+        if len(whole) == len(entity) + len(metric) + 1
+        and whole.startswith(entity)
+        and whole.endswith(metric)
+        and joined.fullmatch(whole[len(entity)])
+    ]
+    if len(found) != 1:
+        return incident
+    entity, metric = found[0]
+    return replace(incident, symptom=replace(spec, entity=entity, metric=metric))
 
 
 def direction(incident: Incident) -> int:

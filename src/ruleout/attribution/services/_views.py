@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from ruleout.attribution.services._graph import Edge
-from ruleout.attribution.services._kinds import Kind
+from ruleout.attribution.services._kinds import Kind, words
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
 
@@ -63,6 +63,12 @@ _REASONS = [
     "quota",
 ]
 """What is left of a storm beside a trigger that is still there, and mechanisms that are one."""
+_CALLS = frozenset(["attempts", "calls", "requests"])
+"""Words of counted calls."""
+
+_SEVERAL = 3.0
+_BUSIER = 1.5
+"""Growth of a callee's requests, and of the processor it uses, that second tries counted for all callees must make."""
 
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
@@ -87,6 +93,10 @@ _WIRE = {
     "slow_dependency": 0.1,
     "deadline_inversion": 0.1,
 }
+_WITHHELD = {"resilience_mistrip": 0.8, "network_fault": 0.2}
+_MISSED = {"unreached", "refused_calls", "metric.traffic"}
+"""Signals of calls that do not arrive."""
+
 _OWN = ("latency", "cpu", "disk", "memory", "saturation", "error", "availability", "accelerator")
 
 
@@ -130,6 +140,12 @@ def passed_below(
         for one in signals
     ]
     still, late = _still(departed, kind), _still(departed, kind) & _slower(departed)
+    tripped = _only_tripped(departed)
+    idle = {callee for _, callee in tripped} & still
+    told = [
+        one._replace(modes=_WITHHELD) if one.entity in idle and one.name in _MISSED else one
+        for one in told
+    ]
     for callee, (weight, caller) in sorted(given.items()):
         more = weight * left.get(callee, 1.0) - lost.get(callee, 0.0)
         if more > 0.1:
@@ -139,7 +155,8 @@ def passed_below(
                 # It fails nothing, but answers after its caller has stopped waiting.
                 modes, text = SLOW, f"{text}, which by its own count only takes longer"
             elif callee in still:
-                modes, text = _WIRE, f"{text}, which by its own count is as it was"
+                modes = _WITHHELD if (caller, callee) in tripped else _WIRE
+                text = f"{text}, which by its own count is as it was"
             told.append(Signal(callee, "seen_below", more, modes, text, weight, weight, caller))
     return _to_pools(told, pools)
 
@@ -160,6 +177,7 @@ def asked_instead(
     if not caches:
         return list(signals)
     grown, known = _grown(departed), set(edges)
+    again = {(a, b) for a, b, _, _ in _second_tries(departed)}
     out = list(signals)
     for cache in sorted(caches):
         callers = {a for a, b in edges if b == cache}
@@ -168,6 +186,8 @@ def asked_instead(
             b
             for a, b in edges
             if a in callers
+            # Who is asked more because it is asked again stands in for nobody.
+            and (a, b) not in again
             and b != cache
             and b not in callers | caches
             # Whom the failing one needs itself is not asked in its place.
@@ -302,24 +322,8 @@ def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
 
 def retried(departed: pl.DataFrame) -> list[Signal]:
     """Callees of which most requests are second tries: what keeps them down is their callers' patience."""
-    rows = departed.filter(pl.col("about").is_not_null())
-    again = departed.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
-    calls = rows.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
-    asked = {
-        (a, b): (level, now)
-        for a, b, level, now in calls.select("entity", "about", "level", "middle_now").iter_rows()
-    }
-    tried = [
-        (a, callee, more)
-        for a, b, more in again.select("entity", "about", "middle_now").iter_rows()
-        # A count of second tries that names nobody may be of any callee.
-        for callee in ([b] if b is not None else [two for one, two in asked if one == a])
-    ]
     found, ill = [], _still_ill(departed)
-    for a, b, more in tried:
-        level, now = asked.get((a, b), (0.0, 0.0))
-        if level <= 0 or now < _DOUBLED * level or more < _MOSTLY * (now - level):
-            continue
+    for a, b, level, now in _second_tries(departed):
         growth = now / level
         text = f"{a} asks {b} {growth:.1f} times as often, most of it by trying again"
         weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0) * (_TRIGGERED if b in ill else 1.0)
@@ -346,6 +350,60 @@ def _still_ill(departed: pl.DataFrame) -> set[str]:
         & ~pl.col("clue").is_in(["late", "breaker", "fallback"]).fill_null(value=False)
     )
     return set(own["entity"]) | set(below["entity"])
+
+
+def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]:
+    """(caller, callee, requests before, requests now) where most of what was added are second tries.
+
+    Who counts its second tries of all callees together is taken by its word where one callee has most of the growth,
+    and is not seen to work no more than before: a callee that merely fails is tried again as well.
+    """
+    rows = departed.filter(pl.col("about").is_not_null())
+    again = departed.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
+    calls = rows.filter((pl.col("kind").is_in(["traffic", "other"])) & (pl.col("level") > 0))
+    asked = {
+        (a, b): (level, now)
+        for a, b, metric, kind, level, now in calls.select(
+            "entity", "about", "metric", "kind", "level", "middle_now"
+        ).iter_rows()
+        if kind == "traffic" or set(words(metric)) & _CALLS
+    }
+    idle = _idle(departed)
+    found = []
+    for a, named, more in again.select("entity", "about", "middle_now").iter_rows():
+        mine = {c: (was, now) for (who, c), (was, now) in asked.items() if who == a}
+        b = named if named is not None else _most_asked(mine, idle)
+        level, now = mine.get(b, (0.0, 0.0)) if b is not None else (0.0, 0.0)
+        if (
+            b is not None
+            and level > 0
+            and now >= _DOUBLED * level
+            and more >= _MOSTLY * (now - level)
+        ):
+            found.append((a, b, level, now))
+    return found
+
+
+def _most_asked(asked: Mapping[str, tuple[float, float]], idle: Collection[str]) -> str | None:
+    """The one callee that has most of the growth of a caller's calls, unless it is seen to work no more for it."""
+    added = {c: max(now - was, 0.0) for c, (was, now) in asked.items()}
+    most = max(added, key=lambda c: (added[c], c), default=None)
+    if most is None or most in idle or added[most] < _MOSTLY * sum(added.values()):
+        return None
+    return most
+
+
+def _idle(departed: pl.DataFrame) -> set[str]:
+    """Whose processor is measured, and who is not asked several times as much by its own count or works no more for it."""
+    own = departed.filter(pl.col("about").is_null() & (pl.col("kind") == "cpu"))
+    grown = _grown(departed)
+    busy = own.filter(
+        (pl.col("sign") > 0)
+        & (pl.col("score") > _WAITS)
+        & (pl.col("middle_now") > _BUSIER * pl.col("level"))
+    )
+    loaded = {name for name in busy["entity"] if grown.get(("", name), 1.0) >= _SEVERAL}
+    return set(own["entity"]) - loaded
 
 
 def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
@@ -389,6 +447,19 @@ def _slower(departed: pl.DataFrame) -> set[str]:
         & (pl.col("score") > _SOUND)
     )
     return set(rows["entity"])
+
+
+def _only_tripped(departed: pl.DataFrame) -> set[tuple[str, str]]:
+    """(caller, callee) where all that the caller counts of failing calls is its breaker, and none that was made fails."""
+    rows = departed.filter(
+        pl.col("about").is_not_null()
+        & (pl.col("kind") == "error")
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _MOVED)
+    )
+    breakers = pl.col("clue").eq_missing("breaker").all().alias("only")
+    only = rows.group_by("entity", "about").agg(breakers).filter("only")
+    return set(only.select("entity", "about").iter_rows())
 
 
 def _to_pools(signals: Sequence[Signal], pools: Collection[tuple[str, str]]) -> list[Signal]:
