@@ -13,10 +13,12 @@ from ruleout._records import Scope
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs.clock import tells_time
 from ruleout.checks.inputs.structure import repeated
 from ruleout.checks.world._view import view
 from ruleout.experiments.repairs.recode import exchange
 from ruleout.profile import Case
+from ruleout.stats._relation import clip
 from served_world import cleared, findings
 
 CHECKS = {
@@ -470,6 +472,47 @@ def test_one_weekday_has_one_value_of_its_own(shifted: int, known: bool) -> None
     case = made(frames)
     lost = [f for f in findings(case, "missing_and_defaults").values() if "dow" in f.subject.names]
     assert (not lost) is known
+
+
+def test_rush_hours_alone_are_neither_cut_nor_renamed() -> None:
+    """A window of some hours holds those hours: an input that tells the time of the request as ever is not broken."""
+
+    def timed(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(hr=pl.col("ts").dt.hour().cast(pl.Float64))
+
+    reference, current = quiet()
+    current = current.filter(pl.col("ts").dt.hour().is_in([8, 9, 17, 18, 19]))
+    case = made((timed(reference), timed(current)))
+    assert tells_time(case, "hr")
+    for check in ("resolution", "recoding"):
+        assert not [f for f in findings(case, check).values() if "hr" in f.subject.names]
+    moved = current.with_columns(hr=(pl.col("ts").dt.hour() + 5).cast(pl.Float64) % 24)
+    assert not tells_time(made((timed(reference), moved)), "hr")
+
+
+@pytest.mark.parametrize(("value", "told"), [("true", True), ("false", False)])
+def test_rows_that_say_so_themselves_fell_back(value: str, told: bool) -> None:
+    """Defaults in just the rows that are logged as answered by a fallback are a fallback's."""
+    rows = hit(0.5)
+    other = "false" if value == "true" else "true"
+    marked = pl.when(rows).then(pl.lit(value)).otherwise(pl.lit(other)).alias("used_fallback")
+    reference, current = quiet()
+    both = pl.Series(np.random.default_rng(2).random(reference.height) < 0.5)
+    reference = reference.with_columns(
+        used_fallback=pl.when(both).then(pl.lit(value)).otherwise(pl.lit(other))
+    )
+    now = served(current.with_columns(where(rows, "age", 99.0), marked))
+    case = made((reference, now), segments=("used_fallback",))
+    assert ("defaults.flagged" in findings(case, "missing_and_defaults")) is told
+
+
+def test_a_clip_is_seen_beside_a_value_that_was_always_common() -> None:
+    """Noughts may always have been many: the bound is the value that gained."""
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(1.2, 6000).astype(float)
+    found = clip(counts[:3000], np.minimum(counts[3000:], 1.0))
+    assert found is not None
+    assert (found.bound, found.upper) == (1.0, True)
 
 
 def test_what_time_tells_is_the_clocks() -> None:

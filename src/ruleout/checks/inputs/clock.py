@@ -69,6 +69,15 @@ def clock_inputs(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             yield Clear(("time_shift",), Subject("feature", (name,)), told, 0.03, "clock.goes")
 
 
+def tells_time(case: Case, name: str) -> bool:
+    """Whether an input goes with the time of the request as it did: then its values are what the hours are, none broken."""
+    key = f"tells time {name}"
+    if key not in case.cache:
+        clock = _clock(case, name) if name in case.features else None
+        case.cache[key] = clock is not None and _turned(case, clock) is None
+    return bool(case.cache[key])
+
+
 def _clock(case: Case, name: str) -> Clock | None:
     """The input as a clock, if the reference shows that it is one."""
     turns = case.kind(name) == "numeric" and on_dial(case.reference.numeric(name))

@@ -14,6 +14,7 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words, values
+from ruleout.checks.inputs.clock import tells_time
 from ruleout.profile import Case
 from ruleout.stats._relation import (
     TEMPERATURES,
@@ -323,7 +324,7 @@ def resolution(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     del rng
     seen = False
     for name, found in departures(case).items():
-        if case.kind(name) != "numeric":
+        if case.kind(name) != "numeric" or tells_time(case, name):
             continue
         before = case.reference.numeric(name)[like_rows(case, found)]
         after = case.current.numeric(name)[found.rows]

@@ -15,9 +15,10 @@ import numpy as np
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs.clock import tells_time
 from ruleout.checks.reproduction._generation import judged
 from ruleout.checks.world._view import NO_HARM, Split, View, split, view
-from ruleout.checks.world.unseen_words import unfamiliar
+from ruleout.checks.world.unfamiliar import unfamiliar
 from ruleout.profile import Case
 from ruleout.stats._decompose import Share
 
@@ -71,8 +72,8 @@ def shift_decomposition(case: Case, rng: np.random.Generator) -> Iterable[Outcom
         return [*_prior(case, parts), *(apart or [Abstained(("covariate_shift",), too_far)])]
     told = [*_inputs(case, seen, parts), *_unseen(case, seen, parts), *_rest(parts)]
     if unfamiliar(case):
-        # To a representation learned from the reference such texts are like others: their inputs did not stay.
-        why = "the harm lies in words of texts that the reference hardly has"
+        # To what learned from the reference such rows are like others: their inputs did not stay as they were.
+        why = "the harm lies where the reference has nothing, in words or beyond a range"
         told = [o for o in told if isinstance(o, Finding) and o.signal not in _AT_UNCHANGED]
         told.append(Abstained(("covariate_shift",), why))
     if not any(isinstance(o, Finding) for o in told):
@@ -244,7 +245,8 @@ def _inputs(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         statistic=p.ratio.auc,
         effect=share,
         p_value=None,
-        strength=float(np.clip(share, 0.0, 1.0)),
+        # Other hours than usual are no shift of their own: whether they are always so is the season's to say.
+        strength=float(np.clip(share, 0.0, 1.0)) * (0.5 if _clocks(case, names) else 1.0),
         supports=("covariate_shift",),
         against=("concept_drift", "label_noise", "corrupted_labels", "evaluation_bug")
         if low > 0.6
@@ -252,6 +254,10 @@ def _inputs(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:
         repairs=(RepairPlan("reweight", Subject("feature", names), options={"to": "inputs"}),),
         chart=waterfall(case, parts),
     )
+
+
+def _clocks(case: Case, names: tuple[str, ...]) -> bool:
+    return bool(names) and all(tells_time(case, name) for name in names)
 
 
 def _unseen(case: Case, seen: View, parts: Split) -> Iterator[Outcome]:

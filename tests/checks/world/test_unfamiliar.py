@@ -1,4 +1,4 @@
-"""Texts in words that the reference hardly has."""
+"""Texts in words, and numbers beyond a range, that the reference hardly has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from ruleout.incident._model import Columns, DataSpec, Incident, SymptomSpec, TableSpec
 from ruleout.profile import Case, build_case
-from served_world import abstained, cleared, findings
+from served_world import abstained, cleared, findings, windows
+from served_world import case_of as tabular
 
 KNOWN = [f"{a}{b}" for a in ("bill", "refund", "login", "ship", "pack", "card", "late") for b in ("", "s", "ed", "er", "ing")]  # fmt: skip
 SLANG = [f"{a}{b}" for a in ("yolo", "sheesh", "rizz", "bussin", "cringe") for b in ("", "y", "ity", "o", "az")]  # fmt: skip
@@ -62,3 +63,36 @@ def test_new_words_without_labels_say_nothing() -> None:
     case.significant = False
     assert "covariate_shift" in abstained(case, "unseen_words")
     assert cleared(case, "unseen_words") == set()
+
+
+@pytest.mark.parametrize(
+    ("far", "there", "found"), [(0.3, True, True), (0.3, False, False), (0.0, True, False)]
+)
+def test_harm_beyond_a_range_is_a_shift_of_inputs(far: float, there: bool, found: bool) -> None:
+    """Rows beyond all that an input was are told where they are answered wrongly and the others as ever."""
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    out = rng.random(current.height) < far
+    amount = np.where(out, 8 + rng.random(current.height) * 4, current["amount"].to_numpy())
+    wrong = (out if there else np.ones(current.height, dtype=bool)) & (
+        rng.random(current.height) < 0.6
+    )
+    said = np.where(wrong, 1 - current["label"].to_numpy(), current["said"].to_numpy())
+    current = current.with_columns(amount=pl.Series(amount), said=pl.Series(said))
+    told = findings(tabular(reference, current), "unseen_range")
+    assert ("unseen_range.harm" in told) is found
+    if found:
+        assert told["unseen_range.harm"].subject.names == ("amount",)
+        assert told["unseen_range.harm"].effect > 0.6
+
+
+def test_one_value_beyond_a_range_is_a_default() -> None:
+    """A number that stands for many rows was put there, whoever they are."""
+    rng = np.random.default_rng(7)
+    reference, current = windows(rng)
+    out = rng.random(current.height) < 0.3
+    said = np.where(out, 1 - current["label"].to_numpy(), current["said"].to_numpy())
+    current = current.with_columns(
+        amount=pl.when(pl.Series(out)).then(99.0).otherwise(pl.col("amount")), said=pl.Series(said)
+    )
+    assert findings(tabular(reference, current), "unseen_range") == {}

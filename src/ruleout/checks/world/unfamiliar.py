@@ -1,9 +1,13 @@
-"""Do people write in words that the reference hardly has, and is the harm there?
+"""Do inputs lie where the reference has nothing - in other words, beyond its range - and is the harm there?
 
-Rule: the share of each text's words that no other reference text has, in both windows. Where it rose and the loss rose
+Rule for texts: the share of each text's words that no other reference text has, in both windows. Where it rose and the loss rose
 with it - current texts of words as well known as ever are answered as well as ever - the texts moved to where the model
 never learned anything: a shift of the inputs, which representations learned from the reference cannot see. Texts that
 were damaged on their way are full of unknown words too; where a known damage accounts for them, this says nothing.
+
+Rule for numbers: rows of which one input lies beyond all that the reference had, at many values, carry the rise in loss,
+and rows within its range are answered as ever. A weighting of the reference cannot reach them, and what learned from it
+takes them for its outermost values.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._calendar import follows_calendar
+from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._text_features import LEAST_TEXTS, known_words
 from ruleout.checks.inputs.text_damage import look
 from ruleout.checks.world._view import NO_HARM
@@ -31,6 +37,9 @@ _KNOWN = 50
 """Current texts of known words that are needed to see that they fare as ever."""
 
 _MOST = 0.6
+_TAIL = 0.003
+_BEYOND, _ROOM, _VALUES = 0.03, 0.02, 20
+"""Share of rows that must lie beyond the range, by this part of it, at so many values: one value is a default."""
 
 
 @check(
@@ -52,10 +61,70 @@ def unseen_words(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     yield from _told(case)
 
 
+@check(
+    "unseen_range",
+    layer="data",
+    rung="world",
+    looks_for=MODES,
+    needs=("data.reference", "data.current", "data.columns.target"),
+)
+def unseen_range(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
+    """Look for a rise of the loss where an input lies beyond all that the reference had."""
+    del rng
+    if case.significant is False:
+        yield Abstained(MODES, NO_HARM)
+        return
+    if not (case.labelled("reference") and case.labelled("current")):
+        yield Abstained(MODES, "the loss is not known in both windows", "data.columns.target")
+        return
+    found = _beyond(case)
+    told = "no input lies beyond its range with the harm there alone"
+    yield found or Clear((), Subject(), told, _BEYOND, "unseen_range.none")
+
+
 def unfamiliar(case: Case) -> bool:
-    """Whether the harm lies in words of texts that the reference hardly has, which its representations cannot show."""
-    labelled = case.labelled("reference") and case.labelled("current")
-    return labelled and any(isinstance(outcome, Finding) for outcome in _told(case))
+    """Whether the harm lies where the reference has nothing, which its representations and weights cannot show."""
+    if not (case.labelled("reference") and case.labelled("current")):
+        return False
+    return _beyond(case) is not None or any(isinstance(o, Finding) for o in _told(case))
+
+
+def _beyond(case: Case) -> Finding | None:
+    """The input beyond whose range most of the harm lies, computed once."""
+    if "unseen range" not in case.cache:
+        lost = {d.name for d in defaulted(case)}
+        found = [_out_of_range(case, n) for n in case.numeric if n not in lost]
+        best = max((f for f in found if f), key=lambda f: (f.effect, f.subject.names), default=None)
+        case.cache["unseen range"] = best
+    told: Finding | None = case.cache["unseen range"]
+    return told
+
+
+def _out_of_range(case: Case, name: str) -> Finding | None:
+    before, now = case.reference.numeric(name), case.current.numeric(name)
+    before, loss = before[np.isfinite(before)], case.loss("current")
+    seen = np.isfinite(loss) & np.isfinite(now)
+    if len(before) < LEAST_TEXTS or seen.sum() < LEAST_TEXTS or follows_calendar(case, name):
+        return None
+    # One odd row of the reference is nothing to learn from.
+    low, high = (float(v) for v in np.quantile(before, (_TAIL, 1 - _TAIL)))
+    room = _ROOM * (high - low)
+    out = ((now > high + room) | (now < low - room))[seen]
+    values = now[seen][out]
+    if out.mean() < _BEYOND or (~out).sum() < _KNOWN or len(np.unique(values)) < _VALUES:
+        return None
+    base, loss = float(np.nanmean(case.loss("reference"))), loss[seen]
+    rise = float((loss - base).sum())
+    lies = float((loss[out] - base).sum()) / rise if rise > 0 else 0.0
+    if lies < _MOST or not _as_ever(loss[~out], base, rise / len(loss)):
+        return None
+    return Finding(
+        "unseen_range.harm", Subject("feature", (name,)),
+        f"{name} lies beyond what the reference had ({low:.4g} to {high:.4g}, but for {_TAIL:.1%} at each end) in {out.mean():.0%} of rows, which carry "
+        f"{lies:.0%} of the rise in loss; the others fare as ever",
+        float(out.mean()), lies, None, float(np.clip(lies, 0.0, 1.0)), MODES,
+        against=("concept_drift", "corrupted_labels", "label_noise"),
+    )  # fmt: skip
 
 
 def _told(case: Case) -> list[Outcome]:
