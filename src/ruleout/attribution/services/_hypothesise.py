@@ -36,6 +36,7 @@ _OF_ANSWERS = (
     "schema_change",
     "queue_backlog",
     "slow_runtime",
+    "stale_index",
 )
 _COUNTED = 0.6
 """Modes that callers repeat in their own lines and times, and the departure from which on somebody counts one."""
@@ -178,7 +179,8 @@ def _owner(seen: Observed, mode: str, entity: str) -> str:
         if clue.primary if mode != "slow_runtime" else score > _BY_TIME and not clue.primary:
             worst[name] = max(worst.get(name, 0.0), score)
     below = {b for a, b in seen.edges if a == entity and b in worst}
-    if entity in worst or not below:
+    # Who searches sees how old the answers are; the index is its holder's.
+    if not below or (entity in worst and mode != "stale_index"):
         return entity
     return max(below, key=lambda name: (worst[name], name))
 

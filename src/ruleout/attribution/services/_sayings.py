@@ -74,7 +74,7 @@ SAYINGS: tuple[Saying, ...] = (
         "hardware_fault",
         (
             r"machine.?check|\bmce\b|\bxid\b|\becc\b.*err|uncorrectable|edac|hardware (error|fault|failure|problem)"
-            r"|fell off the bus|nvlink.*err|bus error|double.?bit|bad (sector|block)|medium error|i/o error.*dev"
+            r"|fell off the bus|nvlink.*err|bus error|double.?bit|bad (sector|block)|medium error|mmcblk\d.*err|err\w*\b.*\bsector \d|i/o error.*dev"
             r"|(fan|power supply|thermal).*(fail|shutdown)"
         ),
     ),
