@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,8 +13,10 @@ import shop
 from test_services_modes import _row, _signal, _table
 from test_services_traces import _table as _spans
 
+from ruleout.attribution.services._accused import accused
+from ruleout.attribution.services._by_changes import breaks_contract
 from ruleout.attribution.services._calls import calls
-from ruleout.attribution.services._detect import _no_surge, _outcomes
+from ruleout.attribution.services._detect import _accused, _no_surge, _outcomes
 from ruleout.attribution.services._hypothesise import _owner
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._latency import lags
@@ -26,6 +29,8 @@ from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._signals import from_lags, modes_of
 from ruleout.attribution.services._views import asked_instead
 from ruleout.attribution.services._windows import Windows
+from ruleout.sources._changes import Change
+from ruleout.sources.telemetry import Telemetry, empty_logs, empty_metrics, empty_spans
 
 WINDOWS = Windows(((0.0, 6000.0),), (6000.0, 8400.0), 7000.0, declared=True)
 
@@ -38,6 +43,8 @@ WINDOWS = Windows(((0.0, 6000.0),), (6000.0, 8400.0), 7000.0, declared=True)
         ("courier_position_age_p90_s", 1, "stale_features"),
         ("quote_staleness_ms", 1, "stale_features"),
         ("oldest_message_age_s", 1, "queue_backlog"),
+        ("egress_attempts_per_s", 1, "traffic_surge"),
+        ("attempts_per_call", 1, "retry_storm"),
         ("canary_prompt_score", -1, "provider_model_change"),
         ("emmc_read_errors_total", 1, "hardware_fault"),
         ("disk_free_bytes", -1, "storage_fault"),
@@ -216,3 +223,45 @@ def test_calls_that_take_one_long_way_of_several_are_late_on_the_wire() -> None:
     assert found.by_service[0].service == "store"
     (first, *_) = from_lags(found)
     assert max(first.modes, key=lambda mode: first.modes[mode]) == "network_fault"
+
+
+def test_a_field_that_a_contract_lost_and_callers_miss_is_its_schema() -> None:
+    """Whoever takes a field out of an answer breaks its readers by it; other changes, and other lines, say nothing of it."""
+    lines = ["cannot decode Order: no field total_gross"] * 6 + ["request failed"] * 4
+    diff = "@@ api/order.proto @@\n-  string total_gross = 2;\n+  string total = 2;\n"
+    change = Change("C1", 0.0, "deploy", "orders", "orders 4", "abc", diff)
+    assert breaks_contract(change, lines)
+    assert not breaks_contract(change, lines[6:])
+    assert not breaks_contract(change, ["orders wanted a string"] * 6)
+    assert not breaks_contract(replace(change, diff=diff.replace(".proto", ".py")), lines)
+    assert not breaks_contract(replace(change, diff=diff + "+  string total_gross = 9;\n"), lines)
+
+
+def _unread(times: list[float]) -> pl.DataFrame:
+    text = "using fallback for pricer: field 'total' missing (got 'sum')"
+    rows = [(t, "door", "WARN", text, None) for t in times]
+    return pl.DataFrame(rows, schema=empty_logs().schema, orient="row")
+
+
+def test_whose_answers_callers_cannot_read_is_accused() -> None:
+    """A caller that helps itself with defaults writes down whose answer it could not read, and fails in nothing."""
+    lines = _unread([7000.0 + i for i in range(9)])
+    (one,) = accused(lines, empty_logs(), {"pricer", "door"})
+    assert (one.entity, one.modes) == ("pricer", {"schema_change": 1.0})
+    plain = lines.with_columns(pl.lit("using fallback for pricer: breaker open").alias("message"))
+    assert accused(plain, empty_logs(), {"pricer", "door"}) == []
+
+
+@pytest.mark.parametrize(("begin", "new"), [(6000.0, True), (5900.0, False)])
+def test_lines_of_the_incident_are_none_of_its_reference(begin: float, new: bool) -> None:
+    """What is written from the first moment of the incident on is new in it, word for word the same as it may be."""
+    telemetry = Telemetry(
+        metrics=empty_metrics(),
+        spans=empty_spans(),
+        logs=_unread([begin + 10 * i for i in range(40)]),
+        topology=(("door", "pricer"),),
+        kinds={},
+        sources=(),
+    )
+    seen = SimpleNamespace(telemetry=telemetry, windows=WINDOWS, machines=frozenset(), tree=None)
+    assert bool(_accused(cast("Observed", seen))) == new

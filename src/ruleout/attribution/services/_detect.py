@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+import polars as pl
+
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
 from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._asked import asked
@@ -247,6 +249,8 @@ def _retried(seen: Observed) -> list[Signal]:
 def _accused(seen: Observed) -> list[Signal]:
     before = seen.windows._replace(current=seen.windows.reference[0])
     errors, usual = (error_lines(seen.telemetry, one) for one in (seen.windows, before))
+    # Lines of the incident are read beyond its end; those of the reference must not reach into the incident.
+    usual = usual.filter(pl.col("time") < before.current[1])
     names = known_names(seen.telemetry) - seen.machines
     speaking = set(seen.telemetry.metrics["entity"])
     if seen.tree is not None:

@@ -9,7 +9,7 @@ import polars as pl
 
 from ruleout._records import AlignedChange, Onset, Subject, SubjectKind
 from ruleout.attribution.services._blame import Verdict, error_lines
-from ruleout.attribution.services._by_changes import by_changes
+from ruleout.attribution.services._by_changes import breaks_contract, by_changes
 from ruleout.attribution.services._copies import copies, ill_machine
 from ruleout.attribution.services._elsewhere import Elsewhere
 from ruleout.attribution.services._graph import chain
@@ -78,7 +78,7 @@ def hypotheses(
             if share > 0
         ]
     if verdict is not None:
-        found += _with_change(seen, ranking, signals, verdict)
+        found += _with_change(seen, ranking, signals, verdict, errors)
     leaders = {entity for entity, _ in ranking[:_NAMED]}
     kept = [
         one
@@ -129,14 +129,18 @@ def _with_change(
     ranking: Sequence[tuple[str, float]],
     signals: Sequence[Signal],
     verdict: Verdict,
+    errors: pl.DataFrame,
 ) -> list[ServiceHypothesis]:
     found = []
     entities = ranking[:3]
+    lines = errors["message"].drop_nulls().to_list()
     for suspect, share in zip(verdict.suspects, verdict.probabilities, strict=True):
         if share < 0.01:
             continue
+        broken = breaks_contract(suspect.change, lines)
+        mode = "schema_change" if broken else "change_regression"
         for entity, probability in entities:
-            made = _one(seen, "change_regression", entity, share * probability, signals)
+            made = _one(seen, mode, entity, share * probability, signals)
             told = (*made.signals, "change_alignment")
             found.append(replace(made, change=suspect.change.id, signals=told))
     return found

@@ -99,7 +99,7 @@ SAYINGS: tuple[Saying, ...] = (
             r"no such (table|column)|unknown (column|field|property)|does not exist|missing (required )?(field|property)"
             r"|unmarshal|deserializ|parse error|invalid json|schema|field required|unexpected (field|property|type)"
             r"|unrecognized (field|property)|(failed|unable) to (decode|deserialize|unmarshal)"
-            r"|(while|when|error) decoding|type mismatch"
+            r"|(while|when|error) decoding|type mismatch|(field|property) \S+ (is |was )?(missing|unknown|unexpected)"
         ),
         unless=r"tool",
     ),
