@@ -101,3 +101,11 @@ def test_who_counted_once_counts_as_others_of_its_name() -> None:
     rates = as_rates(pl.concat([busy, table])).filter(pl.col("entity") == "b")
     assert values(rates, "ecc_errors_total")[-1] == 0
     assert sum(values(rates, "ecc_errors_total")) == pytest.approx(1 / 60)
+
+
+def test_an_age_that_begins_anew_is_no_counter() -> None:
+    """An index is renewed now and then, and its age is what counts; an age that only grew tells nothing but time."""
+    ages = [300.0 * i for i in range(30)] + [300.0 * i for i in range(90)]
+    table = long(index_age_seconds=ages)
+    assert as_rates(table).equals(table)
+    assert values(as_rates(long(index_age_seconds=ages[:30])), "index_age_seconds") == [5.0] * 30

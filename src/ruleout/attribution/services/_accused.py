@@ -16,6 +16,10 @@ from ruleout.attribution.services._sayings import told
 
 _REACHING = "network_fault"
 _WAITING = "slow_dependency"
+_READING = "schema_change"
+_DECODED = r"missing|unknown|unexpected|decod|deseriali|unmarshal|parse|schema|validation"
+"""Words of lines that tell that an answer came and could not be read: what became of the call is said beside it."""
+
 _TOOK = r"\btook\b|\bslow(er|ly)?\b|time[d-]? ?out|deadline exceeded"
 _WORTH = 3.5
 _FEW = 2
@@ -45,10 +49,11 @@ def accused(
             and only of these nobody can tell otherwise.
         length: of the incident over that of the reference.
     """
+    text = pl.col("message").str.to_lowercase()
     lines = errors.filter(
         pl.col("entity").is_not_null()
         & pl.col("message").is_not_null()
-        & ~pl.col("message").str.to_lowercase().str.contains(_SECONDHAND)
+        & (~text.str.contains(_SECONDHAND) | text.str.contains(_DECODED))
     )
     before = set(usual["message"].drop_nulls())
     lines = lines.filter(~pl.col("message").is_in(list(before)))
@@ -57,21 +62,25 @@ def accused(
     found = []
     for name, rows in blaming.items():
         everyone = rows.with_columns(pl.lit(name).alias("entity"))
-        share = told(everyone, name).get(_REACHING, 0.0)
+        says = told(everyone, name)
+        share, unread = says.get(_REACHING, 0.0), says.get(_READING, 0.0)
         slow = _slow(rows, _about(usual, name), length) if name in mute else 0.0
         speakers = set(rows["entity"])
         # Who blames many at once may well be cut off itself.
         many = max(
             sum(who in set(other["entity"]) for other in blaming.values()) for who in speakers
         )
-        if max(share, slow) <= 0:
+        if max(share, slow, unread) <= 0:
             continue
         callers = ", ".join(sorted(speakers)[:3])
-        verb, mode = ("cannot reach", _REACHING) if share > 0 else ("waits for", _WAITING)
-        text = f"{callers} {verb} {name}: {rows['message'][0]}"[:240]
-        size = share if share > 0 else slow
+        verb, mode, size = ("waits for", _WAITING, slow)
+        if share > 0:
+            verb, mode, size = ("cannot reach", _REACHING, share)
+        elif unread > slow:
+            verb, mode, size = ("cannot read the answers of", _READING, unread)
         weight = _WORTH * size / many
-        found.append(Signal(name, "accused", weight, {mode: 1.0}, text, float(rows.height), size))
+        why = f"{callers} {verb} {name}: {rows['message'][0]}"[:240]
+        found.append(Signal(name, "accused", weight, {mode: 1.0}, why, float(rows.height), size))
     return found
 
 

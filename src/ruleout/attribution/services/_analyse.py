@@ -19,7 +19,7 @@ from ruleout.attribution.services._hypothesise import aligned, between, hypothes
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._masking import mask
 from ruleout.attribution.services._nulls import nulls, shared_out
-from ruleout.attribution.services._onlookers import onlookers
+from ruleout.attribution.services._onlookers import beside_the_path, onlookers
 from ruleout.attribution.services._rank import entity_scores, probabilities
 from ruleout.attribution.services._records import (
     Null,
@@ -126,7 +126,7 @@ def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
         else one
         for one in signals
     ]
-    causes = [one for one in moved if one.entity in known - set(lookers)]
+    causes = [one for one in moved if one.entity in known - set(lookers) - beside_the_path(seen)]
     return causes or list(signals)
 
 

@@ -24,6 +24,47 @@ _OF_TIME = ("slow_dependency", "cpu_saturation")
 _TAKES = 0.75
 """Part of time of one's own that a change of the runtime beneath takes."""
 
+_CONTRACT = re.compile(
+    r"\.(proto|avsc|avdl|thrift|graphql|gql|xsd|fbs|capnp)\b|openapi|swagger|\.schema\.json|json.?schema",
+    re.IGNORECASE,
+)
+"""Files that say what one service sends another."""
+
+_FIELD = re.compile(r"[A-Za-z_]\w{3,}")
+_TYPES = frozenset(
+    [
+        "array",
+        "bool",
+        "boolean",
+        "bytes",
+        "double",
+        "enum",
+        "field",
+        "float",
+        "int32",
+        "int64",
+        "integer",
+        "message",
+        "name",
+        "null",
+        "number",
+        "object",
+        "optional",
+        "repeated",
+        "required",
+        "string",
+        "struct",
+        "type",
+        "uint32",
+        "uint64",
+        "union",
+    ]
+)
+"""Words of contracts that are no field's name."""
+
+_MISSED = 0.3
+"""Part of the lines that warn or fail that must miss a field which a change of a contract took away."""
+
 _HOUR = 3600.0
 """Seconds before the incident within which such a change was made."""
 
@@ -59,3 +100,28 @@ def by_changes(
         out["prompt_change"] += moved
         out["traffic_surge"] = out.get("traffic_surge", 0.0) - moved
     return {mode: share for mode, share in out.items() if share > 0}
+
+
+def breaks_contract(change: Change, lines: Sequence[str]) -> bool:
+    """Whether a change took a field out of what services send each other, and the lines that fail miss that field.
+
+    Args:
+        change: with its diff, else nothing is told.
+        lines: what was logged in the incident that warns or fails.
+    """
+    diff = change.diff or ""
+    if not lines or not _CONTRACT.search(diff):
+        return False
+    gone, kept = (
+        {
+            name
+            for line in diff.splitlines()
+            if line.startswith(sign) and not line.startswith(3 * sign)
+            for name in _FIELD.findall(line)
+        }
+        for sign in ("-", "+")
+    )
+    missed = [re.compile(rf"\b{re.escape(name)}\b") for name in sorted(gone - kept - _TYPES)]
+    return any(
+        sum(bool(name.search(line)) for line in lines) >= _MISSED * len(lines) for name in missed
+    )

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+import polars as pl
+
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
 from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._asked import asked
@@ -40,6 +42,9 @@ _REFUSALS = {"refused_calls": 1.0, "silence": 1.0, "unreached": 1.0, "metric.cac
 
 _TROUBLED = 1.0
 """Nats of its own trouble from which on a cache sends its callers elsewhere."""
+
+_OUTCOME = 0.25
+"""Weight of an outcome's loss as evidence against the only one who measures it."""
 
 _CERTAIN = 6.0
 """Nats from which on a refusal is sure."""
@@ -86,6 +91,7 @@ def detect(seen: Observed) -> Detection:
     kind = kind_of(seen.incident.symptom.metric or "")
     if seen.tree is not None and kind == "latency":
         signals = borne_out(signals, seen.tree.services, seen.edges)
+    signals = _no_surge(signals)
     signals = excused_by_places(excused(signals, seen.edges), seen.places)
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
     signals = excused_by_callers(signals, seen.calls, caches)
@@ -98,6 +104,18 @@ def detect(seen: Observed) -> Detection:
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)
     checked.append(Checked("resources", "infrastructure", "path", tuple(_cleared(seen))))
     return Detection(signals, checked)
+
+
+def _no_surge(signals: Sequence[Signal]) -> list[Signal]:
+    """The signals, more requests in the place of others no surge where nobody is offered more from outside."""
+    if any(one.name == "offered_load" for one in signals):
+        return list(signals)
+    return [
+        one._replace(modes={})
+        if one.name == "symptom_flow" and "traffic_surge" in one.modes
+        else one
+        for one in signals
+    ]
 
 
 def excused(signals: Sequence[Signal], edges: Collection[Edge]) -> list[Signal]:
@@ -175,7 +193,15 @@ def _flow(seen: Observed) -> list[Signal]:
     told = (spec.entity, spec.metric)
     renamed = by_one_name(seen.telemetry.metrics, seen.departed, told, seen.edges)
     flows = follow(renamed.metrics, seen.windows, told, sorted(seen.edges), renamed.names)
-    return from_flow(flows, kind_of(spec.metric))
+    found = from_flow(flows, kind_of(spec.metric))
+    return _outcomes(found, spec.metric, seen.incident.telemetry.kpis)
+
+
+def _outcomes(found: list[Signal], metric: str, kpis: Collection[str]) -> list[Signal]:
+    """The signals; who alone measures an outcome is who notices it, and where it comes about is another question."""
+    if len(found) != 1 or metric not in kpis:
+        return found
+    return [one._replace(weight=_OUTCOME * one.weight) for one in found]
 
 
 def _behaviour(seen: Observed) -> list[Signal]:
@@ -223,6 +249,8 @@ def _retried(seen: Observed) -> list[Signal]:
 def _accused(seen: Observed) -> list[Signal]:
     before = seen.windows._replace(current=seen.windows.reference[0])
     errors, usual = (error_lines(seen.telemetry, one) for one in (seen.windows, before))
+    # Lines of the incident are read beyond its end; those of the reference must not reach into the incident.
+    usual = usual.filter(pl.col("time") < before.current[1])
     names = known_names(seen.telemetry) - seen.machines
     speaking = set(seen.telemetry.metrics["entity"])
     if seen.tree is not None:

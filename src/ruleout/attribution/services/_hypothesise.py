@@ -9,7 +9,7 @@ import polars as pl
 
 from ruleout._records import AlignedChange, Onset, Subject, SubjectKind
 from ruleout.attribution.services._blame import Verdict, error_lines
-from ruleout.attribution.services._by_changes import by_changes
+from ruleout.attribution.services._by_changes import breaks_contract, by_changes
 from ruleout.attribution.services._copies import copies, ill_machine
 from ruleout.attribution.services._elsewhere import Elsewhere
 from ruleout.attribution.services._graph import chain
@@ -36,6 +36,7 @@ _OF_ANSWERS = (
     "schema_change",
     "queue_backlog",
     "slow_runtime",
+    "stale_index",
 )
 _COUNTED = 0.6
 """Modes that callers repeat in their own lines and times, and the departure from which on somebody counts one."""
@@ -77,7 +78,7 @@ def hypotheses(
             if share > 0
         ]
     if verdict is not None:
-        found += _with_change(seen, ranking, signals, verdict)
+        found += _with_change(seen, ranking, signals, verdict, errors)
     leaders = {entity for entity, _ in ranking[:_NAMED]}
     kept = [
         one
@@ -128,14 +129,18 @@ def _with_change(
     ranking: Sequence[tuple[str, float]],
     signals: Sequence[Signal],
     verdict: Verdict,
+    errors: pl.DataFrame,
 ) -> list[ServiceHypothesis]:
     found = []
     entities = ranking[:3]
+    lines = errors["message"].drop_nulls().to_list()
     for suspect, share in zip(verdict.suspects, verdict.probabilities, strict=True):
         if share < 0.01:
             continue
+        broken = breaks_contract(suspect.change, lines)
+        mode = "schema_change" if broken else "change_regression"
         for entity, probability in entities:
-            made = _one(seen, "change_regression", entity, share * probability, signals)
+            made = _one(seen, mode, entity, share * probability, signals)
             told = (*made.signals, "change_alignment")
             found.append(replace(made, change=suspect.change.id, signals=told))
     return found
@@ -178,7 +183,8 @@ def _owner(seen: Observed, mode: str, entity: str) -> str:
         if clue.primary if mode != "slow_runtime" else score > _BY_TIME and not clue.primary:
             worst[name] = max(worst.get(name, 0.0), score)
     below = {b for a, b in seen.edges if a == entity and b in worst}
-    if entity in worst or not below:
+    # Who searches sees how old the answers are; the index is its holder's.
+    if not below or (entity in worst and mode != "stale_index"):
         return entity
     return max(below, key=lambda name: (worst[name], name))
 

@@ -21,6 +21,14 @@ from ruleout.attribution.services._failures import Outgoing, failed_spans, outgo
 _FEW = 5
 """A period with fewer spans of an operation than this tells little about it."""
 
+_ENOUGH = 40
+_ROUTES = (0.1, 0.95)
+_PARTED = 5.0
+"""Calls, between which shares of them, and by what factor two kinds of calls must lie apart to be told for two ways."""
+
+_TICK = 0.05
+"""Milliseconds that clocks do not tell apart."""
+
 
 class Lag(NamedTuple):
     """What one service adds to the requests' time, in milliseconds a request."""
@@ -40,7 +48,10 @@ class Lag(NamedTuple):
     """Of all the time that was added anywhere."""
 
     steady: bool
-    """Whether the calls into it lost nearly the same time each, as a delay on the wire does."""
+    """Whether the calls into it lost nearly the same time each, or some of them much and the others none.
+
+    That is what a delay on the wire does, on every way to it or on one of several.
+    """
 
     operation: str
     """Where most of it happened."""
@@ -143,10 +154,24 @@ def _keys(tree: Calls, period: np.ndarray, calls: Outgoing) -> pl.DataFrame:
             own.quantile(0.1).alias("fast"),
             own.median().alias("middle"),
             (own.quantile(0.75) - own.quantile(0.25)).alias("width"),
+            _void(own).alias("void"),
             pl.len().alias("n"),
         )
         .sort("service", "to", "name", "period")
     )
+
+
+def _void(own: pl.Expr) -> pl.Expr:
+    """The least time of the slower calls, where all are either quick or far slower and none lies between; else null.
+
+    Waiting for a busy server takes any time there is; a longer way takes as long for each call that goes it.
+    """
+    ordered = own.clip(lower_bound=_TICK).sort()
+    first = (pl.len() * _ROUTES[0]).cast(pl.Int64)
+    last = (pl.len() * _ROUTES[1]).cast(pl.Int64)
+    step = (ordered / ordered.shift(1)).slice(first, last - first)
+    slower = ordered.get(first + step.arg_max(), null_on_oob=True)
+    return pl.when((step.max() >= _PARTED) & (pl.len() >= _ENOUGH)).then(slower)
 
 
 def _added(keys: pl.DataFrame, *, measured: bool) -> pl.DataFrame:
@@ -220,7 +245,10 @@ def _lag(
     worst = mine.sort("cost", "name", descending=[True, False]).head(1)
     inbound = mine.filter(pl.col("to") >= 0)
     cost = float(inbound["cost"].sum())
-    even = inbound.filter(pl.col("width") < 0.2 * pl.col("more"))
+    even = inbound.filter(
+        (pl.col("width") < 0.2 * pl.col("more"))
+        | (pl.col("void") > pl.max_horizontal("more", pl.col("middle_ref") * _PARTED))
+    )
     sums = sum(part.values())
     return Lag(
         service,

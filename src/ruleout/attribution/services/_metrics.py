@@ -36,6 +36,12 @@ _REACHED = 0.9
 _FREE = 0.75
 """Parts of a limit: at the first it is reached, below the second it was not."""
 
+_NOTHING = 0.01
+"""Part of what is usually left of a disk below which nothing is."""
+
+_RAN_OUT = 3.0
+"""Departure of a disk on which nothing is left."""
+
 _BLOCKS = 20
 """So many blocks the reference should hold."""
 
@@ -93,6 +99,7 @@ def departures(
     side = np.array([worse(name) for name in metric_names])
     sign = np.where(side == 0, np.where(over >= under, 1, -1), side)
     score = np.where(sign > 0, over, under)
+    score = np.where(_ran_out(summary, sign), np.maximum(score, _RAN_OUT), score)
     return (
         summary.select("entity", "metric", "level", "high", "low", "middle_now")
         .with_columns(
@@ -113,6 +120,14 @@ def departures(
         .pipe(_with_limits)
         .select(list(_SCHEMA))
     )
+
+
+def _ran_out(summary: pl.DataFrame, sign: np.ndarray) -> np.ndarray:
+    """Whether of a disk nothing is left any more: however fast it filled before, it had some left until then."""
+    free = np.array([_clue(name) == "disk_free" for name in summary["metric"]])
+    rest = _NOTHING * summary["level"].to_numpy()
+    gone = (summary["low"].to_numpy() <= rest) & (summary["middle_now"].to_numpy() <= rest)
+    return np.asarray(free & (sign < 0) & gone & (summary["least"].to_numpy() > rest))
 
 
 def _with_limits(table: pl.DataFrame) -> pl.DataFrame:
@@ -255,6 +270,7 @@ def _summary(blocks: pl.DataFrame) -> pl.DataFrame:
             (value.quantile(0.75) - value.quantile(0.25)).alias("middle"),
             value.quantile(_NULL, "higher").alias("ref_high"),
             value.quantile(1 - _NULL, "lower").alias("ref_low"),
+            value.min().alias("least"),
             pl.col("size").median(),
             (pl.col("whole").all() & (value.n_unique() > 1)).alias("counted"),
         )

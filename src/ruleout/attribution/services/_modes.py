@@ -100,7 +100,7 @@ _OF_ANSWERS = {
 _HEARSAY = 0.7
 """Modes of a callee that show in what its callers say of its answers, and what their lines weigh beside its own."""
 
-_BENEATH = ["disk_wait", "device", "heat", "clock", "losses"]
+_BENEATH = ["disk_wait", "disk_free", "device", "heat", "clock", "losses"]
 _ITS_MACHINES = 0.7
 """Mechanisms that a service counts of the machine it runs on, and what is left of their weight for that."""
 
@@ -241,7 +241,8 @@ def _named(own: pl.DataFrame, load: float = 1.0) -> tuple[dict[str, float], floa
     telling = own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN))
     for row in telling.iter_rows(named=True):
         clue = clue_of(row["metric"])
-        if clue is None or (clue.sign == 0 and row["sign"] < 0):
+        # Of what may go either way, less tells a mechanism only where the clue says which.
+        if clue is None or (clue.sign == 0 and row["sign"] < 0 and clue.down is clue.modes):
             continue
         nats = saturated(row["score"] - _PLAIN, _HALF, _NAMED) * matters(row) * row["alone"]
         nats *= beyond_load(row, load)

@@ -22,6 +22,10 @@ _SAME = 0.25
 _MOSTLY = 0.75
 """Part of the measures that both have that must tell the same."""
 
+_MEMBERS = 3
+_MOST = 0.6
+"""So many members a sum has, and the part of its growth that one of them has for the sum to say nothing more."""
+
 _FEW = 2
 _MANY = 3
 """So many measures both must have, and more where nobody told who calls whom."""
@@ -56,6 +60,42 @@ def onlookers(seen: Observed) -> dict[str, str]:
         if front is not None:
             found[name] = front
     return found
+
+
+def beside_the_path(seen: Observed) -> set[str]:
+    """Who only judges outcomes, and who only adds up what others measure: neither takes part in any known call.
+
+    A judge that scores answers has the symptom, and nothing that could bring it about; a fleet's total is its members',
+    where one of them has most of what it grew by.
+    """
+    if not seen.edges:
+        return set()
+    placed = {name for edge in seen.edges for name in edge} | set(seen.telemetry.kinds)
+    placed |= set(seen.tree.services) if seen.tree is not None else set()
+    spec = seen.incident.symptom
+    told = {spec.metric, *seen.incident.telemetry.kpis}
+    found = set()
+    for (name,), rows in seen.departed.group_by("entity", maintain_order=True):
+        if name in placed or name in seen.machines or not told & set(rows["metric"]):
+            continue
+        judges = set(rows["kind"]) == {"other"} and rows["clue"].ne_missing("limit").all()
+        if judges or (name == spec.entity and _is_sum(seen.departed, str(name), spec.metric)):
+            found.add(str(name))
+    return found
+
+
+def _is_sum(departed: pl.DataFrame, name: str, metric: str | None) -> bool:
+    """Whether an entity's measure is the sum of others', most of whose growth is one's."""
+    rows = departed.filter((pl.col("metric") == metric) & pl.col("about").is_null())
+    mine, others = (
+        rows.filter(one) for one in (pl.col("entity") == name, pl.col("entity") != name)
+    )
+    if mine.height != 1 or others.height < _MEMBERS:
+        return False
+    grown = others["middle_now"] - others["level"]
+    total = float(grown.sum())
+    sums = _near(float(others["middle_now"].sum()), float(mine["middle_now"][0]))
+    return sums and total != 0 and max(float(one) / total for one in grown) >= _MOST
 
 
 def _levels(seen: Observed, names: Collection[str]) -> dict[str, _Levels]:

@@ -74,7 +74,7 @@ SAYINGS: tuple[Saying, ...] = (
         "hardware_fault",
         (
             r"machine.?check|\bmce\b|\bxid\b|\becc\b.*err|uncorrectable|edac|hardware (error|fault|failure|problem)"
-            r"|fell off the bus|nvlink.*err|bus error|double.?bit|bad (sector|block)|medium error|i/o error.*dev"
+            r"|fell off the bus|nvlink.*err|bus error|double.?bit|bad (sector|block)|medium error|mmcblk\d.*err|err\w*\b.*\bsector \d|i/o error.*dev"
             r"|(fan|power supply|thermal).*(fail|shutdown)"
         ),
     ),
@@ -99,7 +99,7 @@ SAYINGS: tuple[Saying, ...] = (
             r"no such (table|column)|unknown (column|field|property)|does not exist|missing (required )?(field|property)"
             r"|unmarshal|deserializ|parse error|invalid json|schema|field required|unexpected (field|property|type)"
             r"|unrecognized (field|property)|(failed|unable) to (decode|deserialize|unmarshal)"
-            r"|(while|when|error) decoding|type mismatch"
+            r"|(while|when|error) decoding|type mismatch|(field|property) \S+ (is |was )?(missing|unknown|unexpected)"
         ),
         unless=r"tool",
     ),

@@ -15,6 +15,7 @@ import polars as pl
 
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind, words
+from ruleout.attribution.services._pools import own_pools, to_pools
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
 
@@ -39,6 +40,10 @@ _FEWER = 0.6
 
 _CACHE = {"cache_storm": 1.0}
 _FELL_BACK = {"fallback_overload": 1.0}
+_TRIPS = {"resilience_mistrip": 1.0}
+_BURST = 2.0
+"""The same as `_MORE` for the worst tenth of the incident, where a cache misses much for moments only."""
+
 _HANDED = 0.8
 _OF_LOAD = {
     "added_time", "symptom_flow", "seen_by_callers", "seen_below", "metric.latency", "metric.cpu", "metric.traffic",
@@ -70,17 +75,10 @@ _SEVERAL = 3.0
 _BUSIER = 1.5
 """Growth of a callee's requests, and of the processor it uses, that second tries counted for all callees must make."""
 
-_PART = 0.3
-"""Part of what calls take longer that must be spent waiting for a place."""
-
-_TAKEN = 0.7
-"""Of what calls to a sound callee have cost, what is its caller's pool's."""
-
 _ALIKE = 50.0
 """Two changes of one kind differ by at most this factor, or they are told in other units."""
 
 _LOST = {"symptom_flow", "metric.error", "metric.availability", "metric.latency", "seen_by_callers"}
-_OF_CALLS = {"added_time", "symptom_flow", "seen_by_callers", "metric.latency", "refused_calls"}
 _FAILS = {
     "change_regression": 0.5,
     "slow_dependency": 0.3,
@@ -96,8 +94,6 @@ _WIRE = {
 _WITHHELD = {"resilience_mistrip": 0.8, "network_fault": 0.2}
 _MISSED = {"unreached", "refused_calls", "metric.traffic"}
 """Signals of calls that do not arrive."""
-
-_OWN = ("latency", "cpu", "disk", "memory", "saturation", "error", "availability", "accelerator")
 
 
 class _View(NamedTuple):
@@ -158,7 +154,7 @@ def passed_below(
                 modes = _WITHHELD if (caller, callee) in tripped else _WIRE
                 text = f"{text}, which by its own count is as it was"
             told.append(Signal(callee, "seen_below", more, modes, text, weight, weight, caller))
-    return _to_pools(told, pools)
+    return to_pools(told, pools)
 
 
 def asked_instead(
@@ -177,6 +173,8 @@ def asked_instead(
     if not caches:
         return list(signals)
     grown, known = _grown(departed), set(edges)
+    bursts = _grown(departed, "now")
+    tripped = _withheld(departed)
     again = {(a, b) for a, b, _, _ in _second_tries(departed)}
     out = list(signals)
     for cache in sorted(caches):
@@ -192,11 +190,16 @@ def asked_instead(
             and b not in callers | caches
             # Whom the failing one needs itself is not asked in its place.
             and (cache not in failing or (cache, b) not in known)
-            and _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
+            and (
+                _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
+                or (cache not in failing and _bursts(a, b, cache, bursts))
+            )
         }
         if not beside:
             continue
         told = _FELL_BACK if cache in failing else _CACHE
+        if cache in tripped:
+            told = _TRIPS
         for k, one in enumerate(out):
             part = (
                 _HANDED if one.entity in beside else _HANDED / 2 if one.entity in callers else 0.0
@@ -208,6 +211,9 @@ def asked_instead(
         if told is _FELL_BACK:
             text = f"{names} is asked while {cache} fails"
             name, taken = min(beside), taken + _HANDED * _take(out, cache)
+        elif told is _TRIPS:
+            name, taken = tripped[cache], taken + _HANDED * _take(out, cache)
+            text = f"{names} is asked while {name} withholds calls from {cache}, which is as it was"
         else:
             text, name = f"{names} is asked for what {cache} no longer answers", cache
         weight = min(1.0 + taken, 8.0)
@@ -251,13 +257,23 @@ def _failing(departed: pl.DataFrame) -> set[str]:
     return {name for name in failing if grown.get(("", name), 1.0) < _FEWER}
 
 
-def _grown(departed: pl.DataFrame) -> dict[tuple[str, str], float]:
+def _withheld(departed: pl.DataFrame) -> dict[str, str]:
+    """Whose breaker keeps requests from each callee that by its own count neither fails more nor takes longer."""
+    sound = _still(departed, "error") - _slower(departed)
+    return {callee: caller for caller, callee in _only_tripped(departed) if callee in sound}
+
+
+def _bursts(caller: str, callee: str, cache: str, grown: Mapping[tuple[str, str], float]) -> bool:
+    """Whether, for moments, a callee is asked far more than its caller and a cache beside it are."""
+    usual = max(_incoming(caller, grown), _asked_of(caller, cache, grown))
+    return _asked_of(caller, callee, grown) > _BURST * usual
+
+
+def _grown(departed: pl.DataFrame, column: str = "middle_now") -> dict[tuple[str, str], float]:
     """By what factor requests grew: at an entity, ("", entity), and from a caller, (caller, callee)."""
     rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
     found: dict[tuple[str, str], float] = {}
-    for entity, about, level, now in rows.select(
-        "entity", "about", "level", "middle_now"
-    ).iter_rows():
+    for entity, about, level, now in rows.select("entity", "about", "level", column).iter_rows():
         key = ("", entity) if about is None else (entity, about)
         found[key] = max(found.get(key, 0.0), now / level)
     return found
@@ -406,30 +422,6 @@ def _idle(departed: pl.DataFrame) -> set[str]:
     return set(own["entity"]) - loaded
 
 
-def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
-    """(caller, callee) where calls wait for the caller's own pool, while the callee is as it was."""
-    waits = departed.filter(
-        (pl.col("clue") == "pool") & pl.col("about").is_not_null() & (pl.col("score") > _WAITS)
-    )
-    if waits.is_empty():
-        return set()
-    own = departed.filter(
-        pl.col("kind").is_in(_OWN)
-        & pl.col("about").is_null()
-        & pl.col("clue").ne_missing("in_flight")
-    )
-    worst = dict(own.group_by("entity").agg(pl.col("score").max()).iter_rows())
-    moved = (pl.col("now") - pl.col("level")).max().alias("moved")
-    calls = departed.filter((pl.col("kind") == "latency") & pl.col("about").is_not_null())
-    longer = {(a, b): m for a, b, m in calls.group_by("entity", "about").agg(moved).iter_rows()}
-    waited = waits.group_by("entity", "about").agg(moved).sort("entity", "about").iter_rows()
-    return {
-        (a, b)
-        for a, b, wait in waited
-        if b in worst and worst[b] < _SOUND and wait >= _PART * longer.get((a, b), 0.0)
-    }
-
-
 def _still(departed: pl.DataFrame, kind: Kind) -> set[str]:
     """Who measures what is lost, and by its own count loses no more than before."""
     kinds = ["latency"] if kind == "latency" else ["error", "availability"]
@@ -460,28 +452,3 @@ def _only_tripped(departed: pl.DataFrame) -> set[tuple[str, str]]:
     breakers = pl.col("clue").eq_missing("breaker").all().alias("only")
     only = rows.group_by("entity", "about").agg(breakers).filter("only")
     return set(only.select("entity", "about").iter_rows())
-
-
-def _to_pools(signals: Sequence[Signal], pools: Collection[tuple[str, str]]) -> list[Signal]:
-    """What calls to a sound callee cost is taken by the pool in which they waited."""
-    out = list(signals)
-    for caller, callee in sorted(pools):
-        taken = 0.0
-        for k, one in enumerate(out):
-            if one.entity == callee and one.name in _OF_CALLS:
-                taken += _TAKEN * one.weight
-                out[k] = one._replace(weight=(1 - _TAKEN) * one.weight)
-        text = f"calls from {caller} wait for its pool of places at {callee}, which is as quick as ever"
-        out.append(
-            Signal(
-                caller,
-                "own_pool",
-                1.0 + taken,
-                {"pool_exhaustion": 1.0},
-                text,
-                taken,
-                taken,
-                callee,
-            )
-        )
-    return out

@@ -15,6 +15,9 @@ _HINTS = (
 )
 """How names of counters end in the usual conventions, but for a label: with what they count, where with nothing else."""
 
+_AGES = r"(?i)(^|[^a-z])(age|behind|freshness|lag|lateness|staleness)[^a-z]+seconds" + _LABEL
+"""Ages grow by themselves, and begin anew with each renewal: where one was seen, the age itself counts, and not how it grows."""
+
 _LEAST = 8
 """Samples that a series must have to be told for a counter."""
 
@@ -88,10 +91,12 @@ def _counters(suspects: pl.DataFrame) -> pl.DataFrame:
         (value.min() >= 0).alias("positive"),
         ((step < 0) & ~reset).any().alias("falls"),
         (reset.mean() <= _RISING).alias("steady"),
+        reset.any().alias("renewed"),
         (step > 0).sum().alias("grows"),
         (value.first() > 0).alias("begun"),
     )
     counts = pl.col("long") & pl.col("positive") & ~pl.col("falls") & pl.col("steady")
+    counts &= ~(pl.col("metric").str.contains(_AGES) & pl.col("renewed"))
     # A counter of rare events may stand still throughout; from zero, that is any constant series.
     surely = told.filter(counts & ((pl.col("grows") >= 2) | pl.col("begun")))
     # One that grew once could be anything that was set to 1, but for others of its name that count.

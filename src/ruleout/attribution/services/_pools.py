@@ -1,0 +1,73 @@
+"""Pools of a caller's own that are too small for a callee that is as quick as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import polars as pl
+
+from ruleout.attribution.services._records import Signal
+
+_WAITS = 1.5
+"""Departure of the time spent waiting for a place in a pool from which on it is no chance."""
+
+_SOUND = 1.0
+"""Departure below which a callee is as it was."""
+
+_PART = 0.3
+"""Part of what calls take longer that must be spent waiting for a place."""
+
+_TAKEN = 0.7
+"""Of what calls to a sound callee have cost, what is its caller's pool's."""
+
+_OF_CALLS = {"added_time", "symptom_flow", "seen_by_callers", "metric.latency", "refused_calls"}
+_OWN = ("latency", "cpu", "disk", "memory", "saturation", "error", "availability", "accelerator")
+
+
+def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
+    """(caller, callee) where calls wait for the caller's own pool, while the callee is as it was."""
+    waits = departed.filter(
+        (pl.col("clue") == "pool") & pl.col("about").is_not_null() & (pl.col("score") > _WAITS)
+    )
+    if waits.is_empty():
+        return set()
+    own = departed.filter(
+        pl.col("kind").is_in(_OWN)
+        & pl.col("about").is_null()
+        & pl.col("clue").ne_missing("in_flight")
+    )
+    worst = dict(own.group_by("entity").agg(pl.col("score").max()).iter_rows())
+    moved = (pl.col("now") - pl.col("level")).max().alias("moved")
+    calls = departed.filter((pl.col("kind") == "latency") & pl.col("about").is_not_null())
+    longer = {(a, b): m for a, b, m in calls.group_by("entity", "about").agg(moved).iter_rows()}
+    waited = waits.group_by("entity", "about").agg(moved).sort("entity", "about").iter_rows()
+    return {
+        (a, b)
+        for a, b, wait in waited
+        if b in worst and worst[b] < _SOUND and wait >= _PART * longer.get((a, b), 0.0)
+    }
+
+
+def to_pools(signals: Sequence[Signal], pools: Collection[tuple[str, str]]) -> list[Signal]:
+    """What calls to a sound callee cost is taken by the pool in which they waited."""
+    out = list(signals)
+    for caller, callee in sorted(pools):
+        taken = 0.0
+        for k, one in enumerate(out):
+            if one.entity == callee and one.name in _OF_CALLS:
+                taken += _TAKEN * one.weight
+                out[k] = one._replace(weight=(1 - _TAKEN) * one.weight)
+        text = f"calls from {caller} wait for its pool of places at {callee}, which is as quick as ever"
+        out.append(
+            Signal(
+                caller,
+                "own_pool",
+                1.0 + taken,
+                {"pool_exhaustion": 1.0},
+                text,
+                taken,
+                taken,
+                callee,
+            )
+        )
+    return out
