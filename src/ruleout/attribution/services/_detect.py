@@ -6,19 +6,23 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+import polars as pl
+
 from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome, Subject
 from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._asked import asked
 from ruleout.attribution.services._beneath import beneath
 from ruleout.attribution.services._blame import error_lines
 from ruleout.attribution.services._copies import copies, from_copies
+from ruleout.attribution.services._done_without import done_without
 from ruleout.attribution.services._entities import known_names
 from ruleout.attribution.services._flow import follow
 from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fresh
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._held_up import borne_out, handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._load import excused_by_load, offered, silent, unfelt_load
+from ruleout.attribution.services._load import excused_by_load, offered, silent, unfelt, unfelt_load
+from ruleout.attribution.services._ordinary import borne_before
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
@@ -26,8 +30,10 @@ from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow, rightly_refused
+from ruleout.attribution.services._sizes import excused_by_size, larger
 from ruleout.attribution.services._synonyms import by_one_name
 from ruleout.attribution.services._views import asked_instead, passed_below, retried
+from ruleout.attribution.services._warming import warming
 
 _SHOWN = 8
 """So many findings a detector shows, strongest first."""
@@ -93,6 +99,7 @@ def detect(seen: Observed) -> Detection:
     signals = asked_instead(signals, seen.departed, seen.edges)
     signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
+    signals = excused_by_size(signals, seen.departed)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)
@@ -193,7 +200,13 @@ def _refused(seen: Observed) -> list[Signal]:
 
 def _offered(seen: Observed) -> list[Signal]:
     spec = seen.incident.symptom
-    return offered(seen.departed, seen.tree, seen.period, seen.edges, spec.entity)
+    found = offered(seen.departed, seen.tree, seen.period, seen.edges, spec.entity)
+    return [one for one in found if not borne_before(seen, one.entity)]
+
+
+def _larger(seen: Observed) -> list[Signal]:
+    kind = kind_of(seen.incident.symptom.metric or "")
+    return [] if unfelt(seen.departed, kind) else larger(seen.departed, seen.edges)
 
 
 def _asked(seen: Observed) -> list[Signal]:
@@ -223,12 +236,16 @@ def _retried(seen: Observed) -> list[Signal]:
 def _accused(seen: Observed) -> list[Signal]:
     before = seen.windows._replace(current=seen.windows.reference[0])
     errors, usual = (error_lines(seen.telemetry, one) for one in (seen.windows, before))
+    # Lines are read beyond a window's end; what the incident wrote is not usual.
+    usual = usual.filter(pl.col("time") < seen.windows.current[0])
     names = known_names(seen.telemetry) - seen.machines
     speaking = set(seen.telemetry.metrics["entity"])
     if seen.tree is not None:
         speaking |= set(seen.tree.services)
     now, then = (end - begin for begin, end in (seen.windows.current, before.current))
-    return accused(errors, usual, names, names - speaking, now / max(then, 1.0))
+    length = now / max(then, 1.0)
+    blamed = accused(errors, usual, names, names - speaking, length)
+    return [*blamed, *done_without(errors, usual, names, length)]
 
 
 def _copied(seen: Observed) -> list[Signal]:
@@ -236,7 +253,8 @@ def _copied(seen: Observed) -> list[Signal]:
 
 
 def _begun_anew(seen: Observed) -> list[Signal]:
-    return from_fresh(fresh(seen.telemetry.metrics, seen.windows))
+    metrics, windows = seen.telemetry.metrics, seen.windows
+    return from_fresh([*fresh(metrics, windows), *warming(metrics, windows)])
 
 
 def _spans(seen: Observed) -> bool:
@@ -331,7 +349,7 @@ DETECTORS: Sequence[Detector] = (
     Detector(
         "accused",
         "infrastructure",
-        ("network_fault",),
+        ("network_fault", "schema_change"),
         "telemetry.logs",
         lambda seen: seen.telemetry.logs.height > 0,
         _accused,
@@ -351,6 +369,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.metrics",
         lambda seen: seen.telemetry.metrics.height > 0 or seen.tree is not None,
         _offered,
+    ),
+    Detector(
+        "larger_work",
+        "data",
+        ("traffic_surge",),
+        "telemetry.metrics of the size of what is asked",
+        lambda seen: seen.telemetry.metrics.height > 0,
+        _larger,
     ),
     Detector(
         "traffic_balance",

@@ -10,6 +10,7 @@ import polars as pl
 from ruleout.attribution.services._calls import Calls
 from ruleout.attribution.services._graph import Edge, chain
 from ruleout.attribution.services._kinds import OFFERED, Kind, words
+from ruleout.attribution.services._quota import lowered
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._windows import Windows
 
@@ -141,6 +142,8 @@ def unfelt(departed: pl.DataFrame, kind: Kind) -> bool:
     """Whether requests fail while nothing that more of them would fill, or slow down, has moved."""
     if kind not in _FAILURES or departed.is_empty():
         return False
+    if lowered(departed) is not None:
+        return True
     rows = departed.filter(
         pl.col("kind").is_in(_FELT)
         & ~pl.col("clue").is_in(["in_flight", "held", "limit"]).fill_null(value=False)
