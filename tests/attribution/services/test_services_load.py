@@ -12,12 +12,13 @@ import shop
 
 from ruleout.attribution.services import ServicesResult, analyse
 from ruleout.attribution.services._done_without import done_without
-from ruleout.attribution.services._load import unfelt
+from ruleout.attribution.services._load import inward, unfelt
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._quota import lowered
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._season import recurs
 from ruleout.attribution.services._sizes import excused_by_size, larger
+from ruleout.attribution.services._views import asked_instead
 from ruleout.attribution.services._warming import warming
 from ruleout.attribution.services._windows import Windows
 from ruleout.incident import SymptomSpec, Window
@@ -206,9 +207,9 @@ def test_lines_of_the_incident_are_not_usual(tmp_path: Path) -> None:
     rows = [(float(t), name, "rps", 5.0) for t in time for name in ("door", "reader")]
     schema = ["timestamp", "entity", "metric", "value"]
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(tmp_path / "m.parquet")
-    begin, end = float(time[100]), float(time[-1])
+    begin, end = float(time[80]), float(time[-1])
     line = "using fallback for reader: ValidationError: field 'text' missing"
-    said = [(begin + 9 * n, "door", "WARN", line) for n in range(90)]
+    said = [(begin + 9 * n, "door", "WARN", line) for n in range(60)]
     schema = ["timestamp", "entity", "severity", "message"]
     pl.DataFrame(said, schema=schema, orient="row").write_parquet(tmp_path / "l.parquet")
     incident = shop.incident(tmp_path, metrics=("m.parquet",), logs=("l.parquet",))
@@ -217,3 +218,48 @@ def test_lines_of_the_incident_are_not_usual(tmp_path: Path) -> None:
     )
     told = analyse(incident, np.random.default_rng(0))
     assert told.ranking[0][0] == "reader"
+
+
+@pytest.mark.parametrize(("door", "storm"), [(5.0, True), (20.0, False)])
+def test_a_cache_that_forgets_at_once_is_asked_for_by_moments(door: float, storm: bool) -> None:
+    """Misses that come for minutes at a time hardly move a median; the store is asked by them all the same."""
+    rng = np.random.default_rng(7)
+    often = NOW & (np.arange(len(TIME)) % 10 < 3)
+    noise = 1 + 0.02 * rng.standard_normal(len(TIME))
+    table = departures(
+        _frame(
+            {
+                ("api", "http_requests_rate"): np.where(often, door, 5.0) * noise,
+                ("db", "http_requests_rate"): np.where(often, 20.0, 5.0) * noise,
+                ("cache", "cache_miss_rate"): np.where(often, 20.0, 5.0) * noise,
+            }
+        ),
+        WINDOWS,
+    )
+    signals = [
+        Signal("cache", "metric.cache", 3.0, {"cache_storm": 1.0}, "", 1.0, 1.0),
+        Signal("db", "symptom_flow", 6.0, {"slow_dependency": 1.0}, "", 1.0, 1.0),
+    ]
+    told = asked_instead(signals, table, {("api", "db"), ("api", "cache")})
+    assert ("asked_instead" in {one.name for one in told}) is storm
+
+
+@pytest.mark.parametrize(
+    ("door", "again", "surge"), [(10.0, 6.0, False), (10.0, 0.0, True), (20.0, 6.0, True)]
+)
+def test_second_tries_are_no_surge(door: float, again: float, surge: bool) -> None:
+    """A callee that is asked twice as much because it is asked again is under no load from outside."""
+    rng = np.random.default_rng(8)
+    table = departures(
+        _frame(
+            {
+                ("api", "http_requests_rate"): _steps(rng, 10.0, door),
+                ("db", "http_requests_rate"): _steps(rng, 10.0, 20.0),
+                ("api", "retries_per_s"): np.where(NOW, again, 0.0),
+            }
+        ),
+        WINDOWS,
+    )
+    one = Signal("db", "symptom_flow", 6.0, {"traffic_surge": 0.7}, "", 1.0, 1.0)
+    (told,) = inward([one], table, {("api", "db")})
+    assert ("traffic_surge" in told.modes) is surge

@@ -21,7 +21,14 @@ from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fr
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._held_up import borne_out, handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._load import excused_by_load, offered, silent, unfelt, unfelt_load
+from ruleout.attribution.services._load import (
+    excused_by_load,
+    inward,
+    offered,
+    silent,
+    unfelt,
+    unfelt_load,
+)
 from ruleout.attribution.services._ordinary import borne_before
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
@@ -99,7 +106,7 @@ def detect(seen: Observed) -> Detection:
     signals = asked_instead(signals, seen.departed, seen.edges)
     signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
-    signals = excused_by_size(signals, seen.departed)
+    signals = inward(excused_by_size(signals, seen.departed), seen.departed, seen.edges)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)

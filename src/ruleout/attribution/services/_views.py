@@ -34,6 +34,9 @@ _TROUBLED = 1.0
 _MORE = 1.2
 """By what factor more than its caller somebody must be asked to be asked in a cache's place."""
 
+_PEAKED = 2.0
+"""The same at the worst of the incident, which may come and go: what is asked is uneven at its worst without any reason."""
+
 _FEWER = 0.6
 """Part of its requests below which an entity that fails is no longer asked."""
 
@@ -177,11 +180,13 @@ def asked_instead(
     if not caches:
         return list(signals)
     grown, known = _grown(departed), set(edges)
+    peaks = _grown(departed, "now")
     again = {(a, b) for a, b, _, _ in _second_tries(departed)}
     out = list(signals)
     for cache in sorted(caches):
         callers = {a for a, b in edges if b == cache}
         usual = max((_asked_of(a, cache, grown) for a in callers), default=1.0)
+        usual_peak = max((_asked_of(a, cache, peaks) for a in callers), default=1.0)
         beside = {
             b
             for a, b in edges
@@ -192,7 +197,10 @@ def asked_instead(
             and b not in callers | caches
             # Whom the failing one needs itself is not asked in its place.
             and (cache not in failing or (cache, b) not in known)
-            and _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
+            and (
+                _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
+                or _asked_of(a, b, peaks) > _PEAKED * max(_incoming(a, peaks), usual_peak)
+            )
         }
         if not beside:
             continue
@@ -251,13 +259,11 @@ def _failing(departed: pl.DataFrame) -> set[str]:
     return {name for name in failing if grown.get(("", name), 1.0) < _FEWER}
 
 
-def _grown(departed: pl.DataFrame) -> dict[tuple[str, str], float]:
+def _grown(departed: pl.DataFrame, by: str = "middle_now") -> dict[tuple[str, str], float]:
     """By what factor requests grew: at an entity, ("", entity), and from a caller, (caller, callee)."""
     rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
     found: dict[tuple[str, str], float] = {}
-    for entity, about, level, now in rows.select(
-        "entity", "about", "level", "middle_now"
-    ).iter_rows():
+    for entity, about, level, now in rows.select("entity", "about", "level", by).iter_rows():
         key = ("", entity) if about is None else (entity, about)
         found[key] = max(found.get(key, 0.0), now / level)
     return found
