@@ -264,3 +264,20 @@ def test_second_tries_are_no_surge(door: float, again: float, surge: bool) -> No
     one = Signal("db", "symptom_flow", 6.0, {"traffic_surge": 0.7}, "", 1.0, 1.0)
     (told,) = inward([one], table, {("api", "db")})
     assert ("traffic_surge" in told.modes) is surge
+
+
+@pytest.mark.parametrize("early", [0, 28])
+def test_a_surge_that_began_before_its_window_is_one(tmp_path: Path, early: int) -> None:
+    """A window that is declared a while late leaves the surge's beginning in the past, where it excuses nothing."""
+    rng = np.random.default_rng(9)
+    minute = np.arange(200)
+    load = np.where(minute >= 160 - early, 20.0, 5.0)
+    series = {
+        (name, "rps"): load * (1 + 0.03 * rng.standard_normal(200))
+        for name in ("door", "book", "risk")
+    }
+    series["door", "latency_p99_ms"] = np.where(minute >= 160 - early, 900.0, 90.0) + rng.random(
+        200
+    )
+    told = _told(tmp_path, series, 160, SymptomSpec(metric="latency_p99_ms", entity="door"))
+    assert "offered_load" in {one.name for one in told.signals}

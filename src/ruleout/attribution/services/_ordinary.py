@@ -42,6 +42,9 @@ _HOURS = 0.25
 _WORSE = 1.1
 """Times as far off its level as on the days before that a symptom may be and still be as it is every day."""
 
+_APART = 0.5
+"""Part of the incident's length that earlier load must lie before it to be another's."""
+
 _RANGE = 1.1
 """Times the past's greatest load up to which the past tells what a load costs."""
 
@@ -234,7 +237,14 @@ def borne_before(seen: Observed, entity: str) -> bool:
     )
     names = [name for name in sorted(asked["metric"]) if set(words(name)) & OFFERED]
     found = [one for one in (series_of(seen, entity, name) for name in names) if one is not None]
-    return bool(found) and all(as_usual(one) or _days_alike(seen, one) > 0 for one in found)
+    # What has grown a while before the incident was declared is the same surge, and no past.
+    start, end = seen.windows.current
+    apart = [
+        one._replace(usual=one.usual & (one.time < start - _APART * (end - start))) for one in found
+    ]
+    return bool(found) and all(
+        (one.usual.sum() >= _LEAST and as_usual(one)) or _days_alike(seen, one) > 0 for one in apart
+    )
 
 
 def _of_load(seen: Observed, told: Series) -> Null | None:
