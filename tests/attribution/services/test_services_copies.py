@@ -155,6 +155,7 @@ def test_a_fallback_follows_where_a_cache_made_it_necessary(cached: bool) -> Non
             "score": [3.0, 3.0, 3.0, 0.0, 3.0, 0.0],
             "level": [0.0, 100.0, 1.0, 100.0, 5.0, 100.0],
             "middle_now": [0.9, 20.0, 80.0, 100.0, 90.0, 100.0],
+            "now": [0.9, 20.0, 80.0, 100.0, 90.0, 100.0],
             "sign": [1] * 6,
         }
     )
