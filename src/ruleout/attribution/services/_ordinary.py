@@ -243,7 +243,8 @@ def borne_before(seen: Observed, entity: str) -> bool:
         one._replace(usual=one.usual & (one.time < start - _APART * (end - start))) for one in found
     ]
     return bool(found) and all(
-        (one.usual.sum() >= _LEAST and as_usual(one)) or _days_alike(seen, one) > 0 for one in apart
+        (past.usual.sum() >= _LEAST and as_usual(past)) or _days_alike(seen, one) > 0
+        for past, one in zip(apart, found, strict=True)
     )
 
 
