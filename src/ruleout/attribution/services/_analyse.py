@@ -20,6 +20,7 @@ from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._masking import mask
 from ruleout.attribution.services._nulls import nulls, shared_out
 from ruleout.attribution.services._onlookers import beside_the_path, onlookers
+from ruleout.attribution.services._ordinary import borne_before
 from ruleout.attribution.services._rank import entity_scores, probabilities
 from ruleout.attribution.services._records import (
     Null,
@@ -37,6 +38,7 @@ from ruleout.incident._model import Incident
 from ruleout.sources._changes import Change, load_changes
 from ruleout.sources.telemetry import Telemetry, read_telemetry
 
+_SURGE = "traffic_surge"
 _FAILURES = ("error", "availability")
 _FAILED = {
     "behaviour",
@@ -186,6 +188,7 @@ def _who_changed(
     spec = seen.incident.symptom
     kind = kind_of(spec.metric or "")
     others = elsewhere(seen.departed, errors, spec.entity, hosts, _names(seen), kind)
+    others = [one for one in others if one.mode != _SURGE or not borne_before(seen, one.entity)]
     if not seen.changes:
         return None, others
     return blame(seen, culprits, others), others

@@ -20,7 +20,15 @@ from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fr
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._held_up import borne_out, handed_down, held_up
 from ruleout.attribution.services._kinds import kind_of
-from ruleout.attribution.services._load import excused_by_load, offered, silent, unfelt_load
+from ruleout.attribution.services._load import (
+    excused_by_load,
+    inward,
+    offered,
+    silent,
+    unfelt,
+    unfelt_load,
+)
+from ruleout.attribution.services._ordinary import borne_before
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._records import Signal
@@ -28,8 +36,10 @@ from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow, rightly_refused
+from ruleout.attribution.services._sizes import excused_by_size, larger
 from ruleout.attribution.services._synonyms import by_one_name
 from ruleout.attribution.services._views import asked_instead, passed_below, retried
+from ruleout.attribution.services._warming import warming
 
 _SHOWN = 8
 """So many findings a detector shows, strongest first."""
@@ -99,6 +109,7 @@ def detect(seen: Observed) -> Detection:
     signals = asked_instead(signals, seen.departed, seen.edges)
     signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
+    signals = inward(excused_by_size(signals, seen.departed), seen.departed, seen.edges)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)
@@ -219,7 +230,13 @@ def _refused(seen: Observed) -> list[Signal]:
 
 def _offered(seen: Observed) -> list[Signal]:
     spec = seen.incident.symptom
-    return offered(seen.departed, seen.tree, seen.period, seen.edges, spec.entity)
+    found = offered(seen.departed, seen.tree, seen.period, seen.edges, spec.entity)
+    return [one for one in found if not borne_before(seen, one.entity)]
+
+
+def _larger(seen: Observed) -> list[Signal]:
+    kind = kind_of(seen.incident.symptom.metric or "")
+    return [] if unfelt(seen.departed, kind) else larger(seen.departed, seen.edges)
 
 
 def _asked(seen: Observed) -> list[Signal]:
@@ -256,7 +273,8 @@ def _accused(seen: Observed) -> list[Signal]:
     if seen.tree is not None:
         speaking |= set(seen.tree.services)
     now, then = (end - begin for begin, end in (seen.windows.current, before.current))
-    return accused(errors, usual, names, names - speaking, now / max(then, 1.0))
+    length = now / max(then, 1.0)
+    return accused(errors, usual, names, names - speaking, length)
 
 
 def _copied(seen: Observed) -> list[Signal]:
@@ -264,7 +282,8 @@ def _copied(seen: Observed) -> list[Signal]:
 
 
 def _begun_anew(seen: Observed) -> list[Signal]:
-    return from_fresh(fresh(seen.telemetry.metrics, seen.windows))
+    metrics, windows = seen.telemetry.metrics, seen.windows
+    return from_fresh([*fresh(metrics, windows), *warming(metrics, windows)])
 
 
 def _spans(seen: Observed) -> bool:
@@ -359,7 +378,7 @@ DETECTORS: Sequence[Detector] = (
     Detector(
         "accused",
         "infrastructure",
-        ("network_fault",),
+        ("network_fault", "schema_change"),
         "telemetry.logs",
         lambda seen: seen.telemetry.logs.height > 0,
         _accused,
@@ -379,6 +398,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.metrics",
         lambda seen: seen.telemetry.metrics.height > 0 or seen.tree is not None,
         _offered,
+    ),
+    Detector(
+        "larger_work",
+        "data",
+        ("traffic_surge",),
+        "telemetry.metrics of the size of what is asked",
+        lambda seen: seen.telemetry.metrics.height > 0,
+        _larger,
     ),
     Detector(
         "traffic_balance",

@@ -44,7 +44,10 @@ class Fresh(NamedTuple):
     """Median of its last third."""
 
     usual: float
-    """Median of its siblings over the incident."""
+    """Median of its siblings over the incident; of a whole service, that of the reference."""
+
+    whole: bool = False
+    """Whether it is a service to which copies were added, which are not measured one by one."""
 
 
 def fresh(metrics: pl.DataFrame, windows: Windows) -> list[Fresh]:
@@ -93,13 +96,24 @@ def from_fresh(found: list[Fresh]) -> list[Signal]:
             "one_young",
             _WORTH,
             PLACE_MODES["young"],
-            f"{name}, begun in the incident, shows {one.metric} at {one.first:.4g} at first, {one.later:.4g} later"
-            f" and {one.usual:.4g} at its siblings",
+            _text(one),
             one.first / max(one.usual, 1e-12),
             one.first - one.later,
         )
         for name, one in sorted(best.items())
     ]
+
+
+def _text(one: Fresh) -> str:
+    if one.whole:
+        return (
+            f"{one.entity} shows {one.metric} at {one.first:.4g} while copies added to it are new, {one.later:.4g} later"
+            f" under as much load and {one.usual:.4g} before"
+        )
+    return (
+        f"{one.entity}, begun in the incident, shows {one.metric} at {one.first:.4g} at first, {one.later:.4g} later"
+        f" and {one.usual:.4g} at its siblings"
+    )
 
 
 def excused_by_fresh(signals: list[Signal], edges: Collection[Edge]) -> list[Signal]:

@@ -10,6 +10,7 @@ import polars as pl
 from ruleout.attribution.services._calls import Calls
 from ruleout.attribution.services._graph import Edge, chain
 from ruleout.attribution.services._kinds import OFFERED, Kind, words
+from ruleout.attribution.services._quota import lowered
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._windows import Windows
 
@@ -56,6 +57,9 @@ _FEELS = 1.0
 """Departure of anything that load would fill from which on it is felt."""
 
 _UNFELT = 0.3
+_NO_MORE = 1.2
+"""Requests over their usual number up to which no more come in."""
+
 _LONGER = {"traffic_surge": 0.65, "prompt_change": 0.35}
 _SILENT = {
     "hardware_fault": 0.6,
@@ -141,6 +145,8 @@ def unfelt(departed: pl.DataFrame, kind: Kind) -> bool:
     """Whether requests fail while nothing that more of them would fill, or slow down, has moved."""
     if kind not in _FAILURES or departed.is_empty():
         return False
+    if lowered(departed) is not None:
+        return True
     rows = departed.filter(
         pl.col("kind").is_in(_FELT)
         & ~pl.col("clue").is_in(["in_flight", "held", "limit"]).fill_null(value=False)
@@ -172,6 +178,42 @@ def excused_by_load(signals: Sequence[Signal], departed: pl.DataFrame) -> list[S
         out.append(one._replace(weight=_LEFT * one.weight))
         taken = max(taken, (1 - _LEFT) * one.weight)
     return [one._replace(weight=one.weight + taken) if one is door else one for one in out]
+
+
+def inward(
+    signals: Sequence[Signal], departed: pl.DataFrame, edges: Collection[Edge]
+) -> list[Signal]:
+    """The signals, a surge no reading of those that ask again: nothing more comes in, and callers count second tries.
+
+    Args:
+        signals: of all detectors.
+        departed: series that departed, as `departures` returns them.
+        edges: (caller, callee) pairs.
+    """
+    called = {callee for _, callee in edges}
+    rows = departed.filter(
+        (pl.col("kind") == "traffic") & (pl.col("level") > 0) & pl.col("about").is_null()
+    )
+    doors = [
+        now / level
+        for entity, level, now in rows.select("entity", "level", "middle_now").iter_rows()
+        if entity not in called
+    ]
+    if not doors or max(doors) > _NO_MORE:
+        return list(signals)
+    again = departed.filter(
+        (pl.col("clue") == "retries") & (pl.col("sign") > 0) & (pl.col("score") > _FEELS)
+    )
+    trying = set(again["entity"])
+    # Second tries multiply from caller to callee.
+    asked = {b for a, b in edges if a in trying}
+    asked |= {b for a, b in edges if a in asked}
+    return [
+        one._replace(modes={m: p for m, p in one.modes.items() if m != "traffic_surge"})
+        if one.entity in asked and one.name != "offered_load"
+        else one
+        for one in signals
+    ]
 
 
 def _items(departed: pl.DataFrame) -> dict[str, float]:

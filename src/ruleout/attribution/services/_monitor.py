@@ -34,6 +34,13 @@ _SHARE_WORDS = {"ratio", "rate", "share", "pct", "percent", "percentage", "fract
 _FITS = 0.3
 """On a log scale, how near a share of failures must lie to the quotient of its entity's counts to be that quotient."""
 
+_TIMES = {"ms", "us", "ns", "s", "seconds", "millis", "milliseconds", "microseconds", "duration"}
+_SIGNED = {"offset", "skew", "drift", "delta", "diff", "difference", "jitter", "slack", "gap"}
+"""Words of differences of times, which may be of either sign."""
+
+_BELOW = 0.05
+"""Part of the incident's samples that must be what no sample can be."""
+
 _FEW = 50
 _WITNESSES = 3
 """So many others must measure the same kind to contradict somebody who stands outside of the path."""
@@ -55,6 +62,7 @@ def mismeasured(seen: Observed) -> list[Null]:
     before, now = sign * series.value[series.usual], sign * series.value[series.now]
     was, came = float(np.median(before)), float(np.median(now))
     text = _other_unit(seen, was, came, before, now) if was > 0 and came > 0 else None
+    text = text or _impossible(spec.metric, before, now)
     text = text or _denied(seen, spec.entity, spec.metric, was, came)
     text = text or _not_the_quotient(seen, spec.entity, spec.metric, was, came)
     text = text or _alone(seen, spec.entity, spec.metric, was, came)
@@ -83,6 +91,17 @@ def _other_unit(
     if spread_now > 3 * spread + 0.05 or beside.is_empty() or moved > 0.5 * beside.height:
         return None
     return f"{spec.metric} is {ratio:.4g} times what it was, a factor between units, and nothing beside it moved"
+
+
+def _impossible(metric: str, before: np.ndarray, now: np.ndarray) -> str | None:
+    """A length of time below nothing: whoever took it read two clocks."""
+    told = set(words(metric))
+    if not (kind_of(metric) == "latency" or told & _TIMES) or told & _SIGNED or before.min() < 0:
+        return None
+    share = float((now < -float(before.max())).mean())
+    if share < _BELOW:
+        return None
+    return f"{metric} is below nothing in {share:.0%} of the incident's samples, which no length of time can be"
 
 
 def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -> str | None:

@@ -20,6 +20,7 @@ from ruleout.attribution.services._kinds import OFFERED, kind_of, words
 from ruleout.attribution.services._records import Null
 from ruleout.attribution.services._requests import Requests, requests_of
 from ruleout.attribution.services._scene import Observed
+from ruleout.attribution.services._season import recurs
 from ruleout.attribution.services._symptom import direction
 
 _CALM = 0.7
@@ -40,6 +41,9 @@ _HOURS = 0.25
 
 _WORSE = 1.1
 """Times as far off its level as on the days before that a symptom may be and still be as it is every day."""
+
+_APART = 0.5
+"""Part of the incident's length that earlier load must lie before it to be another's."""
 
 _RANGE = 1.1
 """Times the past's greatest load up to which the past tells what a load costs."""
@@ -188,12 +192,25 @@ def _as_before(seen: Observed, told: Series) -> Null:
     daily = _every_day(seen, told)
     if daily is not None:
         return daily
+    times = recurs(*told)
+    if times:
+        text = f"{metric} has risen as far {times} times, as long after each other each time"
+        return Null("seasonality", Subject(), _CALM, text)
     text = f"{metric} was as bad before, and more than once, over stretches as long as the incident"
     return Null("random_fluctuation", Subject(), _CALM, text)
 
 
 def _every_day(seen: Observed, told: Series) -> Null | None:
     """The symptom comes at this hour of every day that was recorded, as far as it does now, and not at others."""
+    days = _days_alike(seen, told)
+    if not days:
+        return None
+    text = f"{seen.incident.symptom.metric} rises as far at this hour of every day recorded before ({days})"
+    return Null("seasonality", Subject(), _CALM, text)
+
+
+def _days_alike(seen: Observed, told: Series) -> int:
+    """How many days are recorded before, if on all of them it came at this hour as far as it does now; else 0."""
     level = float(np.median(told.value[told.usual]))
     start, end = seen.windows.current
     slack = _HOURS * (end - start)
@@ -202,16 +219,33 @@ def _every_day(seen: Observed, told: Series) -> Null | None:
     here = float(_means(now, size).max()) - level
     days = int((start - told.time[0]) // _DAY)
     if days < 1 or here <= 0:
-        return None
+        return 0
     for day in range(1, days + 1):
         low, high = start - day * _DAY - slack, end - day * _DAY + slack
         values = told.value[(told.time >= low) & (told.time <= high) & ~told.now]
         if len(values) < max(len(now) // 2, size):
-            return None
+            return 0
         if here > _WORSE * (float(_means(values, size).max()) - level):
-            return None
-    text = f"{seen.incident.symptom.metric} rises as far at this hour of every day recorded before ({days})"
-    return Null("seasonality", Subject(), _CALM, text)
+            return 0
+    return days
+
+
+def borne_before(seen: Observed, entity: str) -> bool:
+    """Whether an entity is asked no more than it was in the past, or at this hour of the days before."""
+    asked = seen.departed.filter(
+        (pl.col("entity") == entity) & (pl.col("kind") == "traffic") & pl.col("about").is_null()
+    )
+    names = [name for name in sorted(asked["metric"]) if set(words(name)) & OFFERED]
+    found = [one for one in (series_of(seen, entity, name) for name in names) if one is not None]
+    # What has grown a while before the incident was declared is the same surge, and no past.
+    start, end = seen.windows.current
+    apart = [
+        one._replace(usual=one.usual & (one.time < start - _APART * (end - start))) for one in found
+    ]
+    return bool(found) and all(
+        (past.usual.sum() >= _LEAST and as_usual(past)) or _days_alike(seen, one) > 0
+        for past, one in zip(apart, found, strict=True)
+    )
 
 
 def _of_load(seen: Observed, told: Series) -> Null | None:

@@ -35,6 +35,7 @@ _TROUBLED = 1.0
 _MORE = 1.2
 """By what factor more than its caller somebody must be asked to be asked in a cache's place."""
 
+
 _FEWER = 0.6
 """Part of its requests below which an entity that fails is no longer asked."""
 
