@@ -506,6 +506,17 @@ def test_rows_that_say_so_themselves_fell_back(value: str, told: bool) -> None:
     assert ("defaults.flagged" in findings(case, "missing_and_defaults")) is told
 
 
+def test_an_odd_value_that_was_never_seen_may_have_been_kept() -> None:
+    """A number that hardly repeats need not have had a value before for somebody to keep it: both readings stay."""
+    reference, current = quiet()
+    age = reference["age"].to_numpy()
+    odd = float(np.quantile(age, 0.8)) + 1e-4
+    assert not (age == odd).any()
+    case = made((reference, served(current.with_columns(where(hit(0.6), "age", odd)))))
+    found = findings(case, "missing_and_defaults")["defaults.still"]
+    assert {"stale_features", "silent_nulls"} <= set(found.supports)
+
+
 def test_a_clip_is_seen_beside_a_value_that_was_always_common() -> None:
     """Noughts may always have been many: the bound is the value that gained."""
     rng = np.random.default_rng(5)

@@ -279,7 +279,9 @@ def _kind(group: Sequence[Defaulted]) -> str:
         return "frozen"  # no default is so odd a value, let alone several at once
     if any(d.after > _ALL for d in own):
         return "frozen"
-    return "still" if len(own) == len(group) and all(d.before > 0 for d in own) else "value"
+    # Of a number that hardly ever repeats, a value of its own need not have been seen before.
+    seen = all(d.before > 0 or d.common == 1.0 for d in own)
+    return "still" if len(own) == len(group) and seen else "value"
 
 
 def _lost(group: Sequence[Defaulted]) -> bool:
