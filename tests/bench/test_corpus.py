@@ -22,8 +22,8 @@ SMALL = ("unit_change", "delivery"), ("label_noise", "breast_cancer"), ("quiet",
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, object]]]:
     """A few incidents on small data."""
-    pytest.importorskip("lightgbm")
-    pytest.importorskip("skl2onnx")
+    pytest.importorskip("lightgbm", reason="needs LightGBM, of ruleout[tests]")
+    pytest.importorskip("skl2onnx", reason="needs skl2onnx, of ruleout[tests]")
     folder = tmp_path_factory.mktemp("corpus")
     kitchen = Kitchen(folder / ".cache")
     truth = {}
@@ -135,7 +135,7 @@ def test_a_drift_that_is_meant_to_be_harmless_does_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside a drift that does most of the harm itself, a fault is not the truth of the incident."""
-    pytest.importorskip("lightgbm")
+    pytest.importorskip("lightgbm", reason="needs LightGBM, of ruleout[tests]")
     kitchen = Kitchen(tmp_path / ".cache")
     recipe = Recipe("incident", "label_noise", 50, "breast_cancer", tags=("herring",))
     assert cook(recipe, kitchen, tmp_path / "fair", ROWS) is not None

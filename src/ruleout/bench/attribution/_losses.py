@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ruleout._errors import RuleoutError
 from ruleout.attribution import estimate_performance
 from ruleout.bench.attribution._cases import ROWS, halves, poisson, region, tilt
+from ruleout.bench.attribution._estimates import summary
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.corpus._dataset import data_folder, table
 from ruleout.incident import Incident
@@ -168,16 +169,4 @@ def _write_case(case: Case, folder: Path) -> None:
 
 def by_method(told: pl.DataFrame) -> pl.DataFrame:
     """Errors where inputs moved and where the relation changed, and the warnings in both."""
-    moved, changed = (pl.col("kind") == kind for kind in KINDS)
-
-    def mean(column: str, where: pl.Expr) -> pl.Expr:
-        return pl.col(column).cast(pl.Float64).filter(where).mean()
-
-    return told.group_by("method", maintain_order=True).agg(
-        mean("error", moved).alias("mean error, inputs moved"),
-        mean("held", moved).alias("90% intervals hold, inputs moved"),
-        mean("warned", moved).alias("warned, inputs moved"),
-        mean("error", changed).alias("mean error, relation changed"),
-        mean("warned", changed).alias("warned, relation changed"),
-        pl.col("seconds").mean().alias("CPU s an estimate"),
-    )
+    return summary(told, dict(zip(KINDS, ("inputs moved", "relation changed"), strict=True)))
