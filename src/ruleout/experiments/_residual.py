@@ -12,7 +12,7 @@ from ruleout.experiments._replay import replayed_outputs
 from ruleout.experiments._undone import Damaged, Undone
 from ruleout.profile import Case, Table
 
-_KEPT = ("surrogate held", "surrogate gap")
+_KEPT = ("surrogate held", "surrogate gap", "telemetry metrics")
 _OF_REFERENCE = (
     "images reference ",
     "texts reference ",

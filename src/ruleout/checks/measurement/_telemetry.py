@@ -12,15 +12,19 @@ from ruleout.profile import Case, Which
 
 
 def metrics_of(case: Case) -> pl.DataFrame:
-    """All metrics of the telemetry, in order of time.
+    """All metrics of the telemetry, in order of time; read once.
 
     Raises:
         SourceError: when they cannot be read.
     """
-    from ruleout.sources.telemetry import read_telemetry  # tables alone do without
+    if "telemetry metrics" not in case.cache:
+        from ruleout.sources.telemetry import read_telemetry  # tables alone do without
 
-    spec = replace(case.incident.telemetry, traces=(), logs=())
-    return read_telemetry(replace(case.incident, telemetry=spec)).metrics.sort("time")
+        spec = replace(case.incident.telemetry, traces=(), logs=())
+        read = read_telemetry(replace(case.incident, telemetry=spec))
+        case.cache["telemetry metrics"] = read.metrics.sort("time")
+    metrics: pl.DataFrame = case.cache["telemetry metrics"]
+    return metrics
 
 
 def inside(series: pl.DataFrame, case: Case, which: Which) -> NDArray[np.float64]:

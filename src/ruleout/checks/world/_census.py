@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from ruleout.checks.measurement._telemetry import metrics_of
 from ruleout.profile import Case, Which
 from ruleout.stats._boosting import Floats
 
@@ -81,11 +81,7 @@ def census(case: Case) -> Census | None:
 def _all(case: Case) -> Iterator[Census]:
     if not case.incident.telemetry.metrics or case.reference.time is None:
         return
-    from ruleout.sources.telemetry import read_telemetry  # tables alone do without
-
-    spec = replace(case.incident.telemetry, traces=(), logs=())
-    metrics = read_telemetry(replace(case.incident, telemetry=spec)).metrics
-    for (entity, metric), series in metrics.sort("time").group_by(
+    for (entity, metric), series in metrics_of(case).group_by(
         ["entity", "metric"], maintain_order=True
     ):
         asked = _REQUESTS.search(f"{entity} {metric}") is not None
