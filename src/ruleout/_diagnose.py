@@ -320,8 +320,10 @@ def examine(case: Case, symptom: Symptom, say: Progress, first: int = 1) -> Exam
     rows = weighing.number(checked, first)
     candidates = weighing.propose(rows)
     weighing.weigh(candidates, rows)
-    candidates += weighing.unite(candidates, case.incident.data.sources)
-    weighing.weigh(candidates, rows)
+    joint = weighing.unite(candidates, case.incident.data.sources)
+    if joint:
+        candidates += joint
+        weighing.weigh(candidates, rows)
     candidates = weighing.absorb(candidates)
     weighing.weigh(candidates, rows)
     say("undoing what might have done it")

@@ -65,8 +65,8 @@ _TYPES = frozenset(
 _MISSED = 0.3
 """Part of the lines that warn or fail that must miss a field which a change of a contract took away."""
 
-_HOUR = 3600.0
-"""Seconds before the incident within which such a change was made."""
+_BEFORE, _AFTER = 6 * 3600.0, 1800.0
+"""Seconds around the beginning of the incident within which such a change was made; a beginning is told late at times."""
 
 
 def by_changes(
@@ -86,7 +86,7 @@ def by_changes(
         start: of the incident, in seconds.
     """
     out = dict(shares)
-    near = [one for one in changes if start - 6 * _HOUR <= one.at <= start + _HOUR / 2]
+    near = [one for one in changes if start - _BEFORE <= one.at <= start + _AFTER]
     own = any(one.name == "added_time" and one.entity == entity for one in signals)
     mine = [one for one in near if one.entity == entity]
     if own and any(_RUNTIME.search(f"{one.description} {one.diff or ''}") for one in mine):

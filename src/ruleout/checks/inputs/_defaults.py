@@ -83,7 +83,7 @@ def words_of(column: str | None) -> set[str]:
 
 _OF_MACHINES = frozenset({
     "host", "hostname", "pod", "node", "replica", "server", "worker", "instance", "machine", "shard", "gpu", "container",
-    "zone", "version", "build", "image", "arm", "variant",
+    "version", "build", "arm", "variant",
 })  # fmt: skip
 """Words of columns that say by what a request was served."""
 

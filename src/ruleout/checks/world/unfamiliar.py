@@ -24,6 +24,7 @@ from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._text_features import LEAST_TEXTS, known_words
 from ruleout.checks.inputs.text_damage import look
 from ruleout.checks.world._view import NO_HARM
+from ruleout.checks.world.new_category import loss_share
 from ruleout.profile import Case
 from ruleout.profile._text import unknown_share, words
 from ruleout.profile._unstructured import texts
@@ -34,10 +35,14 @@ _ROSE = 0.05
 """Rise of the mean share of unknown words from which texts are in other words."""
 
 _KNOWN = 50
-"""Current texts of known words that are needed to see that they fare as ever."""
+"""Current rows where the reference lies that are needed to see that they fare as ever."""
 
 _MOST = 0.6
+"""Share of the rise in loss that must lie where the reference has nothing."""
+
 _TAIL = 0.003
+"""Share of the reference's rows at either end that are no part of its range."""
+
 _BEYOND, _ROOM, _VALUES = 0.03, 0.02, 20
 """Share of rows that must lie beyond the range, by this part of it, at so many values: one value is a default."""
 
@@ -52,13 +57,7 @@ _BEYOND, _ROOM, _VALUES = 0.03, 0.02, 20
 def unseen_words(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Look for a rise of the loss where texts hold words that the reference does not."""
     del rng
-    if case.significant is False:
-        yield Abstained(MODES, NO_HARM)
-        return
-    if not (case.labelled("reference") and case.labelled("current")):
-        yield Abstained(MODES, "the loss is not known in both windows", "data.columns.target")
-        return
-    yield from _told(case)
+    yield from _unjudged(case) or _told(case)
 
 
 @check(
@@ -71,15 +70,18 @@ def unseen_words(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
 def unseen_range(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Look for a rise of the loss where an input lies beyond all that the reference had."""
     del rng
-    if case.significant is False:
-        yield Abstained(MODES, NO_HARM)
-        return
-    if not (case.labelled("reference") and case.labelled("current")):
-        yield Abstained(MODES, "the loss is not known in both windows", "data.columns.target")
-        return
-    found = _beyond(case)
     told = "no input lies beyond its range with the harm there alone"
-    yield found or Clear((), Subject(), told, _BEYOND, "unseen_range.none")
+    nothing = Clear((), Subject(), told, _BEYOND, "unseen_range.none")
+    yield from _unjudged(case) or [_beyond(case) or nothing]
+
+
+def _unjudged(case: Case) -> list[Outcome]:
+    """Why harm cannot be placed at all; nothing where it can."""
+    if case.significant is False:
+        return [Abstained(MODES, NO_HARM)]
+    if not (case.labelled("reference") and case.labelled("current")):
+        return [Abstained(MODES, "the loss is not known in both windows", "data.columns.target")]
+    return []
 
 
 def unfamiliar(case: Case) -> bool:
@@ -104,25 +106,31 @@ def _out_of_range(case: Case, name: str) -> Finding | None:
     before, now = case.reference.numeric(name), case.current.numeric(name)
     before, loss = before[np.isfinite(before)], case.loss("current")
     seen = np.isfinite(loss) & np.isfinite(now)
-    if len(before) < LEAST_TEXTS or seen.sum() < LEAST_TEXTS or follows_calendar(case, name):
+    if len(before) < LEAST_TEXTS or seen.sum() < LEAST_TEXTS:
         return None
     # One odd row of the reference is nothing to learn from.
     low, high = (float(v) for v in np.quantile(before, (_TAIL, 1 - _TAIL)))
     room = _ROOM * (high - low)
-    out = ((now > high + room) | (now < low - room))[seen]
-    values = now[seen][out]
-    if out.mean() < _BEYOND or (~out).sum() < _KNOWN or len(np.unique(values)) < _VALUES:
+    beyond = seen & ((now > high + room) | (now < low - room))
+    within = seen & ~beyond
+    share = float(beyond.sum() / seen.sum())
+    if share < _BEYOND or within.sum() < _KNOWN or len(np.unique(now[beyond])) < _VALUES:
         return None
-    base, loss = float(np.nanmean(case.loss("reference"))), loss[seen]
-    rise = float((loss - base).sum())
-    lies = float((loss[out] - base).sum()) / rise if rise > 0 else 0.0
-    if lies < _MOST or not _as_ever(loss[~out], base, rise / len(loss)):
+    lies = loss_share(case, beyond)
+    base = float(np.nanmean(case.loss("reference")))
+    if (
+        lies is None
+        or lies < _MOST
+        or not _as_ever(loss[within], base, float(loss[seen].mean()) - base)
+    ):
         return None
+    if follows_calendar(case, name):
+        return None  # what goes on with time is new each time
     return Finding(
         "unseen_range.harm", Subject("feature", (name,)),
-        f"{name} lies beyond what the reference had ({low:.4g} to {high:.4g}, but for {_TAIL:.1%} at each end) in {out.mean():.0%} of rows, which carry "
-        f"{lies:.0%} of the rise in loss; the others fare as ever",
-        float(out.mean()), lies, None, float(np.clip(lies, 0.0, 1.0)), MODES,
+        f"{name} lies beyond what the reference had ({low:.4g} to {high:.4g}, but for {_TAIL:.1%} at each end) in {share:.0%} of rows, "
+        f"which carry {lies:.0%} of the rise in loss; the others fare as ever",
+        share, lies, None, float(np.clip(lies, 0.0, 1.0)), MODES,
         against=("concept_drift", "corrupted_labels", "label_noise"),
     )  # fmt: skip
 
@@ -176,6 +184,6 @@ def _column(case: Case, name: str) -> Outcome:
 
 
 def _as_ever(loss: Floats, base: float, rise: float) -> bool:
-    """Whether texts of known words are answered about as well as the reference's."""
+    """Whether rows that lie where the reference does are answered about as well as its own."""
     error = float(loss.std()) / np.sqrt(len(loss)) + 1e-12
     return float(loss.mean()) - base < max(0.3 * rise, 2 * error if rise > 4 * error else 0.0)
