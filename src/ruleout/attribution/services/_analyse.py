@@ -114,9 +114,8 @@ def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
     An outcome measures nothing else, calls nobody and is called by nobody; an onlooker has the symptom at second hand.
     """
     told = set(seen.incident.telemetry.kpis) | {seen.incident.symptom.metric}
-    other = set(
-        seen.telemetry.metrics.filter(~pl.col("metric").is_in(list(told - {None})))["entity"]
-    )
+    elsewhere_measured = ~pl.col("metric").is_in(list(told - {None}))
+    other = set(seen.telemetry.metrics.filter(elsewhere_measured)["entity"].unique())
     known = other | {name for edge in seen.edges for name in edge}
     known |= set(seen.tree.services) if seen.tree is not None else set()
     known |= set(seen.telemetry.kinds)
@@ -128,7 +127,8 @@ def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
         else one
         for one in signals
     ]
-    causes = [one for one in moved if one.entity in known - set(lookers) - beside_the_path(seen)]
+    able = known - set(lookers) - beside_the_path(seen)
+    causes = [one for one in moved if one.entity in able]
     return causes or list(signals)
 
 

@@ -269,7 +269,7 @@ def _accused(seen: Observed) -> list[Signal]:
     # Lines of the incident are read beyond its end; those of the reference must not reach into the incident.
     usual = usual.filter(pl.col("time") < before.current[1])
     names = known_names(seen.telemetry) - seen.machines
-    speaking = set(seen.telemetry.metrics["entity"])
+    speaking = set(seen.telemetry.metrics["entity"].unique())
     if seen.tree is not None:
         speaking |= set(seen.tree.services)
     now, then = (end - begin for begin, end in (seen.windows.current, before.current))

@@ -64,13 +64,13 @@ def fresh(metrics: pl.DataFrame, windows: Windows) -> list[Fresh]:
     now = rows.filter((pl.col("time") >= start) & (pl.col("time") <= end)).sort("time")
     known = now.join(old, on=["entity", "metric"], how="semi")
     new = now.join(old, on=["entity", "metric"], how="anti")
-    found = []
+    found, names = [], sorted(known["entity"].unique())
     for (entity, metric), part in new.group_by("entity", "metric", maintain_order=True):
-        beside = known.filter(
-            (pl.col("metric") == metric)
-            & pl.col("entity").map_elements(_stem, return_dtype=pl.String).eq(_stem(str(entity)))
-        )
-        if part.height < _LEAST or beside.is_empty():
+        if part.height < _LEAST:
+            continue
+        siblings = [name for name in names if _stem(name) == _stem(str(entity))]
+        beside = known.filter((pl.col("metric") == metric) & pl.col("entity").is_in(siblings))
+        if beside.is_empty():
             continue
         value = part["value"].to_numpy()
         third = max(part.height // 3, 2)
