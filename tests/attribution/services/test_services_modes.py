@@ -12,6 +12,7 @@ import pytest
 from ruleout.attribution.services._beneath import beneath
 from ruleout.attribution.services._by_changes import by_changes
 from ruleout.attribution.services._elsewhere import elsewhere
+from ruleout.attribution.services._flow import Flow
 from ruleout.attribution.services._fresh import excused_by_fresh, fresh, from_fresh
 from ruleout.attribution.services._hypothesise import _owner
 from ruleout.attribution.services._kinds import clue_of, kind_of
@@ -25,6 +26,8 @@ from ruleout.attribution.services._sayings import quiet_lines, told
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._signals import (
     beyond_load,
+    from_departures,
+    from_flow,
     loads_of,
     matters,
     modes_of,
@@ -467,3 +470,28 @@ def test_second_tries_beside_a_trouble_that_is_still_there_follow_from_it() -> N
         assert one.weight < 0.5 * alone.weight
     (over,) = retried(_table(attempts, again, {**below, "middle_now": 1.0}))
     assert over.weight == alone.weight
+
+
+def test_who_raised_the_alarm_counts_half_beside_others() -> None:
+    """That the symptom goes with itself is no evidence, unless nobody else measures it."""
+    flow = Flow(volume=2.0, share=1.0, own=1.0, agreement=1.0, severity=1.0)
+    both = {
+        s.entity: s.weight for s in from_flow({"front": flow, "cart": flow}, "latency", "front")
+    }
+    (alone,) = from_flow({"front": flow}, "latency", "front")
+    assert both["front"] == pytest.approx(both["cart"] / 2)
+    assert alone.weight == pytest.approx(both["cart"])
+
+
+@pytest.mark.parametrize(("sockets", "pool"), [(4.0, False), (40.0, True)])
+def test_sockets_that_grow_with_the_time_of_answers_tell_of_no_pool(
+    sockets: float, pool: bool
+) -> None:
+    """What takes four times as long holds four times the sockets at the same load."""
+    table = _table(
+        _row("cart", "latency", "latency"),
+        _row("cart", "sockets", "saturation", "descriptors", now=sockets),
+    )
+    signals = from_departures(table, (), alone=True, traced=())
+    shares = mode_shares(signals, "cart", table, empty_logs())
+    assert (shares.get("pool_exhaustion", 0.0) > 0.3) is pool

@@ -204,7 +204,7 @@ def _flow(seen: Observed) -> list[Signal]:
     told = (spec.entity, spec.metric)
     renamed = by_one_name(seen.telemetry.metrics, seen.departed, told, seen.edges)
     flows = follow(renamed.metrics, seen.windows, told, sorted(seen.edges), renamed.names)
-    found = from_flow(flows, kind_of(spec.metric))
+    found = from_flow(flows, kind_of(spec.metric), spec.entity)
     return _outcomes(found, spec.metric, seen.incident.telemetry.kpis)
 
 

@@ -17,7 +17,9 @@ from ruleout.attribution.services._signals import (
     matters,
     modes_of,
     much_stolen,
+    only_waits,
     saturated,
+    waits_of,
 )
 
 _MEASURED = {
@@ -239,8 +241,11 @@ def _named(own: pl.DataFrame, load: float = 1.0) -> tuple[dict[str, float], floa
     waits = set(own.filter(pl.col("kind") == "saturation")["clue"])
     asked = own.filter(pl.col("kind") == "traffic")["now"].max()
     telling = own.filter(pl.col("clue").is_not_null() & (pl.col("score") > _PLAIN))
+    longer = waits_of(own)
     for row in telling.iter_rows(named=True):
         clue = clue_of(row["metric"])
+        if only_waits(row, longer):
+            continue
         # Of what may go either way, less tells a mechanism only where the clue says which.
         if clue is None or (clue.sign == 0 and row["sign"] < 0 and clue.down is clue.modes):
             continue

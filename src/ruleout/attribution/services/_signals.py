@@ -69,6 +69,12 @@ _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "s
 """Kinds that point at the entity that shows them; time and traffic also depart in its neighbours."""
 
 _SHARES = {"error", "availability", "cache", "other"}
+_NOTICED = 0.5
+"""Weight of the loss of the entity that raised the alarm, beside what others lose with it."""
+
+_QUEUED = 1.7
+"""Weight of what is full or queues, beside other resources: time and failures travel up, and a queue seldom does."""
+
 _CEASED = {"network_fault": 0.3, "hardware_fault": 0.3, "slow_dependency": 0.2}
 _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
@@ -76,6 +82,10 @@ _BESIDE = 4.0
 _BARE = 5.0
 _HELD = {"held", "in_flight", "device_memory", "heat"}
 """Places that requests hold while they are served: more requests hold more."""
+
+_PLACES = {"descriptors", "in_flight", "held"}
+_LITTLE = 1.2
+"""Power of the factor by which answers take longer, up to which places that are held have grown by nothing else."""
 
 _IDLE = 0.02
 """Traffic below this part of the busiest entity's counts as this much."""
@@ -119,14 +129,20 @@ def saturated(value: float, half: float, top: float) -> float:
     return top * value / (value + half) if value > 0 else 0.0
 
 
-def from_flow(flows: Mapping[str, Flow], kind: str) -> list[Signal]:
-    """Who loses most of the symptom's quantity by its own doing."""
+def from_flow(flows: Mapping[str, Flow], kind: str, noticed: str | None = None) -> list[Signal]:
+    """Who loses most of the symptom's quantity by its own doing.
+
+    Args:
+        flows: by entity.
+        kind: of the symptom.
+        noticed: the entity that raised the alarm; that its loss goes with itself says nothing where others' is known.
+    """
     modes = _KIND_MODES.get(kind, {}) if kind != "latency" else SLOW
     return [
         Signal(
             name,
             "symptom_flow",
-            8.0 * flow.score,
+            8.0 * flow.score * (_NOTICED if name == noticed and len(flows) > 1 else 1.0),
             modes,
             f"{name} accounts for {flow.share:.0%} of the symptom's {kind}, {flow.own:.0%} of that by itself",
             flow.volume,
@@ -223,7 +239,7 @@ def from_departures(
         traced: services that traces tell of; none where there are no traces.
     """
     signals = []
-    loads = loads_of(table)
+    loads, waits = loads_of(table), waits_of(table)
     for row in table.iter_rows(named=True):
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
@@ -233,6 +249,7 @@ def from_departures(
         points = share is not None or kind in _RESOURCE
         top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) if share is None else share
+        top *= _QUEUED if kind == "saturation" else 1.0
         top *= _machines_part(row, clue) * row["alone"] ** 2
         if row["full"] is not None:
             top *= 2.0 if row["full"] else _BELOW_LIMIT
@@ -249,6 +266,8 @@ def from_departures(
                 saturated(float(row["score"]), 2.0, top),
                 {"pool_exhaustion": 1.0}
                 if row["full"]
+                else SLOW
+                if only_waits(row, waits)
                 else modes_of(kind, row["metric"], row["sign"]),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
@@ -333,6 +352,28 @@ def loads_of(table: pl.DataFrame) -> dict[str, float]:
     for entity, usual, now in grown.select("entity", "level", "now").iter_rows():
         result[entity] = max(result.get(entity, 1.0), now / usual)
     return result
+
+
+def waits_of(table: pl.DataFrame) -> dict[str, float]:
+    """By what factor the time that each entity's answers take has grown, where it has."""
+    slower = table.filter(
+        (pl.col("kind") == "latency")
+        & pl.col("about").is_null()
+        & (pl.col("sign") > 0)
+        & (pl.col("level") > 0)
+    )
+    grown = slower.group_by("entity").agg((pl.col("now") / pl.col("level")).max())
+    return dict(grown.iter_rows())
+
+
+def only_waits(row: Mapping[str, Any], waits: Mapping[str, float]) -> bool:
+    """Whether more of a place is held only because each request takes longer (Little, 1961), and no limit is told."""
+    if row["clue"] not in _PLACES or row["full"] is not None or row["sign"] < 0:
+        return False
+    wait = waits.get(row["entity"], 1.0)
+    if wait <= 1 or row["level"] <= 0 or row["now"] <= row["level"]:
+        return False
+    return bool(row["now"] / row["level"] <= wait**_LITTLE)
 
 
 def beyond_load(row: Mapping[str, Any], load: float) -> float:
