@@ -12,6 +12,7 @@ from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._sayings import told
 from ruleout.attribution.services._signals import (
+    QUEUED,
     beyond_load,
     loads_of,
     matters,
@@ -365,8 +366,8 @@ def _weights(mine: Sequence[Signal], named: float, lead: float) -> dict[str, flo
     for one in mine:
         damped = _damped(one, (code, resource, named, alone), again=again)
         if one.name == "metric.saturation":
-            # Where a disk, a device or a lookup of names fails, work queues up before it.
-            damped *= float(np.exp(-_QUEUES * lead))
+            # A queue tells where more than why; where a disk, a device or a lookup of names fails, work queues up.
+            damped *= float(np.exp(-_QUEUES * lead)) / QUEUED
         for mode, share in one.modes.items():
             weight[mode] += one.weight * damped * share
     return weight

@@ -72,7 +72,7 @@ _SHARES = {"error", "availability", "cache", "other"}
 _NOTICED = 0.5
 """Weight of the loss of the entity that raised the alarm, beside what others lose with it."""
 
-_QUEUED = 1.7
+QUEUED = 1.7
 """Weight of what is full or queues, beside other resources: time and failures travel up, and a queue seldom does."""
 
 _CEASED = {"network_fault": 0.3, "hardware_fault": 0.3, "slow_dependency": 0.2}
@@ -249,7 +249,7 @@ def from_departures(
         points = share is not None or kind in _RESOURCE
         top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) if share is None else share
-        top *= _QUEUED if kind == "saturation" else 1.0
+        top *= QUEUED if kind == "saturation" else 1.0
         top *= _machines_part(row, clue) * row["alone"] ** 2
         if row["full"] is not None:
             top *= 2.0 if row["full"] else _BELOW_LIMIT
