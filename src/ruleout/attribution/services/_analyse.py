@@ -19,7 +19,7 @@ from ruleout.attribution.services._hypothesise import aligned, between, hypothes
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._masking import mask
 from ruleout.attribution.services._nulls import nulls, shared_out
-from ruleout.attribution.services._onlookers import beside_the_path, onlookers
+from ruleout.attribution.services._onlookers import beside_the_path, onlookers, outcomes
 from ruleout.attribution.services._ordinary import borne_before
 from ruleout.attribution.services._rank import entity_scores, probabilities
 from ruleout.attribution.services._records import (
@@ -127,7 +127,7 @@ def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
         else one
         for one in signals
     ]
-    able = known - set(lookers) - beside_the_path(seen)
+    able = known - set(lookers) - beside_the_path(seen) - outcomes(seen)
     causes = [one for one in moved if one.entity in able]
     return causes or list(signals)
 

@@ -35,7 +35,7 @@ from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._scene import Observed
 from ruleout.attribution.services._shift import BROKEN, averaged
-from ruleout.attribution.services._signals import from_flow, rightly_refused
+from ruleout.attribution.services._signals import from_flow, out_of_time, rightly_refused
 from ruleout.attribution.services._sizes import excused_by_size, larger
 from ruleout.attribution.services._synonyms import by_one_name
 from ruleout.attribution.services._views import asked_instead, passed_below, retried
@@ -110,6 +110,7 @@ def detect(seen: Observed) -> Detection:
     signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
     signals = inward(excused_by_size(signals, seen.departed), seen.departed, seen.edges)
+    signals = out_of_time(signals, seen.departed, kind, seen.incident.symptom.entity)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
         signals = beneath(signals, seen.departed, seen.edges, kind, seen.machines)

@@ -44,6 +44,20 @@ _COUNTED = 0.6
 _BY_TIME = 1.5
 """The same for a runtime, whose only count is its time."""
 
+_OUTSIDE = frozenset(
+    [
+        "external",
+        "provider",
+        "third-party",
+        "third_party",
+        "thirdparty",
+        "vendor",
+        "saas",
+        "partner",
+    ]
+)
+"""Kinds of entities, as the incident tells them, that others run."""
+
 _WITHHELD = "resilience_mistrip"
 _LEAST = 0.004
 """Hypotheses below this probability are left to the unknown, but for the first few entities'."""
@@ -66,6 +80,8 @@ def hypotheses(
     for entity, probability in ranking[:_ENTITIES]:
         told = mode_shares(signals, entity, seen.departed, errors, _machine(seen, entity, signals))
         told = by_changes(told, entity, seen.changes, signals, seen.windows.current[0])
+        if seen.telemetry.kinds.get(entity, "").lower() in _OUTSIDE:
+            told = _somebody_elses(told)
         built = any(s.entity == entity and s.name == "one_version" for s in signals)
         # One build alone that suffers is that build's doing, whatever else was noted; and so is a habit of
         # calling that only code has.
@@ -88,6 +104,14 @@ def hypotheses(
     return tuple(
         sorted(kept, key=lambda one: (-one.probability, one.failure_mode, one.subject.names))
     )
+
+
+def _somebody_elses(shares: dict[str, float]) -> dict[str, float]:
+    """The modes of an outside party: whatever it changed, to us it is slow or fails."""
+    out = dict(shares)
+    for mode in ("change_regression", "malformed_artifact"):
+        out["slow_dependency"] = out.get("slow_dependency", 0.0) + out.pop(mode, 0.0)
+    return out
 
 
 def _joined(found: Sequence[ServiceHypothesis]) -> list[ServiceHypothesis]:

@@ -80,6 +80,10 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
                 "goodput",
                 "ok",
                 "sli",
+                "sr",
+                "ssr",
+                "rr",
+                "succee",
             ]
         ),
     ),
@@ -123,6 +127,8 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
             [
                 "latency",
                 "latencies",
+                "mrt",
+                "rrt",
                 "duration",
                 "durations",
                 "response",
@@ -239,6 +245,7 @@ _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
                 "sum",
                 "rate",
                 "count",
+                "cnt",
             ]
         ),
     ),
@@ -281,7 +288,7 @@ _TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
 )
 """Kinds that two words tell together and either alone would not, or tell wrongly."""
 
-_COUNTED = frozenset(["syscall", "syscalls", "faults", "contextswitches"])
+_COUNTED = frozenset(["syscall", "syscalls", "pgfault", "pgmajfault", "contextswitches"])
 """Kernel counters follow whatever the process does and point at nothing by themselves."""
 
 OFFERED = frozenset(
@@ -301,12 +308,20 @@ OFFERED = frozenset(
         "calls",
         "orders",
         "load",
+        "workload",
+        "messages",
+        "events",
+        "transactions",
+        "txns",
     ]
 )
 """Words of what is asked from outside."""
 
-ASKED = OFFERED | {"workload", "throughput", "ops", "queries"}
+ASKED = OFFERED | {"throughput", "ops", "queries"}
 """Words of what an entity is asked, by whomever."""
+
+_OF_PAGES = frozenset(["page", "pages", "major", "minor", "memory", "mem", "vm"])
+"""Words beside which faults are of pages of memory, and nobody's failures."""
 
 _NAMES = 8192
 """So many names of metrics are remembered with what they mean."""
@@ -361,7 +376,7 @@ def kind_of(metric: str) -> Kind:
     if "per" in parts and set(parts[parts.index("per") + 1 :]) & _UNITS_OF_WORK:
         return "other"
     found = set(parts)
-    if found & _COUNTED:
+    if found & _COUNTED or (found & {"fault", "faults"} and found & _OF_PAGES):
         return "other"
     clue = clue_of(metric)
     if clue is not None and clue.kind is not None:

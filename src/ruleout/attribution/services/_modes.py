@@ -107,6 +107,11 @@ _BENEATH = ["disk_wait", "disk_free", "device", "heat", "clock", "losses"]
 _ITS_MACHINES = 0.7
 """Mechanisms that a service counts of the machine it runs on, and what is left of their weight for that."""
 
+_TAKEN = ("cpu", "disk", "accelerator")
+_BY_WORK = 0.8
+"""What a nat of a resource that is taken takes of full pools and queues as signs of a mode, on a log scale."""
+
+_ONLY_FAILS = ": fails in "
 _QUEUES = 0.3
 """What a nat of a mechanism that makes requests wait takes of queues as signs of a mode, on a log scale."""
 
@@ -160,6 +165,7 @@ def mode_shares(
             weight[mode] += nats
     _tell_apart(weight, own)
     _on_the_machine(weight, entity, departed)
+    _filled_by_work(weight, mine, own)
     measured = set(own.filter(pl.col("clue").is_null())["kind"])
     if "cpu" not in measured and machine is None:
         # Nobody looked at its processor: time of its own may as well be waiting.
@@ -351,6 +357,28 @@ def _on_the_machine(weight: dict[str, float], entity: str, departed: pl.DataFram
         weight["slow_dependency"] = _CONSEQUENCE * weight.get("slow_dependency", 0.0)
 
 
+def _filled_by_work(weight: dict[str, float], mine: Sequence[Signal], own: pl.DataFrame) -> None:
+    """Leave little of queues and full pools where the entity's resources are taken: who waits for a place uses none.
+
+    A pool that is too small, or a consumer that stopped, leaves the processor and the disk at rest; where they work
+    more than their load accounts for, places are held because the work takes long.
+    """
+    if own["full"].fill_null(value=False).any():
+        return
+    taken = {
+        mode: max((s.weight for s in mine if s.name == f"metric.{kind}"), default=0.0)
+        for kind, mode in _MEASURED.items()
+        if kind in _TAKEN
+    }
+    most = max(taken, key=lambda mode: (taken[mode], mode))
+    left = float(np.exp(-_BY_WORK * max(taken[most] - _STILL, 0.0)))
+    for mode in ("pool_exhaustion", "queue_backlog"):
+        moved = (1 - left) * weight.get(mode, 0.0)
+        if moved > 0:
+            weight[mode] -= moved
+            weight[most] += moved
+
+
 def _weights(mine: Sequence[Signal], named: float, lead: float) -> dict[str, float]:
     weight: dict[str, float] = defaultdict(float)
     # Code that behaves otherwise takes time and processor too; a slow machine reaches the same code.
@@ -365,6 +393,9 @@ def _weights(mine: Sequence[Signal], named: float, lead: float) -> dict[str, flo
     again = any(one.name == "asked_again" for one in mine)
     for one in mine:
         damped = _damped(one, (code, resource, named, alone), again=again)
+        if one.name == "behaviour" and _ONLY_FAILS in one.statement:
+            # Code that does nothing but fail is no other code where the entity counts what makes it fail.
+            damped *= float(np.exp(-0.5 * lead))
         if one.name == "metric.saturation":
             # A queue tells where more than why; where a disk, a device or a lookup of names fails, work queues up.
             damped *= float(np.exp(-_QUEUES * lead)) / QUEUED

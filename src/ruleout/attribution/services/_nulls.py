@@ -10,7 +10,7 @@ import polars as pl
 
 from ruleout._records import Subject, Symptom
 from ruleout.attribution.services._monitor import mismeasured
-from ruleout.attribution.services._ordinary import ordinary, symptom_series
+from ruleout.attribution.services._ordinary import Series, ordinary, symptom_series
 from ruleout.attribution.services._rank import TEMPERATURE, UNKNOWN, entity_scores
 from ruleout.attribution.services._records import Null, Signal
 from ruleout.attribution.services._scene import Observed
@@ -36,6 +36,9 @@ _HARMLESS = re.compile(
 _OVER = 0.6
 _LASTING = 12
 """Samples for which a symptom must have stayed away to be over."""
+
+_MANY, _SMOOTH = 100, 5
+"""Samples of the incident for each sample on either side by which one is smoothed, and at most so many."""
 
 _PART = 0.25
 """... and part of the window."""
@@ -88,10 +91,33 @@ def shared_out(found: Sequence[Null]) -> list[Null]:
 
 def _quiet(seen: Observed, told: Symptom) -> list[Null]:
     found = ordinary(seen, told)
-    if found or told.significant is not False:
+    if found or not (told.significant is False or _level(seen, told)):
         return found
     text = f"{told.metric} stayed within its usual range"
     return [Null("random_fluctuation", Subject(), _CALM, text)]
+
+
+def _level(seen: Observed, told: Symptom) -> bool:
+    """Whether the symptom's mean may not have moved at all, and no sample lies far beyond the usual range."""
+    series = symptom_series(seen)
+    if series is None or told.low is None or told.high is None or not told.low <= 0 <= told.high:
+        return False
+    return not _beyond(series).any()
+
+
+def _beyond(series: Series) -> np.ndarray:
+    """Which samples of the incident lie beyond the usual range by as much as it is wide.
+
+    Where samples are many, a lone one is a slow request and no symptom: they are taken by the median of their next ones.
+    """
+    before, now = series.value[series.usual], series.value[series.now]
+    high = float(np.quantile(before, 0.975))
+    width = max(high - float(np.quantile(before, 0.025)), 0.02 * abs(high), 1e-12)
+    side = min(len(now) // _MANY, _SMOOTH)
+    if side:
+        rows = np.lib.stride_tricks.sliding_window_view(np.pad(now, side, mode="edge"), 2 * side + 1)
+        now = np.median(rows, axis=1)
+    return np.asarray(now > high + width)
 
 
 def _planned(seen: Observed) -> list[Null]:
@@ -127,10 +153,7 @@ def _recovered(seen: Observed) -> list[Null]:
     series = symptom_series(seen)
     if series is None:
         return []
-    before, now = series.value[series.usual], series.value[series.now]
-    high = float(np.quantile(before, 0.975))
-    width = max(high - float(np.quantile(before, 0.025)), 0.02 * abs(high), 1e-12)
-    bad = now > high + width
+    bad = _beyond(series)
     if not bad.any():
         return []
     first, last = int(np.argmax(bad)), int(len(bad) - 1 - np.argmax(bad[::-1]))

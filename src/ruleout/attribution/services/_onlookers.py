@@ -84,6 +84,28 @@ def beside_the_path(seen: Observed) -> set[str]:
     return found
 
 
+def outcomes(seen: Observed) -> set[str]:
+    """Who stands for what users get: the alarm's entity and its like, in measures of answers that nobody at work has.
+
+    A business service or a journey is served by components that are measured in other words; it has no part in the
+    known calls, and nothing of its own that could fail.
+    """
+    vocabulary = {
+        str(name): frozenset(rows["metric"])
+        for (name,), rows in seen.departed.group_by("entity", maintain_order=True)
+    }
+    alarmed = seen.incident.symptom.entity
+    mine = vocabulary.get(alarmed or "", frozenset())
+    placed = {name for edge in seen.edges for name in edge}
+    placed |= set(seen.tree.services) if seen.tree is not None else set()
+    if len(mine) < _FEW or alarmed in placed or not {kind_of(m) for m in mine} <= _ANSWERS:
+        return set()
+    like = {name for name, found in vocabulary.items() if found <= mine} - placed
+    components = set(vocabulary) - like
+    apart = all(not vocabulary[name] & mine for name in components)
+    return like if apart and len(components) >= _MANY else set()
+
+
 def _is_sum(departed: pl.DataFrame, name: str, metric: str | None) -> bool:
     """Whether an entity's measure is the sum of others', most of whose growth is one's."""
     rows = departed.filter((pl.col("metric") == metric) & pl.col("about").is_null())

@@ -72,6 +72,9 @@ _SHARES = {"error", "availability", "cache", "other"}
 _NOTICED = 0.5
 """Weight of the loss of the entity that raised the alarm, beside what others lose with it."""
 
+_OUT_OF_TIME = 5.0
+"""Times its usual length that somebody's answers take, from which on requests run out of time."""
+
 QUEUED = 1.7
 """Weight of what is full or queues, beside other resources: time and failures travel up, and a queue seldom does."""
 
@@ -83,9 +86,15 @@ _BARE = 5.0
 _HELD = {"held", "in_flight", "device_memory", "heat"}
 """Places that requests hold while they are served: more requests hold more."""
 
+_HELD_LONGER = 0.4
+"""Weight of places that only slow answers hold: their time is weighed as such."""
+
 _PLACES = {"descriptors", "in_flight", "held"}
 _LITTLE = 1.2
 """Power of the factor by which answers take longer, up to which places that are held have grown by nothing else."""
+
+_COUNTING = 3
+"""Entities that must count requests for the others' to be guessed from them."""
 
 _IDLE = 0.02
 """Traffic below this part of the busiest entity's counts as this much."""
@@ -240,6 +249,7 @@ def from_departures(
     """
     signals = []
     loads, waits = loads_of(table), waits_of(table)
+    everywhere = load_everywhere(table)
     for row in table.iter_rows(named=True):
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
@@ -249,11 +259,12 @@ def from_departures(
         points = share is not None or kind in _RESOURCE
         top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) if share is None else share
-        top *= QUEUED if kind == "saturation" else 1.0
+        waiting = only_waits(row, waits)
+        top *= _HELD_LONGER if waiting else QUEUED if kind == "saturation" else 1.0
         top *= _machines_part(row, clue) * row["alone"] ** 2
         if row["full"] is not None:
             top *= 2.0 if row["full"] else _BELOW_LIMIT
-        top *= beyond_load(row, loads.get(row["entity"], 1.0)) * matters(row)
+        top *= beyond_load(row, loads.get(row["entity"], everywhere)) * matters(row)
         top *= _UNASKED if row["idle"] and row["entity"] not in traced else 1.0
         size = row["up"] if row["sign"] > 0 else row["down"]
         if row["about"] is not None and kind in _SEEN:
@@ -267,7 +278,7 @@ def from_departures(
                 {"pool_exhaustion": 1.0}
                 if row["full"]
                 else SLOW
-                if only_waits(row, waits)
+                if waiting
                 else modes_of(kind, row["metric"], row["sign"]),
                 f"{row['entity']} {row['metric']} went from {row['level']:.4g} to {row['now']:.4g}",
                 float(np.clip(size, -1e6, 1e6)),
@@ -354,6 +365,17 @@ def loads_of(table: pl.DataFrame) -> dict[str, float]:
     return result
 
 
+def load_everywhere(table: pl.DataFrame) -> float:
+    """By what factor requests have grown for nine of ten entities that count them: what those that do not are asked."""
+    rows = table.filter(
+        (pl.col("kind") == "traffic") & pl.col("about").is_null() & (pl.col("level") > 0)
+    )
+    grown = rows.group_by("entity").agg((pl.col("now") / pl.col("level")).max().alias("grown"))
+    if grown.height < _COUNTING:
+        return 1.0
+    return max(float(grown["grown"].quantile(0.1, "lower") or 1.0), 1.0)
+
+
 def waits_of(table: pl.DataFrame) -> dict[str, float]:
     """By what factor the time that each entity's answers take has grown, where it has."""
     slower = table.filter(
@@ -423,3 +445,32 @@ def _lag_modes(lag: Lag) -> Mapping[str, float]:
 def _ms(time: float) -> str:
     """Milliseconds; whole ones where there are many, never as a power of ten."""
     return f"{time:,.0f}" if abs(time) >= 100 else f"{time:.3g}"
+
+
+def out_of_time(
+    signals: Sequence[Signal], departed: pl.DataFrame, kind: str, noticed: str | None
+) -> list[Signal]:
+    """The signals, failures at the alarm's entity less where somebody else takes far longer and it does not.
+
+    Requests that run out of time fail at the door, and nowhere else; what they waited for is slow.
+
+    Args:
+        signals: of all detectors.
+        departed: series that departed, as `departures` returns them.
+        kind: of the symptom's metric.
+        noticed: the entity that raised the alarm.
+    """
+    if kind not in {"error", "availability"} or departed.is_empty():
+        return list(signals)
+    slower = departed.filter((pl.col("kind") == "latency") & (pl.col("score") > _FAILS))
+    waits = waits_of(slower)
+    longest = max((wait for name, wait in waits.items() if name != noticed), default=1.0)
+    if longest < _OUT_OF_TIME or longest < 2 * waits.get(noticed or "", 1.0):
+        return list(signals)
+    failing = {"symptom_flow", "metric.error", "metric.availability"}
+    return [
+        one._replace(weight=_NOTICED * one.weight)
+        if one.entity == noticed and one.name in failing
+        else one
+        for one in signals
+    ]

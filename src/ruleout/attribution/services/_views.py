@@ -377,7 +377,11 @@ def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]
     """
     rows = departed.filter(pl.col("about").is_not_null())
     again = departed.filter((pl.col("clue") == "retries") & (pl.col("score") > _WAITS))
-    calls = rows.filter((pl.col("kind").is_in(["traffic", "other"])) & (pl.col("level") > 0))
+    calls = rows.filter(
+        pl.col("kind").is_in(["traffic", "other"])
+        & pl.col("clue").ne_missing("retries")
+        & (pl.col("level") > 0)
+    )
     asked = {
         (a, b): (level, now)
         for a, b, metric, kind, level, now in calls.select(

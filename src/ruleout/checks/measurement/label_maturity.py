@@ -176,6 +176,7 @@ def _censored(case: Case) -> Finding | None:
     )
     return Finding(
         "labels.censored", subject, told, slope, z, float(normal_sf(min(z, 30.0))), min(1.0, z / 15), _MODES,
+        against=("prior_shift",),
         repairs=(RepairPlan("oldest_rows", subject, Scope(), {"share": 0.25}),),
     )  # fmt: skip
 
