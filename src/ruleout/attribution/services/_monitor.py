@@ -9,6 +9,7 @@ from ruleout._records import Subject
 from ruleout.attribution.services._failures import failed_spans
 from ruleout.attribution.services._kinds import kind_of, words
 from ruleout.attribution.services._metrics import SHARES
+from ruleout.attribution.services._onlookers import outcomes
 from ruleout.attribution.services._ordinary import symptom_series
 from ruleout.attribution.services._records import Null
 from ruleout.attribution.services._scene import Observed
@@ -45,6 +46,9 @@ _FEW = 50
 _WITNESSES = 3
 """So many others must measure the same kind to contradict somebody who stands outside of the path."""
 
+_MOST = 0.5
+"""... and this part of those at work."""
+
 _MOVED = 0.5
 """Departure below which a witness saw nothing."""
 
@@ -63,12 +67,13 @@ def mismeasured(seen: Observed) -> list[Null]:
     was, came = float(np.median(before)), float(np.median(now))
     text = _other_unit(seen, was, came, before, now) if was > 0 and came > 0 else None
     text = text or _impossible(spec.metric, before, now)
+    by_itself = text is not None
     text = text or _denied(seen, spec.entity, spec.metric, was, came)
     text = text or _not_the_quotient(seen, spec.entity, spec.metric, was, came)
     text = text or _alone(seen, spec.entity, spec.metric, was, came)
     if text is None:
         return []
-    return [Null("monitor_defect", Subject("metric", (spec.metric,)), _WRONG, text)]
+    return [Null("monitor_defect", Subject("metric", (spec.metric,)), _WRONG, text, by_itself)]
 
 
 def _other_unit(
@@ -139,6 +144,10 @@ def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -
         return None
     most = max(told, key=lambda x: x * np.sign(change))
     if most * np.sign(change) > _CONTRADICTED * abs(change):
+        return None
+    others = seen.departed.filter((pl.col("kind") == kind) & (pl.col("entity") != entity))
+    if change > 0 and _borne_out(others) > _CONTRADICTED * change:
+        # Traces are a sample, and of other requests perhaps: another entity's own measure agrees.
         return None
     return f"{metric} of {entity} went from {was:.4g} to {came:.4g}, which its {int(new.sum())} requests in the traces do not bear out"
 
@@ -215,21 +224,32 @@ def _alone(seen: Observed, entity: str, metric: str, was: float, came: float) ->
         & ~pl.col("host")
         & pl.col("clue").is_null()
     )
-    if others["entity"].n_unique() < _WITNESSES:
+    witnesses = others["entity"].n_unique()
+    at_work = seen.departed.filter(~pl.col("host") & (pl.col("entity") != entity))["entity"]
+    # Where most of those at work measure nothing of the kind, that nobody saw it says little.
+    if witnesses < max(_WITNESSES, _MOST * (at_work.n_unique() - len(outcomes(seen)))):
         return None
     size = _size(kind, was, came)
     if size < _MUCH:
         return None
-    rows = others.filter((pl.col("score") > _MOVED) & pl.col("about").is_null())
-    borne_out = max(
-        (_size(row["kind"], row["level"], row["now"]) for row in rows.iter_rows(named=True)),
-        default=0.0,
-    )
-    if borne_out > _CONTRADICTED * size or _fail_more(seen, _CONTRADICTED * size):
+    queues = seen.departed.filter((pl.col("kind") == "saturation") & (kind == "latency"))
+    if _borne_out(pl.concat([others, queues])) > _CONTRADICTED * size:
+        # Who waits longer is borne out by whoever's queue has grown.
+        return None
+    if _fail_more(seen, _CONTRADICTED * size):
         return None
     return (
         f"{metric} of {entity} went from {was:.4g} to {came:.4g}, and of the {others['entity'].n_unique()} that"
         f" measure the like on the path of the requests nobody saw it"
+    )
+
+
+def _borne_out(others: pl.DataFrame) -> float:
+    """The largest change for the worse, on a log scale, that any of them measured itself."""
+    rows = others.filter((pl.col("score") > _MOVED) & pl.col("about").is_null())
+    return max(
+        (_size(row["kind"], row["level"], row["now"]) for row in rows.iter_rows(named=True)),
+        default=0.0,
     )
 
 

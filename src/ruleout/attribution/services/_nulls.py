@@ -65,14 +65,14 @@ def nulls(seen: Observed, told: Symptom, signals: Sequence[Signal] = ()) -> list
         *(_against(one, signals) for one in _quiet(seen, told)),
         *_planned(seen),
         *_recovered(seen),
-        *mismeasured(seen),
+        *(_against(one, signals) for one in mismeasured(seen)),
     ]
     return sorted(found, key=lambda one: -one.probability)
 
 
 def _against(one: Null, signals: Sequence[Signal]) -> Null:
-    """Chance, with its odds less what somebody shows beyond what healthy entities do as well."""
-    if one.mode != "random_fluctuation":
+    """Chance or a broken measure, with odds less what somebody shows beyond what healthy entities do as well."""
+    if one.by_itself or one.mode not in {"random_fluctuation", "monitor_defect"}:
         return one
     scores = entity_scores([s for s in signals if s.name not in _OF_SYMPTOM])
     over = max(max(scores.values(), default=0.0) - UNKNOWN, 0.0)

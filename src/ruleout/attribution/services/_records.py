@@ -49,6 +49,8 @@ class Null(NamedTuple):
     subject: Subject
     probability: float
     statement: str
+    by_itself: bool = False
+    """Whether the symptom's own series shows it, whatever others do."""
 
 
 @dataclass(frozen=True, slots=True)
