@@ -157,7 +157,8 @@ def mode_shares(
     )
     beneath = beneath.with_columns(pl.col("alone") * _ITS_MACHINES)
     named, lead = _named(pl.concat([_with_views(own, departed, entity), beneath]), load)
-    weight = _weights(mine, sum(named.values()), lead)
+    quota = named.get("rate_limited", 0.0)
+    weight = _weights(mine, sum(named.values()), lead, quota)
     for mode, nats in named.items():
         weight[mode] += nats
     if machine is not None and machine != entity:
@@ -379,7 +380,7 @@ def _filled_by_work(weight: dict[str, float], mine: Sequence[Signal], own: pl.Da
             weight[most] += moved
 
 
-def _weights(mine: Sequence[Signal], named: float, lead: float) -> dict[str, float]:
+def _weights(mine: Sequence[Signal], named: float, lead: float, quota: float) -> dict[str, float]:
     weight: dict[str, float] = defaultdict(float)
     # Code that behaves otherwise takes time and processor too; a slow machine reaches the same code.
     code = max((one.weight for one in mine if one.name == "behaviour"), default=0.0)
@@ -395,7 +396,7 @@ def _weights(mine: Sequence[Signal], named: float, lead: float) -> dict[str, flo
         damped = _damped(one, (code, resource, named, alone), again=again)
         if one.name == "behaviour" and _ONLY_FAILS in one.statement:
             # Code that does nothing but fail is no other code where the entity counts what makes it fail.
-            damped *= float(np.exp(-0.5 * lead))
+            damped *= float(np.exp(-0.5 * max(lead, quota)))
         if one.name == "metric.saturation":
             # A queue tells where more than why; where a disk, a device or a lookup of names fails, work queues up.
             damped *= float(np.exp(-_QUEUES * lead)) / QUEUED

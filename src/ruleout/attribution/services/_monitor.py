@@ -143,11 +143,10 @@ def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -
     else:
         return None
     most = max(told, key=lambda x: x * np.sign(change))
-    if most * np.sign(change) > _CONTRADICTED * abs(change):
-        return None
     others = seen.departed.filter((pl.col("kind") == kind) & (pl.col("entity") != entity))
-    if change > 0 and _borne_out(others) > _CONTRADICTED * change:
-        # Traces are a sample, and of other requests perhaps: another entity's own measure agrees.
+    # Traces are a sample, and of other requests perhaps: another entity's own measure may agree.
+    agrees = change > 0 and _borne_out(others) > _CONTRADICTED * change
+    if agrees or most * np.sign(change) > _CONTRADICTED * abs(change):
         return None
     return f"{metric} of {entity} went from {was:.4g} to {came:.4g}, which its {int(new.sum())} requests in the traces do not bear out"
 

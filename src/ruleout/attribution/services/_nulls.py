@@ -115,7 +115,9 @@ def _beyond(series: Series) -> np.ndarray:
     width = max(high - float(np.quantile(before, 0.025)), 0.02 * abs(high), 1e-12)
     side = min(len(now) // _MANY, _SMOOTH)
     if side:
-        rows = np.lib.stride_tricks.sliding_window_view(np.pad(now, side, mode="edge"), 2 * side + 1)
+        rows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(now, side, mode="edge"), 2 * side + 1
+        )
         now = np.median(rows, axis=1)
     return np.asarray(now > high + width)
 
