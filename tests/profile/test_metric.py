@@ -50,7 +50,10 @@ def test_a_metric_is_known_whoever_reports_it(name: str, meant: str | None) -> N
     [
         ("live_accuracy", True),
         ("mean_absolute_error", True),
+        ("mean_abs_error_1h", True),
+        ("forecast_mae_24h", True),
         ("error_rate", False),
+        ("error_rate_5m", False),
         ("clock_bias", False),
         ("latency_p95_ms", False),
         (None, False),

@@ -285,6 +285,8 @@ SYNONYMS = {
     "brierscore": "brier",
     "rootmeansquarederror": "rmse",
     "meanabsoluteerror": "mae",
+    "meanabserror": "mae",
+    "rootmeansquareerror": "rmse",
     "meansquarederror": "mse",
     "rsquared": "r2",
     "r2score": "r2",
@@ -319,10 +321,16 @@ _CLASSES_ONLY = {
 _NUMBERS_ONLY = {"rmse", "mae", "mse", "mape", "r2", "bias"}
 
 
+_OVER_TIME = re.compile(r"\d+(s|m|min|h|d|w|day|days|hours?)|hourly|daily|weekly|rolling")
+"""Words at the end of a name that tell over what time a metric is taken."""
+
+
 def known_metric(name: str) -> str | None:
     """The metric that a name means, whoever reports it (`dashboard_accuracy`, `live-auc`); None where it means none."""
     by_plain = {plain_name(known): known for known in METRICS}
     words = re.findall(r"[a-z0-9]+", name.lower())
+    while len(words) > 1 and _OVER_TIME.fullmatch(words[-1]):
+        words.pop()
     for n in range(len(words), 0, -1):
         for k in range(len(words) - n + 1):
             plain = "".join(words[k : k + n])
@@ -349,7 +357,7 @@ def names_quality(name: str | None) -> bool:
     if name is None or known_metric(name) is None:
         return False
     words = re.findall(r"[a-z0-9]+", name.lower())
-    own = {"mean", "absolute", "squared", "root"}
+    own = {"mean", "absolute", "abs", "squared", "square", "root"}
     return not {"bias"} & set(words) and ("error" not in words or bool(own & set(words)))
 
 

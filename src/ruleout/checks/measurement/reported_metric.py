@@ -107,8 +107,10 @@ def reported_metric(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield Abstained(_MODES, why, "telemetry.metrics")
         return
     change = measure(case)
-    told, seen = means[1] - means[0], change.change
-    noise = (change.high - change.low) / 3.3 + 1e-9
+    # A monitor that takes the metric over other rows than the log's is held against its own level.
+    scale = means[0] / change.reference if _off(means[0], change.reference) else 1.0
+    told, seen = means[1] - means[0], scale * change.change
+    noise = abs(scale) * (change.high - change.low) / 3.3 + 1e-9
     apart = abs(told - seen)
     words = f"{name} was reported to change by {told:+.3g}, the rows show {seen:+.3g}"
     if apart < max(3 * noise, 0.35 * abs(told)):
@@ -119,6 +121,11 @@ def reported_metric(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         float(np.clip(apart / max(abs(told), 1e-9), 0.2, 1.0)), _MODES,
         against=("random_fluctuation",),
     )  # fmt: skip
+
+
+def _off(told: float, seen: float) -> bool:
+    """Whether a reported level is another than the rows', and of the same sign."""
+    return told * seen > 0 and abs(told - seen) > _NEAR * abs(seen)
 
 
 def _reported(case: Case, name: str) -> pl.DataFrame:
