@@ -289,6 +289,7 @@ def test_repeated_keys_are_a_fan_out() -> None:
     twice = pl.concat([current, current.head(600)]).sort("ts")
     told = findings(made((reference, twice)), "repeated_rows")["repeats.rows"]
     assert told.statistic == pytest.approx(600 / 3600)
+    assert told.subject.names == ("key",)
 
 
 @pytest.mark.parametrize("missing", [pl.lit(None, dtype=pl.String), pl.lit(" ")])
@@ -634,3 +635,19 @@ def test_one_of_two_categories_may_be_all_there_is() -> None:
     assert set(findings(off, "missing_and_defaults")) <= {"defaults.level"}
     city = made((frames[0], served(frames[1].with_columns(city=pl.lit("aa")))))
     assert "defaults.frozen" in findings(city, "missing_and_defaults")
+
+
+def test_editions_beyond_count_are_no_keys_of_a_join() -> None:
+    """Of sixty builds of a file every other one lost all its values: it was written badly, and nothing failed to join."""
+
+    def written(frame: pl.DataFrame) -> pl.DataFrame:
+        build = np.arange(len(frame)) * 60 // len(frame)
+        return frame.with_columns(lookup_build=pl.Series([f"b{4000 + k}" for k in build]))
+
+    before, now = (written(frame) for frame in quiet())
+    bad = pl.col("lookup_build").str.slice(1).cast(pl.Int64) % 7 < 3
+    now = now.with_columns(age=pl.when(bad).then(0.0).otherwise("age"))
+    case = made((before, served(now)), segments=["lookup_build"])
+    found = findings(case, "missing_and_defaults")
+    assert "defaults.key" not in found
+    assert {"defaults.edition", "defaults.turns"} & set(found)

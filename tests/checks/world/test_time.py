@@ -245,6 +245,25 @@ def test_only_work_that_is_meant_to_disturb_is_surely_planned(
     assert least <= findings(case, "planned")["planned.coincides"].strength <= most
 
 
+def test_a_drill_goes_before_a_holiday_that_lies_nearer(tmp_path: Any) -> None:
+    """Of two entries about the onset, the one that was meant to disturb is the planned event."""
+    from ruleout.incident._model import TableSpec
+
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    bad = flipped(current, np.where(np.linspace(0, 1, current.height) > 0.6, 0.5, 0.0), rng)
+    onset = int(at(current)[int(0.6 * current.height)])
+    path = tmp_path / "changes.csv"
+    lines = (
+        "timestamp,kind,entity,description",
+        f"{onset},calendar,ops,public holiday",
+        f"{onset - 3600},chaos,scoring,fallback drill",
+    )
+    path.write_text("\n".join(lines))
+    told = findings(case_of(reference, bad, changes=TableSpec(uri=str(path))), "planned")
+    assert "fallback drill" in told["planned.coincides"].statement
+
+
 @pytest.mark.parametrize(("place", "named"), [("north", True), ("south", False)])
 def test_announced_work_that_names_the_place_of_the_loss(
     tmp_path: Any, place: str, named: bool

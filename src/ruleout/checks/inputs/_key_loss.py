@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ruleout.checks.inputs._defaults import names_file
 from ruleout.profile import Case, text_series
 
 Mask = NDArray[np.bool_]
@@ -30,6 +31,9 @@ class KeyLoss(NamedTuple):
 
 _FEW_KEYS = 20
 
+_DECIDES = 0.5
+"""Share of the variance between editions from which they decide; what was lost may be a usual value of some rows."""
+
 
 def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
     """The column whose value, or spelling (`AA-9999`), tells the hit rows from the others, or None.
@@ -44,8 +48,8 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
             continue
         if series.dtype not in (pl.String, pl.Int64, pl.Int32) or len(case.vocabulary(name)) < 50:
             continue
-        if case.kinds.get(name) in ("text", "image", "embedding"):
-            continue  # what is read is no key, and is itself what may have been lost
+        if case.kinds.get(name) in ("text", "image", "embedding") or names_file(name):
+            continue  # what is read is no key, and is itself what may have been lost; an edition of a file joins nothing
         codes = case.codes("current", name)
         between = _between(codes[scope], hit[scope])
         if _in_stretches(codes[scope], hit[scope], between):
@@ -61,6 +65,17 @@ def key_loss(case: Case, hit: Mask, scope: Mask) -> KeyLoss | None:
         if (between > 0.6 or pattern) and (best is None or between > best.within):
             best = told
     return best
+
+
+def edition_loss(case: Case, hit: Mask, scope: Mask) -> str | None:
+    """The column that names a file, each of whose many editions lost all its rows' values or none, or None."""
+    for name in case.current.columns:
+        if name in case.features or not names_file(name) or not case.reference.has(name):
+            continue
+        codes = case.codes("current", name)[scope]
+        if _between(codes, hit[scope]) > _DECIDES:
+            return name
+    return None
 
 
 def _written(text: pl.Series, pattern: str) -> Mask:

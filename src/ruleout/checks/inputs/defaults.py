@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
@@ -19,9 +20,11 @@ from ruleout.checks.inputs._defaults import (
     words_of,
 )
 from ruleout.checks.inputs._departure import departures, scope_words
-from ruleout.checks.inputs._key_loss import KeyLoss, key_loss
+from ruleout.checks.inputs._key_loss import KeyLoss, edition_loss, key_loss
 from ruleout.profile import Case, scope_mask
 from ruleout.stats._alternation import turns
+
+Mask = NDArray[np.bool_]
 
 _ALL = 0.97
 """A frozen input is frozen for every row; a default may be given to some."""
@@ -174,7 +177,7 @@ def _in_turns(
     hit = group[0].rows if column is None else case.scope_rows(found.scope)
     seen = turns(hit, case.current.time)
     if seen is None:
-        yield from _of_edition(found, listed)
+        yield from _of_edition(case, found, listed, group[0].rows)
         return
     told = f"{listed}: good and bad in turns, {seen.bad} bad stretches with good ones between"
     if column is not None:
@@ -194,15 +197,23 @@ def _in_turns(
     )
 
 
-def _of_edition(found: Finding, listed: str) -> Iterator[Finding]:
-    """Whether what is bad came by one edition of a file alone, however few of its turns the window holds."""
+def _of_edition(case: Case, found: Finding, listed: str, hit: Mask) -> Iterator[Finding]:
+    """Whether what is bad came by some editions of a file alone, however few of its turns the window holds.
+
+    Of many editions none need be among the scope's: then it is asked whether each lost all its values or none.
+    """
     column = found.scope.column
+    told = f"{listed}: lost in rows that read {column} = {', '.join(found.scope.values)} alone"
+    if column is None:
+        since = case.scope_rows(replace(found.scope, column=None, values=()))
+        column = edition_loss(case, hit, since)
+        told = f"{listed}: lost with some editions of {column} and not with others"
     if not names_file(column):
         return
     yield replace(
         found,
         signal="defaults.edition",
-        statement=f"{listed}: lost in rows that read {column} = {', '.join(found.scope.values)} alone",
+        statement=told,
         p_value=None,
         strength=1.0,
         supports=("malformed_artifact",),

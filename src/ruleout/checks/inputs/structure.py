@@ -177,7 +177,7 @@ def repeated_rows(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     told = f"{shares['current']:.1%} of rows repeat earlier ones ({what}); {shares['reference']:.1%} did before"
     yield Finding(
         "repeats.rows",
-        Subject("pipeline"),
+        Subject("pipeline", () if key is None else (key,)),
         told,
         shares["current"],
         test.effect / 0.01,

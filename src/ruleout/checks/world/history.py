@@ -375,7 +375,9 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         named = None if case.significant is False else _named(case, events, high)
         text = f"{len(events)} planned events, none where the loss changed"
         return [named or Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
-    event = min(near, key=lambda c: abs(c.at - (low + high) / 2))
+    # What is meant to disturb goes before a holiday that happens to lie nearer.
+    meant = [c for c in near if meant_to_disturb(c.kind, c.description)]
+    event = min(meant or near, key=lambda c: abs(c.at - (low + high) / 2))
     if _risen_before(before, now, event.at):
         text = f"the loss had risen before the planned event began: {event.description}"
         return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
