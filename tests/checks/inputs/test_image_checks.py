@@ -96,6 +96,13 @@ def test_blank_and_missing_images_are_counted_where_they_are() -> None:
     assert (finding.signal, finding.supports) == ("image.missing", ("silent_nulls",))
 
 
+def test_frames_that_are_empty_here_and_there_never_came() -> None:
+    """Half of the frames black, the others sound, of all apps and hours: rather a default than a preparation."""
+    case = photos(6, change=np.zeros_like, where=lambda f: np.arange(len(f)) * 7919 % 100 < 50)
+    (finding,) = _findings(image_files, case)
+    assert finding.signal == "image.blank_some"
+
+
 def test_too_few_images_abstain() -> None:
     """Twenty images are no evidence; the check says how many it needs."""
     outcomes = list(image_transform(photos(8, rows=(20, 20)), np.random.default_rng(0)))

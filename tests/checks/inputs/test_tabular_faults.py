@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from linked_world import DAY, START, Frames, broken, late, made, quiet, served
-from ruleout._records import Scope
+from ruleout._records import Clear, Scope
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import departures
@@ -19,7 +19,7 @@ from ruleout.checks.world._view import view
 from ruleout.experiments.repairs.recode import exchange
 from ruleout.profile import Case
 from ruleout.stats._relation import clip
-from served_world import cleared, findings
+from served_world import cleared, findings, outcomes
 
 CHECKS = {
     "missing_and_defaults": {"silent_nulls", "join_loss"},
@@ -32,6 +32,7 @@ CHECKS = {
     "repeated_rows": {"join_fanout"},
     "volume": {"partial_batch"},
 }
+HOUR = 3600.0
 PERMUTED = {"aa": "bb", "bb": "aa", "cc": "dd", "dd": "cc"}
 
 
@@ -651,3 +652,32 @@ def test_editions_beyond_count_are_no_keys_of_a_join() -> None:
     found = findings(case, "missing_and_defaults")
     assert "defaults.key" not in found
     assert {"defaults.edition", "defaults.turns"} & set(found)
+
+
+@pytest.mark.parametrize(("since", "old"), [(0.4, True), (1.0, False)])
+def test_inputs_are_old_by_what_was_logged_of_them(since: float, old: bool) -> None:
+    """An instant beside each row that falls days behind is staleness, though no value repeats; one as ever clears it."""
+    rng = np.random.default_rng(4)
+
+    def read(frame: pl.DataFrame, late_from: float) -> pl.DataFrame:
+        age = rng.uniform(0.1, 3.0, len(frame)) * HOUR
+        age[int(late_from * len(frame)) :] += 3 * DAY
+        at = frame["ts"].dt.epoch("s").to_numpy() - age
+        return frame.with_columns(features_as_of=pl.from_epoch(pl.Series(at.astype(np.int64))))
+
+    before, now = quiet()
+    inputs = ["age", "income", "visits", "city"]
+    case = made((read(before, 1.0), read(now, since)), features=inputs)
+    found = findings(case, "as_of")
+    assert ("freshness.as_of" in found) is old
+    assert (cleared(case, "as_of") == {"stale_features"}) is not old
+
+
+def test_inputs_of_other_kinds_are_not_cleared_of_lost_values() -> None:
+    """Who looked at numbers and categories alone says nothing of texts."""
+    before, now = (f.with_columns(note=pl.lit("as it was")) for f in quiet())
+    case = made((before, now), text="note")
+    (outcome,) = outcomes(case, "missing_and_defaults")
+    assert isinstance(outcome, Clear)
+    assert "age" in outcome.subject.names
+    assert "note" not in outcome.subject.names

@@ -71,9 +71,13 @@ def missing_and_defaults(case: Case, rng: np.random.Generator) -> Iterator[Outco
     for group in groups:
         yield from _findings(case, group)
     if not groups:
+        unread = case.of_kind("text", "image", "embedding")
+        seen = tuple(n for n in departures(case) if n in case.features)
+        subject = Subject("feature", seen) if unread else Subject()
         least = 0.02 + 4 * math.sqrt(0.02 / max(case.current.rows, 1))
         told = "no input holds more missing or default values than before"
-        yield Clear(_MODES, Subject(), told, least, "defaults")
+        if seen or not unread:
+            yield Clear(_MODES, subject, told, least, "defaults")
 
 
 def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:

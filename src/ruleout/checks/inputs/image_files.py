@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 MODES = ("image_preprocessing", "silent_nulls")
 _LEAST_RISE = 0.01
 _TYPICAL = 0.95
+_BLANK = "image.blank"
+_NEARLY_ALL = 0.9
 _WHOLESALE = ("image.bars", "image.size", "image.orientation")
 """What a pipeline does to every image that passes it; here and there it is how pictures are."""
 
@@ -88,7 +90,7 @@ def faults(case: Case, name: str, before: ImageSample, now: ImageSample) -> Iter
     yield Fault(
         "image.undecodable", "unreadable", ("image_preprocessing",), broken[0], broken[1], {}
     )
-    yield Fault("image.blank", "blank", MODES, blank[0], blank[1], {})
+    yield Fault(_BLANK, "blank", MODES, blank[0], blank[1], {})
     turned = [np.nan_to_num(s.statistics["orientation"], nan=1.0) != 1 for s in (before, now)]
     words = "stored sideways with an EXIF orientation"
     yield Fault("image.orientation", words, MODES[:1], turned[0], turned[1], {"fix": "orientation"})
@@ -163,8 +165,10 @@ def _rise(case: Case, name: str, now: ImageSample, fault: Fault) -> Finding | No
     subject = Subject("feature", (name,))
     options = {"signal": fault.signal, **fault.option}
     scattered = "" if where.rows.all() else f" ({where.inside:.1%} {where.words})"
+    # What empties a part of the frames, the others sound, is a default for those that never came.
+    some = fault.signal == _BLANK and where.inside < _NEARLY_ALL
     return Finding(
-        signal=fault.signal,
+        signal="image.blank_some" if some else fault.signal,
         subject=subject,
         statement=f"{new:.1%} of the images in {name} are {fault.words}{scattered}; {old:.1%} were",
         statistic=new - old,

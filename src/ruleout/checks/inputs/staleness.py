@@ -83,8 +83,24 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             yield finding
     if not seen:
         told = "values repeat no more than before and still follow from their rows"
-        looked = Subject("feature", tuple(sorted(links))) if lost else Subject()
+        # What is read (texts, images) was not looked at.
+        partly = lost or (links and case.of_kind("text", "image", "embedding"))
+        looked = Subject("feature", tuple(sorted(links))) if partly else Subject()
         yield Clear(("stale_features",), looked, told, 0.2, "freshness.none")
+
+
+def unlinked(case: Case) -> tuple[str, ...]:
+    """Inputs that no longer follow from the rest of their row, on their own side."""
+    ctx = context(case)
+    lost = {d.name for d in defaulted(case)}
+    moved = lost | {n for n, d in departures(case).items() if d.departed}
+    alone = Regressions(ctx, label=False)
+    links = {n: alone.link(n) for n in ctx.names[:-1] if n not in lost}
+    return tuple(
+        n
+        for n, k in links.items()
+        if k is not None and _broken(k) and _culprit(ctx, n, links, moved)
+    )
 
 
 def _of_one(

@@ -130,6 +130,16 @@ def feature_parity(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     yield from _told(case, joined, found)
 
 
+def differing(case: Case) -> tuple[str, ...]:
+    """Inputs whose logged values are not those recomputed, where any were recomputed."""
+    joined = parity_rows(case)
+    if joined is None or len(joined.rows) < _LEAST:
+        return ()
+    names = [n for n in case.features if n in joined.offline.columns and case.current.has(n)]
+    names = [n for n in names if case.kind(n) in ("numeric", "categorical", "datetime")]
+    return tuple(name for name in names if _compare(case, joined, name) is not None)
+
+
 def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
     """Read features in the light of each other: partners of a swap, counts that thinned out to zero."""
     partners = {d.relation.told.removeprefix("holds ") for d in found if d.relation.kind == "swap"}
