@@ -654,8 +654,14 @@ def test_editions_beyond_count_are_no_keys_of_a_join() -> None:
     assert {"defaults.edition", "defaults.turns"} & set(found)
 
 
+@pytest.mark.parametrize(
+    ("column", "mode"),
+    [("features_as_of", "stale_features"), ("index_built_at", "stale_index")],
+)
 @pytest.mark.parametrize(("since", "old"), [(0.4, True), (1.0, False)])
-def test_inputs_are_old_by_what_was_logged_of_them(since: float, old: bool) -> None:
+def test_inputs_are_old_by_what_was_logged_of_them(
+    since: float, old: bool, column: str, mode: str
+) -> None:
     """An instant beside each row that falls days behind is staleness, though no value repeats; one as ever clears it."""
     rng = np.random.default_rng(4)
 
@@ -663,14 +669,15 @@ def test_inputs_are_old_by_what_was_logged_of_them(since: float, old: bool) -> N
         age = rng.uniform(0.1, 3.0, len(frame)) * HOUR
         age[int(late_from * len(frame)) :] += 3 * DAY
         at = frame["ts"].dt.epoch("s").to_numpy() - age
-        return frame.with_columns(features_as_of=pl.from_epoch(pl.Series(at.astype(np.int64))))
+        return frame.with_columns(pl.from_epoch(pl.Series(at.astype(np.int64))).alias(column))
 
     before, now = quiet()
     inputs = ["age", "income", "visits", "city"]
     case = made((read(before, 1.0), read(now, since)), features=inputs)
     found = findings(case, "as_of")
     assert ("freshness.as_of" in found) is old
-    assert (cleared(case, "as_of") == {"stale_features"}) is not old
+    assert not old or found["freshness.as_of"].supports == (mode,)
+    assert (cleared(case, "as_of") == {mode}) is not old
 
 
 def test_inputs_of_other_kinds_are_not_cleared_of_lost_values() -> None:
@@ -681,3 +688,18 @@ def test_inputs_of_other_kinds_are_not_cleared_of_lost_values() -> None:
     assert isinstance(outcome, Clear)
     assert "age" in outcome.subject.names
     assert "note" not in outcome.subject.names
+
+
+@pytest.mark.parametrize(("name", "zone"), [("pickup_hour", True), ("visits_a_week", False)])
+def test_hours_that_are_whole_hours_off_are_in_another_zone(name: str, zone: bool) -> None:
+    """Hours of business days, which no clock goes round, five hours early: a zone; any other input is not."""
+    rng = np.random.default_rng(8)
+    before, now = (
+        f.with_columns(pl.Series(name, np.clip(rng.normal(16, 2, len(f)), 9, 22.5)))
+        for f in quiet()
+    )
+    now = now.with_columns(pl.col(name) - 5.0)
+    case = made((before, now), features=["age", "income", "visits", "city", name])
+    found = findings(case, "quantile_relation")
+    assert ("quantile_relation.clock" in found) is zone
+    assert findings(case, "thin_aggregates") == {}

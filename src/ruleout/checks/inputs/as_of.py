@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 _SAYS = re.compile(
     r"as_?of|fresh|stale|materiali[sz]ed|refreshed|synced|snapshot|watermark|cut_?off|read_at|fetched|loaded_at"
-    r"|computed_at|cached_at|valid_from|(features?|profile|store)_?(ts|time|date|at|age|lag)",
+    r"|(re)?built_(at|on)|indexed_(at|on)|computed_at|cached_at|valid_from|(features?|profile|store)_?(ts|time|date|at|age|lag)",
     re.IGNORECASE,
 )
 """How people name the instant at which inputs were read, or how old they were."""
@@ -30,6 +30,9 @@ _SAYS = re.compile(
 _OF_TIME = frozenset(
     {"as", "of", "at", "feature", "features", "time", "date", "age", "lag", "ts", "feed", "service"}
 )
+_OF_INDEX = frozenset({"index", "indexed", "reindexed", "built", "rebuilt", "shard"})
+"""Words of what is searched; its age is that of the vectors that it holds."""
+
 _KNOWN = 0.5
 _LEAST = 60
 _OLDER = 2.0
@@ -53,7 +56,7 @@ class Ages(NamedTuple):
     "as_of",
     layer="data",
     rung="inputs",
-    looks_for=("stale_features",),
+    looks_for=("stale_features", "stale_index"),
     needs=("data.reference", "data.current"),
 )
 def as_of(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
@@ -69,7 +72,8 @@ def as_of(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         was, old = ages.before > limit, ages.now > limit
         if float(old.mean() - was.mean()) < _RISE or old.sum() < _LEAST:
             told = f"by {ages.column} the inputs are as fresh as ever"
-            yield Clear(("stale_features",), Subject(), told, _RISE, "freshness.as_of")
+            mode = "stale_index" if words_of(ages.column) & _OF_INDEX else "stale_features"
+            yield Clear((mode,), Subject(), told, _RISE, "freshness.as_of")
         else:
             yield _finding(case, ages, old, was)
 
@@ -108,13 +112,17 @@ _EPOCH = 5e8
 
 def _finding(case: Case, ages: Ages, old: Mask, was: Mask) -> Finding:
     scope, _ = locate(case, old.astype(float), float(was.mean()), was.astype(float))
-    names = differing(case) or unlinked(case) or _by_words(case, ages.column) or (ages.column,)
+    index = bool(words_of(ages.column) & _OF_INDEX)
+    read = case.of_kind("embedding") if index else ()
+    names = (
+        read or differing(case) or unlinked(case) or _by_words(case, ages.column) or (ages.column,)
+    )
     subject = Subject("feature", names)
     told = (
         f"{old.mean():.0%} of the rows were answered with inputs older than {_OLDER:g} times the usual, by {ages.column} "
         f"({was.mean():.1%} before)"
     )
-    plans = () if names == (ages.column,) else (RepairPlan("parity_values", subject),)
+    plans = () if index or names == (ages.column,) else (RepairPlan("parity_values", subject),)
     return Finding(
         "freshness.as_of",
         subject,
@@ -123,7 +131,7 @@ def _finding(case: Case, ages: Ages, old: Mask, was: Mask) -> Finding:
         float(old.mean() - was.mean()) / 0.02,
         None,
         0.3 if _spared_suffer(case, old) else 1.0,
-        ("stale_features",),
+        ("stale_index",) if index else ("stale_features",),
         ("concept_drift", "covariate_shift", "corrupted_labels", "label_noise"),
         Scope() if scope.column == ages.column else scope,
         None,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import defaulted
+from ruleout.checks.inputs._defaults import defaulted, words_of
 from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words, values
 from ruleout.checks.inputs.clock import tells_time
 from ruleout.profile import Case
@@ -33,6 +33,10 @@ from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
+_HOURS = {"hour", "hours", "hr", "hod", "heure", "hora", "stunde", "uhrzeit"}
+_ZONES, _WHOLE = 14, 0.06
+"""Hours that zones lie apart at most, and how near to whole hours an offset must lie to be one of theirs."""
+
 _PROBS = np.linspace(0.02, 0.98, 49)
 _BEYOND, _BACK, _LEFT = 0.6, 0.97, 0.45
 """Parts of the values beyond the reference's range, and back in it, and of their distance that may be left."""
@@ -222,6 +226,8 @@ def _affine_finding(
     pure = told.offset == 0.0 and nearest_round(told.slope) is not None
     unit = not in_time and (pure or is_temperature(told))
     kind = _kind(told, in_time=in_time, unit=unit, before=before)
+    if _other_hours(name, told, before):
+        kind, told = "clock", told._replace(offset=float(round(told.offset)))
     shape = f"{told.slope:.6g} times its reference" if told.slope != 1 else "its reference"
     if told.offset:
         size = f"{told.offset / _HOUR:+.3g} hours" if in_time else f"{told.offset:+.4g}"
@@ -290,6 +296,18 @@ def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
         return "unit"
     strong = told.slope < 0 or abs(math.log(abs(told.slope))) > 0.4
     return "plain" if strong or abs(told.offset) > 0.7 * float(before.std()) else "weak"
+
+
+def _other_hours(name: str, told: Affine, before: Floats) -> bool:
+    """Whether an hour of the day, by its name and its range, is whole hours off: a zone, and no unit."""
+    hours = round(told.offset)
+    return (
+        told.slope == 1
+        and 1 <= abs(hours) <= _ZONES
+        and abs(told.offset - hours) < _WHOLE
+        and bool(words_of(name) & _HOURS)
+        and 0 <= float(before.min()) <= float(before.max()) <= 24
+    )
 
 
 def is_temperature(told: Affine) -> bool:

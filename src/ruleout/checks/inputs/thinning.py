@@ -75,6 +75,9 @@ def _low(case: Case, found: Departure) -> Low | None:
     told = thinning(before, after)
     if told is None or told.distance_after > _MENDED * told.distance_before:
         return None
+    if scaled is not None and scaled.slope == 1 and scaled.distance_after < told.distance_after:
+        # All moved by as much, and more exactly than thinning has it.
+        return None
     return Low(found, told)
 
 
