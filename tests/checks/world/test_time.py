@@ -188,19 +188,6 @@ def test_an_episode_that_an_input_places_may_be_slight() -> None:
     )
 
 
-def test_a_rise_that_hardly_stands_out_is_over_where_an_input_was_off_and_is_back() -> None:
-    """One stretch is asked, the input's own: a rise of three errors in it counts, and an end within one of the level."""
-    rng = np.random.default_rng(33)
-    reference, current = windows(rng)
-    position = np.linspace(0, 1, current.height)
-    inside = (position > 0.2) & (position < 0.5)
-    slight = flipped(current, np.where(inside, 0.08, 0.0), rng)
-    off = slight.with_columns(
-        pl.when(pl.Series(inside)).then(0.0).otherwise(pl.col("visits")).alias("visits")
-    )
-    assert "recovered.back" in findings(case_of(reference, off), "recovered")
-
-
 def test_only_an_event_at_the_onset_is_planned(tmp_path: Any) -> None:
     """A chaos run that begins with the symptom is the null; one a day earlier is not, nor is a deploy."""
     from ruleout.incident._model import TableSpec

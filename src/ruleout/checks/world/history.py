@@ -34,15 +34,15 @@ from ruleout.stats._density import density_ratio
 from ruleout.stats._twosample import ks, normal_sf
 
 NEEDS = ("data.reference", "data.current", "data.columns.timestamp", "data.columns.target")
-_APART = 0.9
-"""AUC from which two sets of rows are of different mixes."""
+_APART = 0.75
+"""AUC from which two sets of rows are of different mixes: what moves on within a window may bring the metric back."""
 
 _SURE = 1e-4
 _MOST_OF_IT, _PART_OF_ALL = 0.7, 0.5
 """Share of the rise in loss in an announced place, and of the rows at most, from which on it is that event's."""
 
-_PLACED = 2.5
-"""z of the loss in a stretch that an input has placed: one stretch is asked, and none is searched."""
+_PLACED = 4.0
+"""z of the loss in a stretch that an input has placed."""
 
 _MANY = 200
 """Rows of the reference that hours need to stand for it."""
@@ -163,8 +163,7 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     base = float(before.loss.mean())
     during, after = (float(now.loss[part].mean()) for part in (found.bad, found.since))
     se = float(np.sqrt(now.loss.var() / found.since.sum() + before.loss.var() / len(before.loss)))
-    # A rise that is hardly more than noise cannot be seen to go by four fifths.
-    back = after - base < 2 * se and after - base < max(0.2 * (during - base), se)
+    back = after - base < 2 * se and after - base < 0.2 * (during - base)
     back = back and _metric_back(case, now.rows[found.since])
     text = (
         f"the loss was {during:.3g} for {found.bad.mean():.0%} of the window and is {after:.3g} since "
