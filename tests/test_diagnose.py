@@ -78,7 +78,7 @@ CAUSES: dict[str, tuple[Callable[[], Frames], str, tuple[str, ...]]] = {
         "precision_loss",
         ("income",),
     ),
-    "rows twice": (repeated, "join_fanout", ()),
+    "rows twice": (repeated, "join_fanout", ("key",)),
 }
 
 
