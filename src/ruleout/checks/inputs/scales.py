@@ -33,7 +33,7 @@ from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
-_HOURS = {"hour", "hours", "hr", "hod", "heure", "hora", "stunde", "uhrzeit"}
+_HOURS = {"hour", "hr", "hod", "heure", "hora", "stunde", "uhrzeit"}
 _ZONES, _WHOLE = 14, 0.06
 """Hours that zones lie apart at most, and how near to whole hours an offset must lie to be one of theirs."""
 
