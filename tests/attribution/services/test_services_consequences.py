@@ -18,6 +18,7 @@ from ruleout.attribution.services._signals import (
     beyond_load,
     from_departures,
     load_everywhere,
+    loads_of,
     out_of_time,
 )
 from ruleout.attribution.services._views import retried
@@ -68,13 +69,18 @@ def test_failures_at_the_door_may_be_waits_behind_it(wait: float, left: float) -
     assert out_of_time([lost], table, "latency", "front") == [lost]
 
 
+def _everywhere(*rows: dict[str, object]) -> float:
+    table = _table(*rows)
+    return load_everywhere(table, loads_of(table))
+
+
 def test_who_counts_no_requests_is_asked_what_all_others_are() -> None:
     """A store without a count of its own works twice as much because everybody is asked twice as much."""
     asked = [_row(name, "requests", "traffic", now=2.0) for name in ("front", "cart", "pay")]
-    assert load_everywhere(_table(*asked)) == pytest.approx(2.0)
-    assert load_everywhere(_table(*asked[:2])) == 1.0
+    assert _everywhere(*asked) == pytest.approx(2.0)
+    assert _everywhere(*asked[:2]) == 1.0
     busy = _row("store", "cpu", "cpu", now=2.0)
-    assert beyond_load(busy, load_everywhere(_table(*asked))) < 0.2
+    assert beyond_load(busy, _everywhere(*asked)) < 0.2
     weights = [
         {s.entity: s.weight for s in from_departures(t, (), alone=True, traced=())}["store"]
         for t in (_table(busy, *asked), _table(busy))

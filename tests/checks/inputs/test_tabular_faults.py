@@ -677,7 +677,8 @@ def test_inputs_are_old_by_what_was_logged_of_them(
     found = findings(case, "as_of")
     assert ("freshness.as_of" in found) is old
     assert not old or found["freshness.as_of"].supports == (mode,)
-    assert (cleared(case, "as_of") == {mode}) is not old
+    # Without vectors among the inputs, a fresh index clears none of them.
+    assert (cleared(case, "as_of") == {mode}) is (not old and mode == "stale_features")
 
 
 def test_inputs_of_other_kinds_are_not_cleared_of_lost_values() -> None:
@@ -703,3 +704,29 @@ def test_hours_that_are_whole_hours_off_are_in_another_zone(name: str, zone: boo
     found = findings(case, "quantile_relation")
     assert ("quantile_relation.clock" in found) is zone
     assert findings(case, "thin_aggregates") == {}
+
+
+def test_ages_that_are_missing_clear_nothing() -> None:
+    """Where a fifth of the rows no longer tell how old their inputs were, they may be of any age; nor does one feed clear another."""
+    rng = np.random.default_rng(4)
+
+    def read(frame: pl.DataFrame, column: str, lost: float) -> pl.DataFrame:
+        age = pl.Series(rng.uniform(60.0, 900.0, len(frame)))
+        return frame.with_columns(
+            pl.when(pl.Series(rng.random(len(frame)) < lost))
+            .then(None)
+            .otherwise(age)
+            .alias(column)
+        )
+
+    before, now = quiet()
+    inputs = ["age", "income", "visits", "city"]
+    for column, lost, named in (
+        ("features_age", 0.0, set(inputs)),
+        ("features_age", 0.2, set()),
+        ("income_fetched_s", 0.0, {"income"}),
+        ("weather_cached_at", 0.0, set()),
+    ):
+        case = made((read(before, column, 0.0), read(now, column, lost)), features=inputs)
+        told = [o for o in outcomes(case, "as_of") if isinstance(o, Clear)]
+        assert {n for one in told for n in one.subject.names} == named, column

@@ -12,7 +12,6 @@ from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._sayings import told
 from ruleout.attribution.services._signals import (
-    QUEUED,
     beyond_load,
     loads_of,
     matters,
@@ -398,8 +397,8 @@ def _weights(mine: Sequence[Signal], named: float, lead: float, quota: float) ->
             # Code that does nothing but fail is no other code where the entity counts what makes it fail.
             damped *= float(np.exp(-0.5 * max(lead, quota)))
         if one.name == "metric.saturation":
-            # A queue tells where more than why; where a disk, a device or a lookup of names fails, work queues up.
-            damped *= float(np.exp(-_QUEUES * lead)) / QUEUED
+            # Where a disk, a device or a lookup of names fails, work queues up before it.
+            damped *= float(np.exp(-_QUEUES * lead))
         for mode, share in one.modes.items():
             weight[mode] += one.weight * damped * share
     return weight

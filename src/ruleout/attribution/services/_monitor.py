@@ -224,9 +224,9 @@ def _alone(seen: Observed, entity: str, metric: str, was: float, came: float) ->
         & pl.col("clue").is_null()
     )
     witnesses = others["entity"].n_unique()
-    at_work = seen.departed.filter(~pl.col("host") & (pl.col("entity") != entity))["entity"]
+    at_work = set(seen.departed.filter(~pl.col("host"))["entity"]) - {entity} - outcomes(seen)
     # Where most of those at work measure nothing of the kind, that nobody saw it says little.
-    if witnesses < max(_WITNESSES, _MOST * (at_work.n_unique() - len(outcomes(seen)))):
+    if witnesses < max(_WITNESSES, _MOST * len(at_work)):
         return None
     size = _size(kind, was, came)
     if size < _MUCH:

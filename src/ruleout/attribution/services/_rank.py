@@ -15,6 +15,9 @@ TEMPERATURE = 0.9
 UNKNOWN = 2.0
 """Score that stands for causes of which the telemetry carries no sign."""
 
+_WHERE = {"metric.saturation": 1.7}
+"""Weight of signals that tell where more than why: time and failures travel up, and a queue seldom does."""
+
 _TRACE = 1e-4
 _CROWD = 4
 """So many entities may stand out; what the next one shows is noise."""
@@ -25,7 +28,8 @@ def entity_scores(signals: Sequence[Signal]) -> dict[str, float]:
     best: dict[str, dict[str, float]] = defaultdict(dict)
     for one in signals:
         known = best[one.entity]
-        known[one.name] = max(known.get(one.name, 0.0), one.weight)
+        weight = _WHERE.get(one.name, 1.0) * one.weight
+        known[one.name] = max(known.get(one.name, 0.0), weight)
     return {entity: sum(parts.values()) for entity, parts in best.items()}
 
 

@@ -75,9 +75,6 @@ _NOTICED = 0.5
 _OUT_OF_TIME = 5.0
 """Times its usual length that somebody's answers take, from which on requests run out of time."""
 
-QUEUED = 1.7
-"""Weight of what is full or queues, beside other resources: time and failures travel up, and a queue seldom does."""
-
 _CEASED = {"network_fault": 0.3, "hardware_fault": 0.3, "slow_dependency": 0.2}
 _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
@@ -86,7 +83,7 @@ _BARE = 5.0
 _HELD = {"held", "in_flight", "device_memory", "heat"}
 """Places that requests hold while they are served: more requests hold more."""
 
-_HELD_LONGER = 0.4
+_HELD_LONGER = 0.25
 """Weight of places that only slow answers hold: their time is weighed as such."""
 
 _PLACES = {"descriptors", "in_flight", "held"}
@@ -249,7 +246,7 @@ def from_departures(
     """
     signals = []
     loads, waits = loads_of(table), waits_of(table)
-    everywhere = load_everywhere(table)
+    everywhere = load_everywhere(table, loads)
     for row in table.iter_rows(named=True):
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
@@ -260,7 +257,7 @@ def from_departures(
         top = (_BESIDE if traced else _BARE) if points else 4.0 if alone else 1.5
         top *= _ELSEWHERE.get(kind, 1.0) if share is None else share
         waiting = only_waits(row, waits)
-        top *= _HELD_LONGER if waiting else QUEUED if kind == "saturation" else 1.0
+        top *= _HELD_LONGER if waiting else 1.0
         top *= _machines_part(row, clue) * row["alone"] ** 2
         if row["full"] is not None:
             top *= 2.0 if row["full"] else _BELOW_LIMIT
@@ -365,15 +362,13 @@ def loads_of(table: pl.DataFrame) -> dict[str, float]:
     return result
 
 
-def load_everywhere(table: pl.DataFrame) -> float:
+def load_everywhere(table: pl.DataFrame, loads: Mapping[str, float]) -> float:
     """By what factor requests have grown for nine of ten entities that count them: what those that do not are asked."""
-    rows = table.filter(
-        (pl.col("kind") == "traffic") & pl.col("about").is_null() & (pl.col("level") > 0)
-    )
-    grown = rows.group_by("entity").agg((pl.col("now") / pl.col("level")).max().alias("grown"))
-    if grown.height < _COUNTING:
+    counted = table.filter((pl.col("kind") == "traffic") & pl.col("about").is_null())
+    counting = counted["entity"].unique()
+    if len(counting) < _COUNTING:
         return 1.0
-    return max(float(grown["grown"].quantile(0.1, "lower") or 1.0), 1.0)
+    return float(np.quantile([loads.get(name, 1.0) for name in counting], 0.1, method="lower"))
 
 
 def waits_of(table: pl.DataFrame) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import words_of
 from ruleout.checks.inputs._departure import locate
@@ -33,7 +33,8 @@ _OF_TIME = frozenset(
 _OF_INDEX = frozenset({"index", "indexed", "reindexed", "built", "rebuilt", "shard"})
 """Words of what is searched; its age is that of the vectors that it holds."""
 
-_KNOWN = 0.5
+_OF_ALL = frozenset({"feature", "features", "input", "inputs"})
+_KNOWN, _NEARLY_ALL = 0.5, 0.95
 _LEAST = 60
 _OLDER = 2.0
 """Ages beyond this many times all but the oldest of the reference's are old."""
@@ -70,10 +71,9 @@ def as_of(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         usual = float(np.nanquantile(ages.before, 0.99))
         limit = _OLDER * max(usual, 1e-9)
         was, old = ages.before > limit, ages.now > limit
-        if float(old.mean() - was.mean()) < _RISE or old.sum() < _LEAST:
-            told = f"by {ages.column} the inputs are as fresh as ever"
-            mode = "stale_index" if words_of(ages.column) & _OF_INDEX else "stale_features"
-            yield Clear((mode,), Subject(), told, _RISE, "freshness.as_of")
+        known = np.isfinite(ages.now)
+        if float(old[known].mean() - was.mean()) < _RISE or old.sum() < _LEAST:
+            yield _fresh(case, ages, known)
         else:
             yield _finding(case, ages, old, was)
 
@@ -91,7 +91,7 @@ def _ages(case: Case) -> Iterator[Ages]:
         # What lies after its row, or has no usual age, tells of something else.
         if min(known) < _KNOWN or np.nanquantile(before, 0.05) < 0 or np.nanmedian(before) <= 0:
             continue
-        yield Ages(name, before, np.nan_to_num(now, nan=0.0))
+        yield Ages(name, before, now)
 
 
 def _age(case: Case, which: Which, name: str) -> Floats | None:
@@ -108,6 +108,19 @@ def _age(case: Case, which: Which, name: str) -> Floats | None:
 
 _EPOCH = 5e8
 """Seconds since 1970 from which a number is an instant."""
+
+
+def _fresh(case: Case, ages: Ages, known: Mask) -> Clear | Abstained:
+    """Clear the inputs of which the column speaks; what is not known of many rows, or of any input, clears nothing."""
+    mode = "stale_index" if words_of(ages.column) & _OF_INDEX else "stale_features"
+    names = case.features if _OF_ALL & words_of(ages.column) else _by_words(case, ages.column)
+    if mode == "stale_index":
+        names = case.of_kind("embedding")
+    if known.mean() < _NEARLY_ALL or not names:
+        why = "is missing from many rows" if known.mean() < _NEARLY_ALL else "names no input"
+        return Abstained((mode,), f"{ages.column} tells of usual ages and {why}")
+    told = f"by {ages.column} the inputs are as fresh as ever"
+    return Clear((mode,), Subject("feature", tuple(names)), told, _RISE, "freshness.as_of")
 
 
 def _finding(case: Case, ages: Ages, old: Mask, was: Mask) -> Finding:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import (
     Defaulted,
@@ -78,6 +78,8 @@ def missing_and_defaults(case: Case, rng: np.random.Generator) -> Iterator[Outco
         told = "no input holds more missing or default values than before"
         if seen or not unread:
             yield Clear(_MODES, subject, told, least, "defaults")
+        else:
+            yield Abstained(_MODES, "no input holds numbers or categories")
 
 
 def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:

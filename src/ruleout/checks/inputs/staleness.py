@@ -63,11 +63,7 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     an entity (a key among the segments) has the value of its visit before.
     """
     del rng
-    ctx = context(case)
-    lost = {d.name for d in defaulted(case)}
-    moved = lost | {n for n, d in departures(case).items() if d.departed}
-    alone = Regressions(ctx, label=False)
-    links = {n: alone.link(n) for n in ctx.names[:-1] if n not in lost}
+    ctx, lost, moved, links = _linked(case)
     with_label: dict[str, Link | None] = {}
     if ctx.after[:, ctx.label].any():
         beside = Regressions(ctx, label=True)
@@ -89,13 +85,32 @@ def freshness(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield Clear(("stale_features",), looked, told, 0.2, "freshness.none")
 
 
+class _Linked(NamedTuple):
+    ctx: Context
+    lost: set[str]
+    """Inputs with more defaults than before."""
+
+    moved: set[str]
+    links: dict[str, Link | None]
+    """How each input follows from the rest of its row."""
+
+
+def _linked(case: Case) -> _Linked:
+    """Every input's regression on the rest of its row, learned once for all who ask."""
+    if "inputs linked" not in case.cache:
+        ctx = context(case)
+        lost = {d.name for d in defaulted(case)}
+        moved = lost | {n for n, d in departures(case).items() if d.departed}
+        alone = Regressions(ctx, label=False)
+        links = {n: alone.link(n) for n in ctx.names[:-1] if n not in lost}
+        case.cache["inputs linked"] = _Linked(ctx, lost, moved, links)
+    told: _Linked = case.cache["inputs linked"]
+    return told
+
+
 def unlinked(case: Case) -> tuple[str, ...]:
     """Inputs that no longer follow from the rest of their row, on their own side."""
-    ctx = context(case)
-    lost = {d.name for d in defaulted(case)}
-    moved = lost | {n for n, d in departures(case).items() if d.departed}
-    alone = Regressions(ctx, label=False)
-    links = {n: alone.link(n) for n in ctx.names[:-1] if n not in lost}
+    ctx, _, moved, links = _linked(case)
     return tuple(
         n
         for n, k in links.items()

@@ -110,13 +110,10 @@ def feature_parity(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
             ON_THE_WAY, f"only {n} recomputed rows belong to sampled current rows", "probes.parity"
         )
         return
-    names = [n for n in case.features if n in joined.offline.columns and case.current.has(n)]
-    names = [n for n in names if case.kind(n) in ("numeric", "categorical", "datetime")]
+    names, found = _compared(case, joined)
     if not names:
         yield Abstained(ON_THE_WAY, "the recomputed table has none of the inputs", "probes.parity")
         return
-    found = [differs for name in names if (differs := _compare(case, joined, name)) is not None]
-    found = _reconciled(case, found)
     differing = {differs.name for differs in found}
     equal = tuple(name for name in names if name not in differing)
     if equal:
@@ -135,9 +132,18 @@ def differing(case: Case) -> tuple[str, ...]:
     joined = parity_rows(case)
     if joined is None or len(joined.rows) < _LEAST:
         return ()
-    names = [n for n in case.features if n in joined.offline.columns and case.current.has(n)]
-    names = [n for n in names if case.kind(n) in ("numeric", "categorical", "datetime")]
-    return tuple(name for name in names if _compare(case, joined, name) is not None)
+    return tuple(differs.name for differs in _compared(case, joined)[1])
+
+
+def _compared(case: Case, joined: _Joined) -> tuple[list[str], list[_Differs]]:
+    """The inputs that were recomputed, and how those that differ do; compared once for all who ask."""
+    if "parity compared" not in case.cache:
+        names = [n for n in case.features if n in joined.offline.columns and case.current.has(n)]
+        names = [n for n in names if case.kind(n) in ("numeric", "categorical", "datetime")]
+        found = [differs for name in names if (differs := _compare(case, joined, name)) is not None]
+        case.cache["parity compared"] = names, _reconciled(case, found)
+    told: tuple[list[str], list[_Differs]] = case.cache["parity compared"]
+    return told
 
 
 def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
