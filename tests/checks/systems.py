@@ -100,7 +100,7 @@ class System:
         )
         return self
 
-    def case(self, **columns: Any) -> Case:
+    def case(self, *, task: str = "binary", metric: str = "accuracy", **columns: Any) -> Case:
         """Read it as an incident."""
         roles: dict[str, Any] = {
             "id": "id",
@@ -116,8 +116,8 @@ class System:
         tables = {which: TableSpec(frame=frame) for which, frame in self.frames.items()}
         incident = Incident(
             title="test",
-            task="binary",
-            symptom=SymptomSpec(metric="accuracy", noticed_at=self.noticed_at),
+            task=task,
+            symptom=SymptomSpec(metric=metric, noticed_at=self.noticed_at),
             data=DataSpec(columns=Columns(**roles), **tables),
             models={name: ModelSpec(uri=model) for name, model in self.models.items()},
             **self.probes,

@@ -188,3 +188,24 @@ def test_a_shift_of_some_rows_is_not_undone_by_moving_all() -> None:
     )
     found = next(o for o in outcomes if isinstance(o, Finding) and o.signal == "labels.shifted")
     assert (found.repairs, found.scope.since) == ((), None)
+
+
+@pytest.mark.parametrize("kind", ["joined", "measured"])
+def test_numbers_of_other_rows_are_no_errors_of_measuring(kind: str) -> None:
+    """Numbers spread as the right ones that know nothing of them are of other rows; errors stay near the right number."""
+    system = healthy()
+    rng = np.random.default_rng(4)
+    for which, frame in system.frames.items():
+        worth = 3 * frame["amount"].to_numpy() + frame["age"].to_numpy()
+        noise = rng.normal(size=system.rows)
+        system.frames[which] = frame.with_columns(
+            y=pl.Series(worth + 0.3 * noise), said=pl.Series(worth)
+        )
+    right = truth(system)
+    part = rng.random(system.rows) < 0.3
+    other = rng.permutation(right) if kind == "joined" else right + rng.normal(size=system.rows) * 3
+    system.audit(right).change(y=np.where(part, other, right))
+    system.models = {}
+    case = system.case(task="regression", metric="mae", score=None, positive=None)
+    found = [o for o in run(case, "label_audit") if isinstance(o, Finding)]
+    assert found[0].supports[0] == ("evaluation_bug" if kind == "joined" else "label_noise")

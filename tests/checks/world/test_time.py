@@ -463,6 +463,25 @@ def test_arms_that_are_answered_otherwise_are_no_population() -> None:
     assert found["assignment.arms"].supports == ("experiment_misassignment",)
 
 
+def test_a_surrogate_that_errs_on_a_population_finds_no_arms() -> None:
+    """Groups that an input tells apart may be answered otherwise than a surrogate has it, and are people all the same."""
+    rng = np.random.default_rng(19)
+    frames = []
+    for frame, share in zip(windows(rng), (0.1, 0.7), strict=True):
+        group = (rng.random(4000) < share) & (frame["amount"].to_numpy() > frame["amount"].median())
+        odd = 1 / (1 + np.exp(-rng.normal(size=4000)))
+        score = np.where(group, odd, frame["score"].to_numpy())
+        frames.append(
+            frame.with_columns(
+                club=pl.Series(np.where(group, "b", "a")),
+                score=pl.Series(score),
+                said=pl.Series((score > 0.5).astype(int)),
+            )
+        )
+    case = case_of(*frames, segments=("region", "club"))
+    assert "assignment.arms" not in findings(case, "benign_mix")
+
+
 @pytest.mark.parametrize("name", ["arm", "club"])
 def test_groups_drawn_by_lot_and_named_for_an_experiment_are_its_arms(name: str) -> None:
     """Where no input tells groups apart their name decides: a club may grow, an arm was to keep its share."""

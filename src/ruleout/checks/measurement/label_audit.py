@@ -19,7 +19,8 @@ from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.checks.reproduction._repairs import described
 from ruleout.profile import Case, Which, text_series
 from ruleout.profile._roles import class_codes
-from ruleout.stats._twosample import normal_sf
+from ruleout.stats._ranks import middle_ranks
+from ruleout.stats._twosample import ks, normal_sf
 
 Floats = NDArray[np.float64]
 MODES = ("label_noise", "corrupted_labels", "evaluation_bug", "immature_labels")
@@ -30,6 +31,8 @@ _AS_WRONG = 0.5
 _FEW = 20
 _PART = 0.2
 _LAGS = 10
+_PAIRS = 40
+"""Numbers that differ from the audited ones, of which a rank correlation tells whether they are of the same rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,11 @@ def _pattern(case: Case, found: Audited, rate: float, z: float) -> Iterator[Outc
             case, place, "audit.late", f"{head}: {late}", ("immature_labels",), size=(rate, z, 1.0)
         )
         return
+    if _of_other_rows(case, found):
+        told = f"{head}: those that differ are as high and as spread as the audited ones, and know nothing of them"
+        modes = ("evaluation_bug", "label_noise")
+        yield _finding(case, place, "audit.shuffled", told, modes, size=(rate, z, 1.0))
+        return
     structured, why = _structure(case, found, place, rate)
     if structured > 0.1:
         told = f"{head}: {why}"
@@ -302,6 +310,18 @@ def _only_newest(case: Case, found: Audited) -> str | None:
     if newer < 3 * noise:
         return None
     return f"all are positives still recorded as {case.classes[0]!r}, the more the newer the row"
+
+
+def _of_other_rows(case: Case, found: Audited) -> bool:
+    """Whether numbers that differ are those of other rows: errors of whoever measured stay near the right number.
+
+    What a join put beside another row follows the same distribution, and nothing else.
+    """
+    recorded, said = found.recorded[found.differs], found.audited[found.differs]
+    if case.classes or len(said) < _PAIRS or min(np.ptp(recorded), np.ptp(said)) == 0:
+        return False
+    tied = float(np.corrcoef(middle_ranks(recorded), middle_ranks(said))[0, 1])
+    return abs(tied) < 3 / math.sqrt(len(said)) and ks(recorded, said).p_value > 0.01
 
 
 def _structure(case: Case, found: Audited, place: Place, rate: float) -> tuple[float, str]:

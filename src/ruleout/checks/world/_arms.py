@@ -43,10 +43,13 @@ _EXPERIMENT = re.compile(
 def arms_by_answers(case: Case, name: str) -> str | None:
     """Words for it where groups of one segment get other answers to the same inputs, in both windows alike.
 
-    People of another group ask otherwise; only what was assigned to another model is answered otherwise.
+    People of another group ask otherwise; only what was assigned to another model is answered otherwise. A surrogate
+    that errs on a kind of people errs on their group: it has a say where no input tells the groups apart.
     """
     seen = replay(case)
     if seen is None or name in case.features:
+        return None
+    if not seen.exact and _told_apart(case, name):
         return None
     gaps = []
     sides = (
@@ -79,21 +82,26 @@ def arms_by_plan(case: Case, name: str) -> str | None:
     started = any(_EXPERIMENT.search(f"{c.entity} {c.description}") for c in case.changes)
     if not 2 <= len(groups) <= _MOST_ARMS or not (named or (started and len(groups) == 2)):
         return None
+    if _told_apart(case, name):
+        return None
+    why = (
+        f"{name} is named for an experiment" if named else "the change log speaks of an experiment"
+    )
+    return f"no input told the groups of {name} apart, and {why}"
+
+
+def _told_apart(case: Case, name: str) -> bool:
+    """Whether an input tells a segment's largest group from the rest in the reference, or none could be asked."""
     ctx = context(case)
     columns = ctx.without()
     # Where the share moves within the current window, whatever goes with time tells its groups apart.
     codes = case.codes("reference", name)[ctx.rows_before]
     known = codes >= 0
     if len(np.unique(codes[known])) < 2 or not columns.any():
-        return None
+        return True
     largest = int(np.bincount(codes[known]).argmax())
     apart = np.abs(_moments(ctx.before[known][:, columns], codes[known] == largest))
-    if apart.max() > _by_chance(int(columns.sum())):
-        return None
-    why = (
-        f"{name} is named for an experiment" if named else "the change log speaks of an experiment"
-    )
-    return f"no input told the groups of {name} apart, and {why}"
+    return bool(apart.max() > _by_chance(int(columns.sum())))
 
 
 def _moments(x: Floats, group: NDArray[np.bool_]) -> Floats:
