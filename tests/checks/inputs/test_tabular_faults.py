@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from ruleout.checks.inputs.clock import tells_time
 from ruleout.checks.inputs.structure import repeated
 from ruleout.checks.world._view import view
 from ruleout.experiments.repairs.recode import exchange
+from ruleout.incident._model import TelemetrySpec
 from ruleout.profile import Case
 from ruleout.stats._relation import clip
 from served_world import cleared, findings, outcomes
@@ -506,6 +509,33 @@ def test_rows_that_say_so_themselves_fell_back(value: str, told: bool) -> None:
     now = served(current.with_columns(where(rows, "age", 99.0), marked))
     case = made((reference, now), segments=("used_fallback",))
     assert ("defaults.flagged" in findings(case, "missing_and_defaults")) is told
+
+
+@pytest.mark.parametrize("opened", [0.5, 0.0, None])
+def test_defaults_that_came_as_a_breaker_opened_are_a_fallbacks(
+    tmp_path: Path, opened: float | None
+) -> None:
+    """A breaker that opened with the defaults tells whose they are; one that opened before, or never did, does not."""
+    reference, current = quiet()
+    late_rows = hit(0.9) & pl.Series(np.arange(3000) >= 1500)
+    now = served(current.with_columns(where(late_rows, "age", 99.0)))
+    case = made((reference, now), segments=())
+    first, last = (float(f(case.current.time)) for f in (np.min, np.max))
+    times = np.arange(float(np.min(case.reference.time)), last, 1_800.0)
+    since = np.inf if opened is None else first + opened * (last - first)
+    open_now = (times >= since).astype(float)
+    frame = pl.DataFrame(
+        {
+            "timestamp": times,
+            "entity": "gate",
+            "metric": "crm.circuit_breaker.open",
+            "value": open_now,
+        }
+    )
+    frame.write_parquet(tmp_path / "metrics.parquet")
+    telemetry = TelemetrySpec(metrics=("metrics.parquet",))
+    case.incident = replace(case.incident, telemetry=telemetry, folder=tmp_path)
+    assert ("defaults.fell_back" in findings(case, "fallbacks")) is (opened == 0.5)
 
 
 def test_an_odd_value_that_was_never_seen_may_have_been_kept() -> None:

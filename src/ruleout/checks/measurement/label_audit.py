@@ -214,8 +214,8 @@ def _pattern(case: Case, found: Audited, rate: float, z: float) -> Iterator[Outc
         return
     if _of_other_rows(case, found):
         told = f"{head}: those that differ are as high and as spread as the audited ones, and know nothing of them"
-        modes = ("evaluation_bug", "label_noise")
-        yield _finding(case, place, "audit.shuffled", told, modes, size=(rate, z, 1.0))
+        either = ("evaluation_bug", "label_noise")
+        yield _finding(case, place, "audit.shuffled", told, either, size=(rate, z, 1.0))
         return
     structured, why = _structure(case, found, place, rate)
     if structured > 0.1:
