@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ruleout.stats._dial import likely_turned, on_dial, round_the_clock, turned
+from ruleout.stats._dial import likely_turned, on_dial, past_midnight, round_the_clock, turned
 
 
 def _hours(n: int, seed: int, centre: float = 12.0, spread: float = 4.5) -> np.ndarray:
@@ -40,3 +40,13 @@ def test_counts_lie_on_a_dial_but_do_not_go_round_it() -> None:
     assert on_dial(counts)
     assert not round_the_clock(counts)
     assert round_the_clock(_hours(5_000, 1, spread=8.0))
+
+
+@pytest.mark.parametrize(("hours", "told"), [(6, True), (-10, True), (2, False)])
+def test_hours_of_business_that_passed_midnight_are_a_clocks(hours: int, told: bool) -> None:
+    """A shop open from nine to eight does not go round the clock; what comes out beyond midnight is one all the same."""
+    before, after = (_hours(5_000, seed, 15.0, 2.5).clip(9, 20) for seed in (1, 2))
+    assert not round_the_clock(before)
+    found = turned(before, (after + hours) % 24)
+    assert found is not None
+    assert past_midnight(before, found) is told

@@ -61,6 +61,12 @@ def round_the_clock(values: Floats) -> bool:
     return bool((counts > 0).sum() >= HOURS - 4 and counts[-1] >= _EVENING * len(known))
 
 
+def past_midnight(before: Floats, told: Turn) -> bool:
+    """Whether a turn took some of the hours (n,) over midnight: no count does that, however few hours it lies on."""
+    later = np.floor(before) + told.hours
+    return bool(((later < 0) | (later >= HOURS)).mean() >= _EVENING)
+
+
 def turned(before: Floats, after: Floats) -> Turn | None:
     """The turn of a part of the later hours (m,) that makes both dials alike; None where there is none.
 

@@ -13,7 +13,7 @@ from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case, Which, spread_rows
-from ruleout.stats._dial import on_dial, round_the_clock, turned
+from ruleout.stats._dial import on_dial, past_midnight, round_the_clock, turned
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -156,15 +156,15 @@ def _wrapped(hours: Floats, *, turns: bool) -> Floats:
 def _by_itself(case: Case, name: str) -> Iterator[Finding]:
     """An hour of the day that no time of the request goes with: its distribution alone can tell of a turn."""
     moved = departures(case).get(name)
-    if moved is None or not moved.departed or not round_the_clock(case.reference.numeric(name)):
+    if moved is None or not moved.departed or case.kind(name) != "numeric":
         return
     before = case.reference.numeric(name)
     after = case.current.numeric(name)[moved.rows]
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-    if not len(after) or after.min() < 0 or after.max() >= _DAY:
+    if any(not len(x) or x.min() < 0 or x.max() >= _DAY for x in (before, after)):
         return
     told = turned(before, after)
-    if told is None:
+    if told is None or not (round_the_clock(before) or past_midnight(before, told)):
         return
     subject = Subject("feature", (name,))
     part = "all" if told.share > 0.95 else f"{told.share:.0%}"
