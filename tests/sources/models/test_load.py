@@ -199,12 +199,52 @@ class Trap:
         return (Path.touch, (self.path,))
 
 
+def save_as_mlflow(folder: Path, loader: str, file: str, inputs: tuple[str, ...] = ()) -> None:
+    """The folder that MLflow writes for a model, without its file."""
+    folder.mkdir()
+    columns = json.dumps([{"type": "double", "name": name, "required": True} for name in inputs])
+    flavour = f"flavors:\n  python_function:\n    data: {file}\n    loader_module: {loader}\n"
+    told = f"signature:\n  inputs: '{columns}'\n" if inputs else ""
+    (folder / "MLmodel").write_text(flavour + told)
+
+
+def test_a_model_that_mlflow_kept_without_code_needs_no_trust(
+    frame: pl.DataFrame, truth: np.ndarray, tmp_path: Path
+) -> None:
+    """A booster's own text within an MLflow folder is read as it is, its inputs by the signature."""
+    lightgbm = pytest.importorskip("lightgbm")
+    x = frame.select("amount", fresh=pl.col("fresh").cast(pl.Float64)).to_numpy()
+    booster = lightgbm.train(
+        {"objective": "binary", "verbose": -1, "num_threads": 1}, lightgbm.Dataset(x, truth), 20
+    )
+    save_as_mlflow(tmp_path / "saved", "mlflow.lightgbm", "model.lgb", ("amount", "fresh"))
+    booster.save_model(tmp_path / "saved" / "model.lgb")
+    spec = ModelSpec(uri="saved")
+    model = load_model(spec, tmp_path, trust=False, features=("fresh", "amount"))
+    told = model.predict(frame.with_columns(pl.col("fresh").cast(pl.Float64)))
+    assert told.scores is not None
+    assert np.allclose(np.asarray(told.scores).reshape(len(x), -1)[:, -1], booster.predict(x))
+
+
+def test_an_mlflow_folder_names_no_file_outside_of_it(tmp_path: Path) -> None:
+    """A model's file is looked for in its folder alone."""
+    (tmp_path / "model.lgb").write_text("tree")
+    save_as_mlflow(tmp_path / "saved", "mlflow.lightgbm", "../model.lgb")
+    with pytest.raises(SourceError, match="outside"):
+        load("saved", tmp_path)
+    (tmp_path / "saved" / "MLmodel").write_text("flavors: [")
+    with pytest.raises(SourceError, match="not readable"):
+        load("saved", tmp_path)
+
+
 def test_nothing_is_executed_without_trust(tmp_path: Path) -> None:
     """Pickles, modules, callables and MLflow models are refused before they are opened."""
     sprung = tmp_path / "sprung"
     (tmp_path / "m.pkl").write_bytes(pickle.dumps(Trap(sprung)))
     (tmp_path / "trap_module.py").write_text("raise SystemExit('executed')")
-    refused = ["m.pkl", "absent.joblib", "python:trap_module:f", "models:/name/7", len]
+    save_as_mlflow(tmp_path / "saved", "mlflow.pyfunc.model", "m.pkl")
+    (tmp_path / "saved" / "m.pkl").write_bytes(pickle.dumps(Trap(sprung)))
+    refused = ["m.pkl", "absent.joblib", "python:trap_module:f", "saved", len]
     for uri in refused:
         with pytest.raises(Untrusted, match="--trust-model"):
             load(uri, tmp_path)

@@ -29,7 +29,7 @@ def load_model(
         spec: the model's URI (or a Python object) as the incident gives it.
         folder: what relative paths are relative to.
         trust: whether code inside the model may run; without it pickles, Python callables and
-            MLflow models are refused before anything of them is read.
+            MLflow models that hold code are refused before any of it is loaded.
         features: the input columns in order, for models that do not know their own names.
         classes_hint: class names of the task as text, (negative, positive) for binary; None for
             tasks without classes.
@@ -62,10 +62,10 @@ def _from_scheme(
 
         return HttpModel(uri, features, classes)
     if scheme in ("models", "runs"):
-        _require_trust(trust, f"{uri} (MLflow models may hold pickles)")
-        from ruleout.sources.models._remote import MlflowModel
+        from ruleout.sources.models._mlflow import fetched
 
-        return MlflowModel(uri, features, classes)
+        with fetched(uri) as place:
+            return _from_mlflow(place, uri, features, classes, trust=trust)
     if scheme == "python":
         _require_trust(trust, uri)
         from ruleout.sources.models._files import python_model
@@ -84,7 +84,7 @@ def _from_file(path: Path, features: tuple[str, ...], classes: Classes, *, trust
         from ruleout.sources.models._onnx import OnnxModel
 
         return OnnxModel(path, features, classes)
-    if suffix == ".txt":
+    if suffix in (".txt", ".lgb"):
         from ruleout.sources.models._boosters import LightGbmModel
 
         return LightGbmModel(path, features, classes)
@@ -107,11 +107,29 @@ def _from_python_file(
 
         return pickled_model(path, features, classes)
     if (path / "MLmodel").is_file():
-        _require_trust(trust, f"{path} (MLflow models may hold pickles)")
-        from ruleout.sources.models._remote import MlflowModel
-
-        return MlflowModel(path.resolve().as_uri(), features, classes)
+        return _from_mlflow(path, path.resolve().as_uri(), features, classes, trust=trust)
     raise SourceError(f"no way to load a model from {path}; what is read: {READ}")
+
+
+def _from_mlflow(
+    place: Path, uri: str, features: tuple[str, ...], classes: Classes, *, trust: bool
+) -> Model:
+    """A folder that MLflow wrote: by its own file where that holds no code, else as MLflow loads it."""
+    from ruleout.sources.models._mlflow import MlflowModel, plain_file
+
+    found = plain_file(place)
+    if found is None:
+        _require_trust(trust, f"{uri} (an MLflow model that holds code)")
+        return MlflowModel(uri, features, classes)
+    path, inputs = found
+    ordered = inputs if set(inputs) == set(features) else features
+    try:
+        model = _from_file(path, ordered, classes, trust=trust)
+    except SourceError as error:
+        # Where MLflow put it for the moment tells nobody anything.
+        raise type(error)(str(error).replace(str(path), f"{uri} ({path.name})")) from error
+    model.name = uri
+    return model
 
 
 def _require_trust(trust: bool, what: str) -> None:  # noqa: FBT001 - the flag is the subject

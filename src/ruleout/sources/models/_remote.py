@@ -1,4 +1,4 @@
-"""Models that live elsewhere: an HTTP endpoint of the MLflow scoring protocol, an MLflow registry."""
+"""Models that live elsewhere: an HTTP endpoint of the MLflow scoring protocol."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ruleout._errors import ModelError, Unreachable, need
+from ruleout._errors import ModelError, Unreachable
 from ruleout.sources.models._answers import Classes, read_answer
-from ruleout.sources.models._base import Model, Prediction, foreign
-from ruleout.sources.models._columns import column_for
-from ruleout.sources.models._objects import as_pandas
+from ruleout.sources.models._base import Model, Prediction
 
 _BATCH = 2_000
 _TIMEOUT_S = 20.0
@@ -65,31 +63,6 @@ class HttpModel(Model):
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
             raise Unreachable(f"endpoint {self.name} does not answer: {reason}") from error
-
-
-class MlflowModel(Model):
-    """A registered or logged MLflow model, loaded as a `pyfunc` (which may unpickle)."""
-
-    def __init__(self, uri: str, features: tuple[str, ...], classes: Classes) -> None:
-        mlflow = need("mlflow.pyfunc", extra="mlflow")
-        with foreign(f"MLflow could not load {uri}"):
-            self._model = mlflow.load_model(uri)
-            schema = self._model.metadata.get_input_schema()
-        own = (
-            list(schema.input_names()) if schema is not None and schema.has_input_names() else None
-        )
-        self.name = uri
-        self._own = own
-        self._classes = classes
-        self.requires = features if own is None else tuple(column_for(own, features))
-
-    def _score(self, frame: pl.DataFrame) -> Prediction:
-        names = self._own or self.requires
-        chosen = frame.select(
-            frame[column].alias(own) for own, column in zip(names, self.requires, strict=True)
-        )
-        answer = self._model.predict(as_pandas(chosen))
-        return read_answer(answer, frame.height, self._classes)
 
 
 def _without_password(parts: urllib.parse.SplitResult) -> str:
