@@ -33,16 +33,20 @@ _PLAIN = {
 _LOCAL = ("mlflow.db", "mlruns")
 """Where MLflow keeps what it was told to keep nowhere else, beside whoever runs it."""
 
-_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""MLflow asks a server that is down for minutes, which nobody has during an incident."""
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_SETTINGS": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+"""MLflow asks a server that is down for minutes, which nobody has during an incident, and tells its makers of its use."""
 
 
 class MlflowModel(Model):
     """A registered, logged or saved MLflow model, loaded as a `pyfunc` (which may execute code)."""
 
     def __init__(self, uri: str, features: tuple[str, ...], classes: Classes) -> None:
-        mlflow = need("mlflow.pyfunc", extra="mlflow")
-        with foreign(f"MLflow could not load {uri}"):
+        with _settings(), foreign(f"MLflow could not load {uri}"):
+            mlflow = need("mlflow.pyfunc", extra="mlflow")
             self._model = mlflow.load_model(uri)
             schema = self._model.metadata.get_input_schema()
         own = (
@@ -69,8 +73,9 @@ def fetched(uri: str) -> Iterator[Path]:
     Raises:
         SourceError: when MLflow has no such model, or its server does not answer.
     """
-    mlflow = need("mlflow.artifacts", extra="mlflow")
-    own = need("mlflow", extra="mlflow")
+    with _settings():
+        mlflow = need("mlflow.artifacts", extra="mlflow")
+        own = need("mlflow", extra="mlflow")
     if not own.is_tracking_uri_set() and not any(Path(p).exists() for p in _LOCAL):
         # MLflow would make an empty store of its own where it is asked.
         raise SourceError(
@@ -78,15 +83,15 @@ def fetched(uri: str) -> Iterator[Path]:
             "or give the path of the model's folder"
         )
     with tempfile.TemporaryDirectory() as place:
-        with foreign(f"MLflow could not fetch {uri}"), _in_a_hurry():
+        with _settings(), foreign(f"MLflow could not fetch {uri}"):
             folder = Path(mlflow.download_artifacts(artifact_uri=uri, dst_path=place))
         yield folder
 
 
 @contextmanager
-def _in_a_hurry() -> Iterator[None]:
+def _settings() -> Iterator[None]:
     """Settings of MLflow that nobody made, for as long as it is asked."""
-    ours = {name: value for name, value in _RETRIES.items() if name not in os.environ}
+    ours = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
     os.environ.update(ours)
     try:
         yield
