@@ -28,6 +28,7 @@ from ruleout.profile import (
     spread_rows,
     text_series,
 )
+from ruleout.profile._echoes import echoes
 from ruleout.profile._read import read_window
 
 
@@ -51,6 +52,30 @@ def test_inputs_are_what_has_no_other_role(case: Case) -> None:
     }
     assert case.segments == ("region",)
     assert case.classes == ("0", "1")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_the_model_said_is_no_input(*, asked: bool) -> None:
+    """How sure the model was, logged again, explains every answer; a model that asks for such a column takes it."""
+    frames = [
+        f.with_columns(
+            confidence=pl.max_horizontal("score", 1 - pl.col("score")).round(3),
+            likeness=(pl.col("score") + 0.01).clip(0, 1),
+        )
+        for f in quiet()
+    ]
+
+    class Asks:
+        requires = ("confidence",)
+
+    one = made((frames[0], frames[1]))
+    if asked:
+        one.models = {"current": Asks()}
+        assert echoes(one) == ()
+        return
+    assert "confidence" not in one.features
+    assert "likeness" in one.features
+    assert [s.status for s in one.sources if s.name.endswith("confidence")] == ["ok"]
 
 
 def test_rows_are_in_order_of_time() -> None:

@@ -13,6 +13,7 @@ from ruleout._records import SourceStatus
 from ruleout.incident import Incident, check_columns, check_types
 from ruleout.profile._asked import check_metric
 from ruleout.profile._case import Case, ChangeEvent, Kind
+from ruleout.profile._echoes import echoes
 from ruleout.profile._legible import illegible
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
@@ -165,6 +166,7 @@ def _attach(
         if loaded is not None:
             models[name] = loaded
     case.models = models
+    _without_echoes(case)
     probes = {"parity": load_parity, "golden": load_golden, "audit": load_audit}
     for name, load in probes.items():
         if getattr(incident, name) is not None:
@@ -178,6 +180,14 @@ def _attach(
     case.sources = [*(s for s in case.sources if s.name not in named), *blind]
     say("fitting what replays the model")
     case.predictor = choose_predictor(case)
+
+
+def _without_echoes(case: Case) -> None:
+    """Take what the model itself said out of its inputs: it would explain every answer, and every fault of them."""
+    for name in echoes(case):
+        case.kinds = {n: kind for n, kind in case.kinds.items() if n != name}
+        why = "holds the model's own answer and is left out of the inputs"
+        case.sources.append(SourceStatus(f"data.columns.features: {name}", "ok", None, why))
 
 
 def _tried(case: Case, name: str, load: Callable[[], Any]) -> Any:

@@ -319,6 +319,16 @@ def test_known_keys_still_repeat_beside_lost_ones() -> None:
     assert not repeated(case, "current")[case.current.frame["key"].is_null().to_numpy()].any()
 
 
+@pytest.mark.parametrize("copies", [1, 600])
+def test_one_row_that_stands_for_lost_ones_was_not_multiplied(copies: int) -> None:
+    """Without keys, rows that came twice are a fan-out; one row six hundred times is what came instead of others."""
+    reference, current = (f.drop("key") for f in quiet())
+    head = current.head(600) if copies == 1 else pl.concat([current.head(1)] * copies)
+    again = pl.concat([current, head])
+    found = findings(made((reference, again), id=None), "repeated_rows")
+    assert ("repeats.rows" in found) is (copies == 1)
+
+
 def test_a_thin_end_is_a_partial_batch() -> None:
     """When nine in ten of the last rows are missing, the batch was cut short."""
     reference, current = quiet()

@@ -83,7 +83,7 @@ def words_of(column: str | None) -> set[str]:
 
 _OF_MACHINES = frozenset({
     "host", "hostname", "pod", "node", "replica", "server", "worker", "instance", "machine", "shard", "gpu", "container",
-    "version", "build", "arm", "variant",
+    "version", "build", "arm", "variant", "release", "revision", "checkpoint", "tag",
 })  # fmt: skip
 """Words of columns that say by what a request was served."""
 

@@ -21,6 +21,9 @@ _WHOLLY = 0.97
 _FEWEST_KEYS, _KEYED = 50, 0.5
 """Repeats are judged among known keys: so many, and for so large a share of the rows."""
 
+_COPIES = 12
+"""Copies of one row beyond which, without keys, it stands in for lost ones: no join multiplies rows as much as that."""
+
 _KEYLESS = 0.8
 """What repeats are worth without keys: like rows may also be drawn again by whoever sampled them."""
 
@@ -232,7 +235,11 @@ def repeated(case: Case, which: Which) -> Mask:
         return np.zeros(table.rows, dtype=bool)
     # By series, not by name: a name may read as a pattern of names.
     rows = pl.DataFrame([table.frame.get_column(n).rename(str(k)) for k, n in enumerate(names)])
-    return np.asarray((~rows.to_struct("row").is_first_distinct()).to_numpy())
+    told = pl.DataFrame({"row": rows.hash_rows()}).select(
+        again=~pl.col("row").is_first_distinct(), copies=pl.len().over("row")
+    )
+    # What stands in for whatever was lost (one placeholder, one default) is alike without having been multiplied.
+    return np.asarray((told["again"] & (told["copies"] <= _COPIES)).to_numpy())
 
 
 @check(

@@ -1,0 +1,56 @@
+"""Columns among the inputs that hold the model's own answer, as logs of served answers often do."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ruleout.profile._case import Case
+from ruleout.profile._outputs import Outputs
+
+Floats = NDArray[np.float64]
+_ROUNDED = 6e-4
+"""How far a probability that was logged twice may be from itself: one copy is often rounded to three places."""
+
+_ALL = 0.99
+_LEAST = 100
+_VALUES = 20
+"""Rows, and values that differ, which are no coincidence."""
+
+
+def echoes(case: Case) -> tuple[str, ...]:
+    """Numeric inputs that are, in the reference, a probability that the model gave to the same row.
+
+    Its score, one class's, or how sure it is of the class it chose. No model takes what it is about to say; one that
+    is there and asks for the column does take it, whatever it holds.
+    """
+    asked = {name for model in case.models.values() for name in getattr(model, "requires", ())}
+    told = _told(case.served["reference"])
+    found = []
+    for name in case.of_kind("numeric"):
+        if name in asked or not case.reference.has(name):
+            continue
+        values = case.reference.numeric(name)
+        known = np.isfinite(values)
+        if known.sum() < _LEAST or len(np.unique(values[known])) < _VALUES:
+            continue
+        if any(float(_same(values[known], one[known]).mean()) >= _ALL for one in told):
+            found.append(name)
+    return tuple(found)
+
+
+def _told(served: Outputs) -> list[Floats]:
+    """Every probability (n,) that an answer holds."""
+    if served.scores is not None:
+        sure = np.nanmax(np.where(np.isfinite(served.scores), served.scores, -np.inf), axis=1)
+        return [*served.scores.T, sure]
+    score = served.score
+    if score is None or not np.isfinite(score).any():
+        return []
+    if np.nanmin(score) < 0 or np.nanmax(score) > 1:
+        return [score]
+    return [score, np.maximum(score, 1 - score)]
+
+
+def _same(a: Floats, b: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(a - b) <= _ROUNDED)
