@@ -23,6 +23,7 @@ from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._load import (
     excused_by_load,
     inward,
+    lost_samples,
     offered,
     silent,
     unfelt,
@@ -31,6 +32,7 @@ from ruleout.attribution.services._load import (
 from ruleout.attribution.services._ordinary import borne_before
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
 from ruleout.attribution.services._places import excused_by_places, from_places
+from ruleout.attribution.services._pools import held_for_others
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._scene import Observed
@@ -38,8 +40,8 @@ from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow, out_of_time, rightly_refused
 from ruleout.attribution.services._sizes import excused_by_size, larger
 from ruleout.attribution.services._synonyms import by_one_name
-from ruleout.attribution.services._views import asked_instead, passed_below, retried
-from ruleout.attribution.services._warming import warming
+from ruleout.attribution.services._views import anybody, asked_instead, passed_below, retried
+from ruleout.attribution.services._warming import replaced, warming
 
 _SHOWN = 8
 """So many findings a detector shows, strongest first."""
@@ -105,11 +107,13 @@ def detect(seen: Observed) -> Detection:
     signals = excused_by_places(excused(signals, seen.edges), seen.places)
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
     signals = excused_by_callers(signals, seen.calls, caches)
-    signals = passed_below(signals, seen.departed, kind, seen.machines)
-    signals = asked_instead(signals, seen.departed, seen.edges)
+    signals = passed_below(signals, seen.departed, kind, seen.machines, seen.edges)
+    signals = asked_instead(signals, seen.departed, seen.edges or anybody(seen.departed))
+    signals = held_for_others(signals, seen.departed, seen.edges)
     signals = excused_by_fresh(unfelt_load(signals, seen.departed, kind), seen.edges)
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
     signals = inward(excused_by_size(signals, seen.departed), seen.departed, seen.edges)
+    signals = lost_samples(signals, seen.departed)
     signals = out_of_time(signals, seen.departed, kind, seen.incident.symptom.entity)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.
@@ -284,7 +288,9 @@ def _copied(seen: Observed) -> list[Signal]:
 
 def _begun_anew(seen: Observed) -> list[Signal]:
     metrics, windows = seen.telemetry.metrics, seen.windows
-    return from_fresh([*fresh(metrics, windows), *warming(metrics, windows)])
+    return from_fresh(
+        [*fresh(metrics, windows), *warming(metrics, windows), *replaced(metrics, windows)]
+    )
 
 
 def _spans(seen: Observed) -> bool:

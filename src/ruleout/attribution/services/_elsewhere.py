@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import OFFERED, WITHHELD, Kind, words
 from ruleout.attribution.services._load import unfelt
 from ruleout.attribution.services._sayings import DEVICE
@@ -47,6 +48,9 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
+_AS_EVER = 1.25
+"""Callers that are asked at most this many times as much as usual bring no surge."""
+
 _REFUSED = 0.8
 """Departure from which on a metric of refusals by a quota counts."""
 
@@ -75,6 +79,7 @@ def elsewhere(
     hosts: frozenset[str],
     names: frozenset[str] = frozenset(),
     kind: Kind = "other",
+    edges: Collection[Edge] = (),
 ) -> list[Elsewhere]:
     """What speaks for a cause that nobody rolled out.
 
@@ -85,10 +90,11 @@ def elsewhere(
         hosts: entities that are machines, as far as they were declared.
         names: of machines, copies and services, which are no records.
         kind: of the symptom's metric.
+        edges: (caller, callee) pairs.
     """
     found = [
         # Load that nobody felt makes nothing fail.
-        *([] if unfelt(departed, kind) else _load(departed, symptom)),
+        *([] if unfelt(departed, kind) else _load(departed, symptom, edges)),
         *_machine(departed, symptom, hosts),
         *_poison(errors, symptom, names | hosts),
         *_said(errors, symptom, _refusing(departed)),
@@ -96,7 +102,7 @@ def elsewhere(
     return sorted(found, key=lambda one: (-one.weight, one.mode))
 
 
-def _load(departed: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
+def _load(departed: pl.DataFrame, symptom: str | None, edges: Collection[Edge]) -> list[Elsewhere]:
     offered = [
         row
         for row in departed.iter_rows(named=True)
@@ -108,6 +114,11 @@ def _load(departed: pl.DataFrame, symptom: str | None) -> list[Elsewhere]:
         # The alarm's own entity is asked no more than usual: what grew, grew behind it.
         return []
     ratios = {row["entity"]: float(row["now"] / row["level"]) for row in rows}
+    calling = {caller for caller, callee in edges if callee == symptom and caller != callee}
+    counted = {row["entity"] for row in offered} & calling
+    if counted and max(ratios.get(name, 1.0) for name in counted) < _AS_EVER:
+        # Who calls it is asked as ever, and asks again.
+        return []
     at_symptom = ratios.get(symptom or "", 0.0)
     wide = sum(ratio > 1.5 for ratio in ratios.values()) >= 3
     ratio = (

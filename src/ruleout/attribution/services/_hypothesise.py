@@ -98,7 +98,7 @@ def hypotheses(
     leaders = {entity for entity, _ in ranking[:_NAMED]}
     kept = [
         one
-        for one in _joined(found)
+        for one in _by_known(_joined(found), verdict)
         if one.probability >= _LEAST or (one.subject.names[0] in leaders and one.probability > 0)
     ]
     return tuple(
@@ -127,6 +127,30 @@ def _joined(found: Sequence[ServiceHypothesis]) -> list[ServiceHypothesis]:
         total = known.probability + one.probability
         best[key] = replace(known, probability=total, signals=told)
     return list(best.values())
+
+
+def _by_known(
+    found: Sequence[ServiceHypothesis], verdict: Verdict | None
+) -> list[ServiceHypothesis]:
+    """The hypotheses, changed code that nobody told of counted to the one change of that very entity that was told.
+
+    Two changes of it leave open which of them it was; then it stays open.
+    """
+    if verdict is None:
+        return list(found)
+    about = {one.change.id: one.change.entity for one in verdict.suspects}
+    out = list(found)
+    for one in found:
+        if one.failure_mode != "change_regression" or one.change is not None:
+            continue
+        same = [h for h in found if h.change is not None and h.subject == one.subject]
+        named = [h for h in same if about.get(str(h.change)) in h.subject.names]
+        if len(named) != 1 or named[0].probability < one.probability:
+            continue
+        out.remove(one)
+        at = out.index(named[0])
+        out[at] = replace(named[0], probability=named[0].probability + one.probability)
+    return out
 
 
 def _modes(

@@ -32,6 +32,12 @@ _MOMENTS = 6
 _BUSY = 0.75
 """Quantile of the reference's moments that tells how much is asked when it is asked."""
 
+_LOSING = 1.5
+"""Departure of what carries telemetry, in its own losses, from which on silence is its doing."""
+
+_HANDED = 0.8
+"""What is then taken from whoever is silent."""
+
 _FEW = 50
 """Requests that a stretch of traces must hold to tell a rate."""
 
@@ -353,3 +359,29 @@ def silent(metrics: pl.DataFrame, windows: Windows) -> list[Signal]:
         for entity, share in by_entity.iter_rows()
         if share < 0.6 * usual
     ]
+
+
+def lost_samples(signals: Sequence[Signal], departed: pl.DataFrame) -> list[Signal]:
+    """The signals, silence handed to whoever carries the telemetry where that counts what it lost.
+
+    Args:
+        signals: of all detectors.
+        departed: series that departed, as `departures` returns them.
+    """
+    losing = departed.filter(
+        (pl.col("clue") == "telemetry") & (pl.col("sign") > 0) & (pl.col("score") > _LOSING)
+    ).sort("score", "entity")
+    if losing.is_empty():
+        return list(signals)
+    carrier = str(losing["entity"][-1])
+    taken = [s for s in signals if s.name == "silence" and s.entity != carrier]
+    if not taken:
+        return list(signals)
+    out = [
+        one._replace(weight=(1 - _HANDED) * one.weight) if one in taken else one for one in signals
+    ]
+    most = _HANDED * max(one.weight for one in taken)
+    names = ", ".join(sorted(one.entity for one in taken)[:6])
+    text = f"{carrier} counts telemetry that it lost, while {names} went silent"
+    modes = {"observability_failure": 1.0}
+    return [*out, Signal(carrier, "silence", most, modes, text, most, most)]

@@ -89,6 +89,9 @@ _OF_TIME = {
 }  # fmt: skip
 """Signals that a resource that ran out, or a mechanism that was named, explains."""
 
+_SURELY = 1.5
+"""Departure of failures from which on nobody doubts them."""
+
 _STORM = 0.5
 """Second tries for each request from which on they are a storm."""
 
@@ -157,7 +160,7 @@ def mode_shares(
     beneath = beneath.with_columns(pl.col("alone") * _ITS_MACHINES)
     named, lead = _named(pl.concat([_with_views(own, departed, entity), beneath]), load)
     quota = named.get("rate_limited", 0.0)
-    weight = _weights(mine, sum(named.values()), lead, quota)
+    weight = _weights(mine, sum(named.values()), lead, quota, fast=_fails_fast(own))
     for mode, nats in named.items():
         weight[mode] += nats
     if machine is not None and machine != entity:
@@ -379,7 +382,17 @@ def _filled_by_work(weight: dict[str, float], mine: Sequence[Signal], own: pl.Da
             weight[most] += moved
 
 
-def _weights(mine: Sequence[Signal], named: float, lead: float, quota: float) -> dict[str, float]:
+def _fails_fast(own: pl.DataFrame) -> bool:
+    """Whether an entity fails most requests by its own count and answers as quickly as ever: calls are made again for it."""
+    rows = own.filter((pl.col("kind") == "error") & pl.col("about").is_null())
+    failing = rows.filter((pl.col("sign") > 0) & (pl.col("score") > _SURELY))
+    measured = own.filter((pl.col("kind") == "latency") & pl.col("about").is_null())
+    return bool(failing.height and measured.height) and not _slower(own)
+
+
+def _weights(
+    mine: Sequence[Signal], named: float, lead: float, quota: float, *, fast: bool
+) -> dict[str, float]:
     weight: dict[str, float] = defaultdict(float)
     # Code that behaves otherwise takes time and processor too; a slow machine reaches the same code.
     code = max((one.weight for one in mine if one.name == "behaviour"), default=0.0)
@@ -390,7 +403,7 @@ def _weights(mine: Sequence[Signal], named: float, lead: float, quota: float) ->
     resource = max(resource, named)
     # All copies run the same code: what only one of them does is not the code's doing.
     alone = max((one.weight for one in mine if one.name == "one_instance"), default=0.0)
-    again = any(one.name == "asked_again" for one in mine)
+    again = any(one.name == "asked_again" for one in mine) and not fast
     for one in mine:
         damped = _damped(one, (code, resource, named, alone), again=again)
         if one.name == "behaviour" and _ONLY_FAILS in one.statement:
@@ -408,7 +421,7 @@ def _damped(one: Signal, beside: tuple[float, float, float, float], *, again: bo
     """What a signal's weight for modes is multiplied by, beside code, resources, mechanisms and single copies."""
     code, resource, named, alone = beside
     if one.name == "asked_again":
-        return _TOLD
+        return _TOLD if again else _PLAIN
     if one.name in _OUTRIGHT:
         return _PLAINLY
     damped = 1.0

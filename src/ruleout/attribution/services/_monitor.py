@@ -93,6 +93,11 @@ def _other_unit(
         & (pl.col("metric") != spec.metric)
     )
     moved = beside.filter(pl.col("score") > 1.0).height
+    others = seen.departed.filter(
+        (pl.col("kind") == kind_of(spec.metric or "")) & (pl.col("entity") != spec.entity)
+    )
+    if _borne_out(others) > _CONTRADICTED * abs(np.log(ratio)):
+        return None
     if spread_now > 3 * spread + 0.05 or beside.is_empty() or moved > 0.5 * beside.height:
         return None
     return f"{spec.metric} is {ratio:.4g} times what it was, a factor between units, and nothing beside it moved"

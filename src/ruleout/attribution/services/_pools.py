@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
+from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._records import Signal
+from ruleout.attribution.services._signals import SLOW
 
 _WAITS = 1.5
 """Departure of the time spent waiting for a place in a pool from which on it is no chance."""
@@ -16,6 +18,15 @@ _SOUND = 1.0
 
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
+
+_PLAINLY, _FAR = 1.5, 3.0
+"""Departure of a callee's time, and times its usual, from which on places are held for it."""
+
+_GOOD_PART = 0.1
+"""Part of its caller's time that it must take now."""
+
+_LEFT = 0.4
+"""What is then left of full pools as a sign of who is at fault."""
 
 _TAKEN = 0.7
 """Of what calls to a sound callee have cost, what is its caller's pool's."""
@@ -71,3 +82,54 @@ def to_pools(signals: Sequence[Signal], pools: Collection[tuple[str, str]]) -> l
             )
         )
     return out
+
+
+def held_for_others(
+    signals: Sequence[Signal], departed: pl.DataFrame, edges: Collection[Edge]
+) -> list[Signal]:
+    """The signals, full pools less where a callee takes far longer: places are held for as long as it takes.
+
+    Args:
+        signals: of all detectors.
+        departed: series that departed, as `departures` returns them.
+        edges: (caller, callee) pairs; without them, who takes less time than another may be its callee.
+    """
+    full = {
+        s.entity for s in signals if s.name == "metric.saturation" and "pool_exhaustion" in s.modes
+    }
+    rows = departed.filter(
+        (pl.col("kind") == "latency")
+        & pl.col("about").is_null()
+        & (pl.col("level") > 0)
+        & ~pl.col("host")
+    )
+    slower = rows.filter(
+        (pl.col("sign") > 0)
+        & (pl.col("score") > _PLAINLY)
+        & (pl.col("now") > _FAR * pl.col("level"))
+    )
+    held = {name for name in full if _waits_below(name, slower, rows, edges)}
+    return [
+        one._replace(weight=_LEFT * one.weight, modes=SLOW)
+        if one.name == "metric.saturation" and one.entity in held and "pool_exhaustion" in one.modes
+        else one
+        for one in signals
+    ]
+
+
+def _waits_below(
+    name: str, slower: pl.DataFrame, rows: pl.DataFrame, edges: Collection[Edge]
+) -> bool:
+    """Whether somebody whom an entity may call takes a good part of the time that the entity's answers take now."""
+    below = {b for a, b in edges if a == name and b != name}
+    mine = rows.filter(pl.col("entity") == name).select("metric", "level", "now")
+    others = slower.filter(pl.col("entity") != name)
+    if edges:
+        others = others.filter(pl.col("entity").is_in(sorted(below)))
+    both = others.join(mine, on="metric", suffix="_own")
+    part = both.filter(
+        (pl.col("level") < pl.col("level_own"))
+        & (pl.col("now") <= pl.col("now_own"))
+        & (pl.col("now") > _GOOD_PART * pl.col("now_own"))
+    )
+    return part.height > 0

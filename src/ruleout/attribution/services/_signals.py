@@ -69,6 +69,10 @@ _RESOURCE = {"cpu", "memory", "disk", "accelerator", "error", "availability", "s
 """Kinds that point at the entity that shows them; time and traffic also depart in its neighbours."""
 
 _SHARES = {"error", "availability", "cache", "other"}
+_BUSY_CORES = 0.1
+_AT_REST = 0.2
+"""Cores in use below which a processor is at rest, and what is left of a change of it there."""
+
 _NOTICED = 0.5
 """Weight of the loss of the entity that raised the alarm, beside what others lose with it."""
 
@@ -326,9 +330,17 @@ def matters(row: Mapping[str, Any]) -> float:
         return float(np.clip((row["now"] - row["level"]) / (_STOLEN * whole), 0.0, 1.0))
     if row["clue"] == "device_memory":
         return _fullness(row["metric"], row["level"], row["now"])
+    if row["kind"] == "cpu" and row["clue"] is None and in_cores(row["metric"]):
+        return float(np.clip(max(row["now"], row["level"]) / _BUSY_CORES, _AT_REST, 1.0))
     if row["kind"] in _SHARES or row["level"] == 0:
         return 1.0
     return float(-np.expm1(-abs(row["now"] / row["level"] - 1) / _NOTED))
+
+
+def in_cores(metric: str) -> bool:
+    """Whether a processor's use is told in cores, or in seconds of it a second."""
+    told = set(words(metric))
+    return "cores" in told or {"cpu", "seconds"} <= told
 
 
 def _fullness(metric: str, level: float, now: float) -> float:

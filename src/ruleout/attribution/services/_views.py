@@ -15,9 +15,13 @@ import polars as pl
 
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind, words
+from ruleout.attribution.services._own_counts import SOUND, grown_requests, slower, still
 from ruleout.attribution.services._pools import own_pools, to_pools
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
+
+_UNKNOWN = "?"
+"""Who calls, where nobody told."""
 
 _MOVED = 0.8
 """Departure of a caller's view from which on it counts; at twice that it counts in full."""
@@ -25,9 +29,6 @@ _MOVED = 0.8
 _PASSED = 0.85
 _WAITS = 1.5
 """Departure of the time spent waiting for a place in a pool from which on it is no chance."""
-
-_SOUND = 1.0
-"""Departure below which a callee is as it was."""
 
 _TROUBLED = 1.0
 """Nats of a cache's own trouble from which on its callers ask elsewhere."""
@@ -104,7 +105,11 @@ class _View(NamedTuple):
 
 
 def passed_below(
-    signals: Sequence[Signal], departed: pl.DataFrame, kind: Kind, machines: Collection[str]
+    signals: Sequence[Signal],
+    departed: pl.DataFrame,
+    kind: Kind,
+    machines: Collection[str],
+    edges: Collection[Edge] = (),
 ) -> list[Signal]:
     """The signals, with what callers lose handed on to those from whom, by their own count, it comes.
 
@@ -113,6 +118,7 @@ def passed_below(
         departed: series that departed, as `departures` returns them.
         kind: of the symptom's metric.
         machines: entities that are machines, which nobody calls.
+        edges: (caller, callee) pairs.
     """
     pools = own_pools(departed)
     views = _views(departed, kind, machines)
@@ -136,9 +142,10 @@ def passed_below(
         one._replace(weight=one.weight * left.get(one.entity, 1.0)) if one.name in _LOST else one
         for one in signals
     ]
-    still, late = _still(departed, kind), _still(departed, kind) & _slower(departed)
-    tripped = _only_tripped(departed)
-    idle = {callee for _, callee in tripped} & still
+    unhurt = still(departed, kind)
+    late = unhurt & slower(departed)
+    tripped = _only_tripped(departed) | _behind_a_breaker(departed, edges)
+    idle = {callee for _, callee in tripped} & unhurt
     told = [
         one._replace(modes=_WITHHELD) if one.entity in idle and one.name in _MISSED else one
         for one in told
@@ -151,7 +158,7 @@ def passed_below(
             if callee in late:
                 # It fails nothing, but answers after its caller has stopped waiting.
                 modes, text = SLOW, f"{text}, which by its own count only takes longer"
-            elif callee in still:
+            elif callee in unhurt:
                 modes = _WITHHELD if (caller, callee) in tripped else _WIRE
                 text = f"{text}, which by its own count is as it was"
             told.append(Signal(callee, "seen_below", more, modes, text, weight, weight, caller))
@@ -173,28 +180,21 @@ def asked_instead(
     caches |= failing
     if not caches:
         return list(signals)
-    grown, known = _grown(departed), set(edges)
-    bursts = _grown(departed, "now")
+    grown, known = grown_requests(departed), set(edges)
+    bursts = grown_requests(departed, "now")
     tripped = _withheld(departed)
     again = {(a, b) for a, b, _, _ in _second_tries(departed)}
     out = list(signals)
     for cache in sorted(caches):
         callers = {a for a, b in edges if b == cache}
-        usual = max((_asked_of(a, cache, grown) for a in callers), default=1.0)
         beside = {
             b
-            for a, b in edges
-            if a in callers
+            for b in _asked_more(cache, callers, edges, grown, None if cache in failing else bursts)
             # Who is asked more because it is asked again stands in for nobody.
-            and (a, b) not in again
-            and b != cache
+            if not any((a, b) in again for a in callers)
             and b not in callers | caches
             # Whom the failing one needs itself is not asked in its place.
             and (cache not in failing or (cache, b) not in known)
-            and (
-                _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
-                or (cache not in failing and _bursts(a, b, cache, bursts))
-            )
         }
         if not beside:
             continue
@@ -225,6 +225,39 @@ def asked_instead(
     return out
 
 
+def _asked_more(
+    cache: str,
+    callers: Collection[str],
+    edges: Collection[Edge],
+    grown: Mapping[tuple[str, str], float],
+    bursts: Mapping[tuple[str, str], float] | None,
+) -> set[str]:
+    """Whom the callers ask more than they are asked, and than the cache is; for moments, where `bursts` are given."""
+    usual = max((_asked_of(a, cache, grown) for a in callers), default=1.0)
+    if _UNKNOWN in callers:
+        if bursts is None:
+            return (
+                set()
+            )  # Who is asked in the place of somebody who fails, only who calls both can tell.
+        usual = max(usual, float(np.median([f for (a, _), f in grown.items() if not a])))
+    return {
+        b
+        for a, b in edges
+        if a in callers
+        and b != cache
+        and (
+            _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
+            or (bursts is not None and _bursts(a, b, cache, bursts))
+        )
+    }
+
+
+def anybody(departed: pl.DataFrame) -> frozenset[Edge]:
+    """Edges from one unknown caller to everybody who counts requests, for want of any that was told."""
+    asked = departed.filter((pl.col("kind") == "traffic") & pl.col("about").is_null())
+    return frozenset((_UNKNOWN, name) for name in asked["entity"].unique())
+
+
 def _take(signals: list[Signal], name: str) -> float:
     """Leave an entity a part of what speaks against it; return what was taken."""
     taken = 0.0
@@ -251,16 +284,16 @@ def _failing(departed: pl.DataFrame) -> set[str]:
     bad = departed.filter(
         pl.col("kind").is_in(["error", "availability"])
         & (pl.col("sign") > 0)
-        & (pl.col("score") > _SOUND)
+        & (pl.col("score") > SOUND)
     )
     failing = set(bad.filter(pl.col("about").is_null())["entity"]) | set(bad["about"].drop_nulls())
-    grown = _grown(departed)
+    grown = grown_requests(departed)
     return {name for name in failing if grown.get(("", name), 1.0) < _FEWER}
 
 
 def _withheld(departed: pl.DataFrame) -> dict[str, str]:
     """Whose breaker keeps requests from each callee that by its own count neither fails more nor takes longer."""
-    sound = _still(departed, "error") - _slower(departed)
+    sound = still(departed, "error") - slower(departed)
     return {callee: caller for caller, callee in _only_tripped(departed) if callee in sound}
 
 
@@ -268,16 +301,6 @@ def _bursts(caller: str, callee: str, cache: str, grown: Mapping[tuple[str, str]
     """Whether, for moments, a callee is asked far more than its caller and a cache beside it are."""
     usual = max(_incoming(caller, grown), _asked_of(caller, cache, grown))
     return _asked_of(caller, callee, grown) > _BURST * usual
-
-
-def _grown(departed: pl.DataFrame, column: str = "middle_now") -> dict[tuple[str, str], float]:
-    """By what factor requests grew: at an entity, ("", entity), and from a caller, (caller, callee)."""
-    rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
-    found: dict[tuple[str, str], float] = {}
-    for entity, about, level, now in rows.select("entity", "about", "level", column).iter_rows():
-        key = ("", entity) if about is None else (entity, about)
-        found[key] = max(found.get(key, 0.0), now / level)
-    return found
 
 
 def _downwards(lost: Mapping[str, float], views: Mapping[str, Sequence[_View]]) -> list[str]:
@@ -417,7 +440,7 @@ def _most_asked(asked: Mapping[str, tuple[float, float]], idle: Collection[str])
 def _idle(departed: pl.DataFrame) -> set[str]:
     """Whose processor is measured, and who is not asked several times as much by its own count or works no more for it."""
     own = departed.filter(pl.col("about").is_null() & (pl.col("kind") == "cpu"))
-    grown = _grown(departed)
+    grown = grown_requests(departed)
     busy = own.filter(
         (pl.col("sign") > 0)
         & (pl.col("score") > _WAITS)
@@ -425,25 +448,6 @@ def _idle(departed: pl.DataFrame) -> set[str]:
     )
     loaded = {name for name in busy["entity"] if grown.get(("", name), 1.0) >= _SEVERAL}
     return set(own["entity"]) - loaded
-
-
-def _still(departed: pl.DataFrame, kind: Kind) -> set[str]:
-    """Who measures what is lost, and by its own count loses no more than before."""
-    kinds = ["latency"] if kind == "latency" else ["error", "availability"]
-    own = departed.filter(pl.col("kind").is_in(kinds) & pl.col("about").is_null())
-    worst = own.group_by("entity").agg(pl.col("score").max())
-    return set(worst.filter(pl.col("score") < _SOUND / 2)["entity"])
-
-
-def _slower(departed: pl.DataFrame) -> set[str]:
-    """Who by its own count takes longer than before."""
-    rows = departed.filter(
-        (pl.col("kind") == "latency")
-        & pl.col("about").is_null()
-        & (pl.col("sign") > 0)
-        & (pl.col("score") > _SOUND)
-    )
-    return set(rows["entity"])
 
 
 def _only_tripped(departed: pl.DataFrame) -> set[tuple[str, str]]:
@@ -457,3 +461,23 @@ def _only_tripped(departed: pl.DataFrame) -> set[tuple[str, str]]:
     breakers = pl.col("clue").eq_missing("breaker").all().alias("only")
     only = rows.group_by("entity", "about").agg(breakers).filter("only")
     return set(only.select("entity", "about").iter_rows())
+
+
+def _behind_a_breaker(departed: pl.DataFrame, edges: Collection[Edge]) -> set[tuple[str, str]]:
+    """(caller, callee) where a caller whose breaker opened, of whom it does not say, asks the callee hardly any more.
+
+    A callee that fails or takes longer is withheld from rightly.
+    """
+    opened = departed.filter(
+        (pl.col("clue") == "breaker")
+        & pl.col("about").is_null()
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > _MOVED)
+    )
+    callers = set(opened["entity"])
+    if not callers:
+        return set()
+    sound, grown = still(departed, "error") - slower(departed), grown_requests(departed)
+    return {
+        (a, b) for a, b in edges if a in callers and b in sound and grown.get(("", b), 1.0) < _FEWER
+    }

@@ -19,6 +19,15 @@ _LEAST = 8
 _SLOW = 3.0
 """Times its usual time, and its time later, that a service must take while copies are new."""
 
+_COPY = r'\{copy="([^"]+)"\}$'
+"""How series of copies are told under their service."""
+
+_YOUNG = 0.3
+"""Part of the time until the next copy in which one is new, and of its end in which it is warm."""
+
+_WELL = 1.5
+"""Times its usual time that a service with warm copies may take."""
+
 _ADDED = 1.4
 _SAME = 0.8
 """Part of the later copies that must have served at the worst, and of the load at the worst that must be served later."""
@@ -55,6 +64,48 @@ def warming(metrics: pl.DataFrame, windows: Windows) -> list[Fresh]:
             if told is not None:
                 found.append(Fresh(str(entity), name, *told, whole=True))
     return found
+
+
+def replaced(metrics: pl.DataFrame, windows: Windows) -> list[Fresh]:
+    """Services that are slow whenever a copy under a new name has begun in the incident, and quick again before the next.
+
+    Args:
+        metrics: long metrics, as `Telemetry.metrics`, with copies told under their services.
+        windows: the incident's windows.
+    """
+    start, end = windows.current
+    copy = pl.col("metric").str.extract(_COPY).alias("copy")
+    rows = metrics.filter(pl.col("metric").str.contains(_COPY)).with_columns(copy)
+    first = rows.group_by("entity", "copy").agg(pl.col("time").min())
+    born = first.filter((pl.col("time") > start) & (pl.col("time") < end))
+    found = []
+    for (entity,), part in born.group_by("entity", maintain_order=True):
+        own = metrics.filter(pl.col("entity") == entity).sort("time")
+        for name in sorted(n for n in own["metric"].unique() if kind_of(n) == "latency"):
+            slow = _series(own, name, windows)
+            told = None if slow is None else _after_births(slow, part["time"].sort().to_numpy())
+            if told is not None:
+                found.append(Fresh(str(entity), name, *told, whole=True))
+    return found
+
+
+def _after_births(
+    slow: tuple[np.ndarray, np.ndarray, float], born: np.ndarray
+) -> tuple[float, float, float] | None:
+    """The median time just after copies began, the one before the next began, and the usual one; None if it was not so."""
+    time, value, usual = slow
+    last = np.searchsorted(born, time, side="right") - 1
+    edges = np.append(born, time[-1])
+    known = (last >= 0) & (np.diff(edges)[np.maximum(last, 0)] > 0)
+    age = (time - born[np.maximum(last, 0)]) / np.maximum(np.diff(edges)[np.maximum(last, 0)], 1e-9)
+    young, old = known & (age < _YOUNG), known & (age > 1 - _YOUNG)
+    # Each copy's own sample at its beginning may still be its forerunner's.
+    if usual <= 0 or min(young.sum(), old.sum()) < max(len(born), 2):
+        return None
+    worst, later = float(np.quantile(value[young], 0.75)), float(np.median(value[old]))
+    if worst < _SLOW * max(later, usual) or later > _WELL * usual:
+        return None
+    return worst, later, usual
 
 
 def _series(

@@ -1,0 +1,41 @@
+"""What entities count of themselves: who is asked more, who fails no more than before, who takes longer."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ruleout.attribution.services._kinds import Kind
+
+SOUND = 1.0
+"""Departure below which an entity is as it was."""
+
+
+def grown_requests(
+    departed: pl.DataFrame, column: str = "middle_now"
+) -> dict[tuple[str, str], float]:
+    """By what factor requests grew: at an entity, ("", entity), and from a caller, (caller, callee)."""
+    rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
+    found: dict[tuple[str, str], float] = {}
+    for entity, about, level, now in rows.select("entity", "about", "level", column).iter_rows():
+        key = ("", entity) if about is None else (entity, about)
+        found[key] = max(found.get(key, 0.0), now / level)
+    return found
+
+
+def still(departed: pl.DataFrame, kind: Kind) -> set[str]:
+    """Who measures what is lost, and by its own count loses no more than before."""
+    kinds = ["latency"] if kind == "latency" else ["error", "availability"]
+    own = departed.filter(pl.col("kind").is_in(kinds) & pl.col("about").is_null())
+    worst = own.group_by("entity").agg(pl.col("score").max())
+    return set(worst.filter(pl.col("score") < SOUND / 2)["entity"])
+
+
+def slower(departed: pl.DataFrame) -> set[str]:
+    """Who by its own count takes longer than before."""
+    rows = departed.filter(
+        (pl.col("kind") == "latency")
+        & pl.col("about").is_null()
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > SOUND)
+    )
+    return set(rows["entity"])
