@@ -11,6 +11,7 @@ from ruleout._records import (
     Explained,
     Finding,
     RepairPlan,
+    Scope,
     Subject,
     Symptom,
 )
@@ -482,3 +483,18 @@ def test_an_audit_that_agrees_clears_the_labels() -> None:
     told = load_weights()["clear.audit.agrees"]
     assert told["corrupted_labels"] < -4
     assert told["label_noise"] < -4
+
+
+@pytest.mark.parametrize("until", [None, 5.0])
+def test_nothing_is_over_while_its_cause_goes_on(until: float | None) -> None:
+    """A fault that brings the whole metric back when undone, and lasts in all rows, speaks against a recovery."""
+    plan = RepairPlan("rescale", AMOUNT, Scope(until=until))
+    numbered = rows(
+        seen("unit_change", repairs=(plan,)),
+        seen("already_recovered", subject=NONE, signal="recovered.back"),
+    )
+    candidates = {c.mode: c for c in propose(numbered)}
+    fault = candidates["unit_change"]
+    fault.explained, fault.undone_by = Explained(1.0, 0.9, 1.0, "repair_replay"), plan
+    weigh(list(candidates.values()), numbered)
+    assert ("elsewhere" in candidates["already_recovered"].weights) is (until is None)

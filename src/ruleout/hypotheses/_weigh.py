@@ -31,8 +31,9 @@ def weigh(candidates: Sequence[Candidate], rows: Sequence[Numbered]) -> float:
             _forget(candidate, idle)
     proof = _proof(candidates)
     for candidate in candidates:
-        if proof is not None and candidate is not proof and candidate.mode in _LOOKS_ALIKE:
-            candidate.weights["elsewhere"] = load_weights()["undo.elsewhere"]["restores"]
+        table = None if proof is None or candidate is proof else _besides(proof, candidate)
+        if table is not None:
+            candidate.weights["elsewhere"] = load_weights()[table]["restores"]
             candidate.logit += candidate.weights["elsewhere"]
     probabilities, rest = load_calibration().spread(np.array([c.logit for c in candidates]))
     for candidate, probability in zip(candidates, probabilities, strict=True):
@@ -92,6 +93,18 @@ def _proof(candidates: Sequence[Candidate]) -> Candidate | None:
         and c.mode not in (*_LOOKS_ALIKE, *_FITTED)
     ]
     return max(proven, key=lambda c: c.logit, default=None)
+
+
+def _besides(proof: Candidate, candidate: Candidate) -> str | None:
+    """The table of what a proof by undoing leaves another hypothesis; None where it leaves it alone.
+
+    Nothing is over while what brought the metric down goes on in all rows.
+    """
+    if candidate.mode in _LOOKS_ALIKE:
+        return "undo.elsewhere"
+    scope = None if proof.undone_by is None else proof.undone_by.scope
+    lasts = scope is not None and scope.until is None and scope.column is None
+    return "undo.lasting" if lasts and candidate.mode == "already_recovered" else None
 
 
 def _sum(candidate: Candidate, rows: Sequence[Numbered]) -> None:

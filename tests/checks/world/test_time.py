@@ -6,7 +6,7 @@ import pytest
 
 from ruleout.checks.world.feedback import tie
 from ruleout.checks.world.season import season_weight
-from served_world import FEATURES, START, case_of, cleared, findings, rows, windows
+from served_world import FEATURES, START, case_of, cleared, findings, rows, rule, windows
 
 DAY = 86_400.0
 
@@ -117,6 +117,28 @@ def test_an_episode_that_ended_is_recovered() -> None:
     lasting = flipped(current, np.where(position > 0.1, 0.5, 0.0), rng)
     assert "recovered.back" in findings(case_of(reference, over), "recovered")
     assert cleared(case_of(reference, lasting), "recovered") == {"already_recovered"}
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_an_episode_shows_in_the_metric_where_errors_hide_it(*, lasting: bool) -> None:
+    """Ranks that were lost for a while hardly change the errors where one class is rare; the area under the curve does."""
+    rng = np.random.default_rng(5)
+    frames = []
+    for frame, broken in zip(windows(rng), (False, True), strict=True):
+        rare = 0.45 / (1 + np.exp(-(3 * rule(frame) - 3)))
+        label = (rng.random(frame.height) < rare).astype(int)
+        position = np.linspace(0, 1, frame.height)
+        lost = broken & (position > 0.1) & ((position < 0.55) | lasting)
+        score = np.where(lost, rng.permutation(rare), rare)
+        frames.append(
+            frame.with_columns(
+                label=pl.Series(label),
+                score=pl.Series(score),
+                said=pl.Series((score > 0.5).astype(int)),
+            )
+        )
+    case = case_of(*frames, metric="auc")
+    assert ("recovered.back" in findings(case, "recovered")) is not lasting
 
 
 def test_an_episode_is_over_though_the_end_of_a_window_has_a_day_of_its_own() -> None:

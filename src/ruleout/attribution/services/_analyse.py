@@ -50,6 +50,9 @@ _FAILED = {
 }
 """Signals of failures, beside which masking them means something."""
 
+_OUTCOMES = frozenset({"kpi", "business", "outcome", "metric"})
+"""Kinds of entities, as the incident tells them, that stand for what came of it all."""
+
 Progress = Callable[[str], None]
 
 
@@ -127,9 +130,18 @@ def _of_causes(seen: Observed, signals: Sequence[Signal]) -> list[Signal]:
         else one
         for one in signals
     ]
-    able = known - set(lookers) - beside_the_path(seen) - outcomes(seen)
+    never = _declared_outcomes(seen)
+    able = known - set(lookers) - beside_the_path(seen) - outcomes(seen) - never
     causes = [one for one in moved if one.entity in able]
-    return causes or list(signals)
+    return causes or [one for one in signals if one.entity not in never]
+
+
+def _declared_outcomes(seen: Observed) -> set[str]:
+    """Entities that the incident calls outcomes: by their kind, and nothing is measured of them but its `kpis`."""
+    kpis = list(seen.incident.telemetry.kpis)
+    measured = seen.telemetry.metrics.filter(~pl.col("metric").is_in(kpis))["entity"]
+    kinds = seen.telemetry.kinds
+    return {n for n, kind in kinds.items() if kind.lower() in _OUTCOMES} - set(measured)
 
 
 def _lineage(seen: Observed) -> dict[str, tuple[str, ...]]:

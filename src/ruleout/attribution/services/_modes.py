@@ -218,7 +218,10 @@ def _serves_model(own: pl.DataFrame) -> bool:
     if not telling:
         return False
     busy = own.filter(
-        (pl.col("kind").is_in(["cpu", "traffic"])) & (pl.col("sign") > 0) & (pl.col("score") > 1.0)
+        (pl.col("kind").is_in(["cpu", "traffic"]))
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > 1.0)
+        & (pl.col("now") > _DEMAND * pl.col("level"))
     )
     return busy.is_empty()
 

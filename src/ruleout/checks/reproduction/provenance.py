@@ -129,6 +129,11 @@ def change_that_says(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         )  # fmt: skip
 
 
+def names_a_model(change: ChangeEvent) -> bool:
+    """Whether a change says that it put another model, or the same one otherwise computed, where it was made."""
+    return _MODEL.search(f"{change.entity} {change.description}") is not None
+
+
 def _named(case: Case, found: Hit) -> ChangeEvent | None:
     """The one change near the onset whose words name every value that is hit and no spared one."""
     scope, time = found.place.scope, case.current.time
@@ -139,7 +144,7 @@ def _named(case: Case, found: Hit) -> ChangeEvent | None:
     near = []
     for change in case.changes:
         text = f"{change.entity} {change.description}"
-        if change.kind not in _SHIPPED or not low <= change.at <= high or _MODEL.search(text):
+        if change.kind not in _SHIPPED or not low <= change.at <= high or names_a_model(change):
             continue
         if all(_says(text, v) for v in scope.values) and not any(_says(text, v) for v in others):
             near.append(change)

@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,23 @@ from ruleout._registry import check
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._departure import departures, like_rows
 from ruleout.checks.symptom import measure
-from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, View, view
+from ruleout.checks.world._episodes import (
+    Stretch,
+    Timed,
+    departed_stretch,
+    levels,
+    metric_stretch,
+    timed,
+    worst_stretch,
+)
+from ruleout.checks.world._view import BLOCKS, NO_HARM, View, view
 from ruleout.checks.world.new_category import loss_share
-from ruleout.profile import Case, Which, text_series
+from ruleout.profile import Case, text_series
 from ruleout.profile._case import ChangeEvent
 from ruleout.sources._changes import meant_to_disturb
 from ruleout.stats._boosting import Floats
 from ruleout.stats._calendar import hours
-from ruleout.stats._changepoint import pulse, step
+from ruleout.stats._changepoint import step
 from ruleout.stats._density import density_ratio
 from ruleout.stats._twosample import ks, normal_sf
 
@@ -41,9 +49,6 @@ _SURE = 1e-4
 _MOST_OF_IT, _PART_OF_ALL = 0.7, 0.5
 """Share of the rise in loss in an announced place, and of the rows at most, from which on it is that event's."""
 
-_PLACED = 4.0
-"""z of the loss in a stretch that an input has placed."""
-
 _MANY = 200
 """Rows of the reference that hours need to stand for it."""
 
@@ -52,27 +57,6 @@ _PLACE = 30
 
 _END = 0.15
 """Share of the window's rows, its newest, that must be known for an episode to be known to be over."""
-
-
-class Timed(NamedTuple):
-    """Labelled rows of one window in order of time."""
-
-    time: Floats
-    loss: Floats
-    rows: NDArray[np.int64]
-
-
-def timed(case: Case, which: Which) -> Timed | None:
-    """Time and loss of the labelled rows; None without timestamps or with fewer than 200 rows."""
-    time = case.table(which).time
-    if time is None:
-        return None
-    loss = case.loss(which)
-    rows = np.flatnonzero(np.isfinite(loss) & np.isfinite(time))
-    if len(rows) < LEAST:
-        return None
-    rows = rows[np.argsort(time[rows], kind="stable")]
-    return Timed(time[rows], loss[rows], rows.astype(np.int64))
 
 
 @check("slow_decline", layer="model", rung="world", looks_for=("model_staleness",), needs=NEEDS)
@@ -153,22 +137,19 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
                 modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
             )
         ]
-    found = _worst_stretch(case, before, now) or _departed_stretch(case, before, now)
+    found = worst_stretch(case, before, now) or departed_stretch(case, before, now)
+    found = found or metric_stretch(case, before, now)
     if found is not None and _open_ended(case, now):
         why = "the newest rows have no labels yet: whether it is over cannot be told"
         return [Abstained(modes, why, "data.columns.label_available_at")]
     if found is None:
         told = "no bad stretch ended before the window did"
         return [Clear(modes, Subject(), told, 0.2, "recovered.none")]
-    base = float(before.loss.mean())
-    during, after = (float(now.loss[part].mean()) for part in (found.bad, found.since))
-    se = float(np.sqrt(now.loss.var() / found.since.sum() + before.loss.var() / len(before.loss)))
-    back = after - base < 2 * se and after - base < 0.2 * (during - base)
+    seen = levels(case, found, before, now)
+    base, during, after = seen.base, seen.during, seen.after
+    back = after - base < 2 * seen.error and after - base < 0.2 * (during - base)
     back = back and _metric_back(case, now.rows[found.since])
-    text = (
-        f"the loss was {during:.3g} for {found.bad.mean():.0%} of the window and is {after:.3g} since "
-        f"(reference {base:.3g})"
-    )
+    text = seen.told(float(found.bad.mean()))
     place = _still_off(case, found, now) if back else None
     if place is not None:
         back, text = False, f"{text}, but {place}"
@@ -191,7 +172,7 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     ]
 
 
-def _still_off(case: Case, found: _Stretch, now: Timed) -> str | None:
+def _still_off(case: Case, found: Stretch, now: Timed) -> str | None:
     """The segment in which an input departed for good and the loss stays high though all rows together are back.
 
     A part of the rows that is as bad as ever hides in the mean of all, once some other rows do well.
@@ -223,52 +204,6 @@ def _open_ended(case: Case, now: Timed) -> bool:
     labelled[now.rows] = True
     end = int((1 - _END) * len(labelled))
     return float(labelled[end:].mean()) < 0.5 * float(labelled[:end].mean())
-
-
-class _Stretch(NamedTuple):
-    """A bad stretch of the labelled rows (n,), and the rows since it ended."""
-
-    bad: NDArray[np.bool_]
-    since: NDArray[np.bool_]
-    z: float
-
-
-def _worst_stretch(case: Case, before: Timed, now: Timed) -> _Stretch | None:
-    """The stretch whose loss stands out most, if it is long and ended well before the window did."""
-    variance = float(now.loss.var()) or 1e-9
-    blocks = int(np.clip(len(now.loss) // 40, 8, 60))
-    block = (np.arange(len(now.loss)) * blocks // len(now.loss)).astype(np.int64)
-    weight = np.bincount(block).astype(float)
-    values = np.bincount(block, weights=now.loss) / weight
-    worst = pulse(values, weight, float(before.loss.mean()), variance)
-    long = 0.1 if case.significant else 0.25
-    left = blocks - worst.stop
-    if worst.z < 6 or worst.stop - worst.start < long * blocks or left < 0.2 * blocks:
-        return None
-    bad = (block >= worst.start) & (block < worst.stop)
-    return _Stretch(bad, block >= worst.stop, float(worst.z))
-
-
-def _departed_stretch(case: Case, before: Timed, now: Timed) -> _Stretch | None:
-    """The stretch in which an input had departed and has come back, if the loss was worse in it.
-
-    When it was is known from the input, so that a rise too small to be found by search counts.
-    """
-    best: _Stretch | None = None
-    base = float(before.loss.mean())
-    for moved in departures(case).values():
-        scope = moved.scope
-        if not moved.departed or scope.since is None or scope.until is None:
-            continue
-        bad = (now.time >= scope.since) & (now.time < scope.until)
-        since = now.time >= scope.until
-        if bad.mean() < 0.1 or since.mean() < 0.2:
-            continue
-        error = float(np.sqrt(now.loss.var() / bad.sum() + before.loss.var() / len(before.loss)))
-        z = (float(now.loss[bad].mean()) - base) / max(error, 1e-300)
-        if z > _PLACED and (best is None or z > best.z):
-            best = _Stretch(bad, since, z)
-    return best
 
 
 def _metric_back(case: Case, rows: NDArray[np.int64]) -> bool:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.world._episodes import Timed, timed
 from ruleout.checks.world._view import BLOCKS, NO_HARM, split, view
-from ruleout.checks.world.history import NEEDS, Timed, timed
+from ruleout.checks.world.history import NEEDS
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
 from ruleout.stats._calendar import BINS, CELLS, DAY, calendar_cells, hours, repeated, weekdays

@@ -8,7 +8,7 @@ from ruleout._errors import RuleoutError
 from ruleout._records import RepairPlan
 from ruleout._registry import repair
 from ruleout.checks.world import _view
-from ruleout.checks.world.history import timed
+from ruleout.checks.world._episodes import timed
 from ruleout.checks.world.season import season_weight
 from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
