@@ -770,3 +770,12 @@ def test_ages_that_are_missing_clear_nothing() -> None:
         case = made((read(before, column, 0.0), read(now, column, lost)), features=inputs)
         told = [o for o in outcomes(case, "as_of") if isinstance(o, Clear)]
         assert {n for one in told for n in one.subject.names} == named, column
+
+
+def test_an_input_does_not_repeat_within_itself() -> None:
+    """What is an input and a segment has as long runs within its own groups as there are rows, and keeps nothing for it."""
+    reference, current = quiet()
+    fewer = reference.tail(reference.height // 4)
+    case = made((fewer, current), segments=("region", "city"))
+    told = [f.statement for f in findings(case, "freshness").values()]
+    assert not [t for t in told if "within each city" in t]

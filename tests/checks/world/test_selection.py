@@ -8,7 +8,7 @@ from ruleout._records import Subject
 from ruleout.checks.world._census import census
 from ruleout.hypotheses._weights import worth
 from ruleout.incident._model import TableSpec, TelemetrySpec
-from served_world import START, abstained, case_of, cleared, findings, rows
+from served_world import FEATURES, START, abstained, case_of, cleared, findings, rows
 
 HOUR = 3_600.0
 
@@ -194,3 +194,28 @@ def test_requests_that_come_at_one_rate_are_counted_by_their_name(
     if found is not None:
         assert not found.same
         assert found.share == pytest.approx(0.55, abs=0.05)
+
+
+def test_of_many_small_slices_the_selected_column_is_named(tmp_path: Path) -> None:
+    """Some districts gone and the others whole: their few rows scatter, and what goes with them shows both blurred."""
+    rng = np.random.default_rng(3)
+    reference, all_now = (
+        f.with_columns(district=pl.Series([f"d{k}" for k in rng.integers(0, 24, f.height)]))
+        for f in asked(rng)
+    )
+    number = pl.col("district").str.strip_prefix("d").cast(pl.Int64)
+    reference, all_now = (
+        f.with_columns(
+            amount=pl.col("amount") + number / 12,
+            label=pl.when(number < 12).then(1 - pl.col("label")).otherwise(pl.col("label")),
+        )
+        for f in (reference, all_now)
+    )
+    current = all_now.filter((number >= 8) | (number == 3))
+    case = case_of(
+        reference,
+        current,
+        features=(*FEATURES, "district"),
+        telemetry=counted(tmp_path, [reference, all_now]),
+    )
+    assert findings(case, "selection")["selection.uncounted"].subject.names == ("district",)

@@ -6,7 +6,7 @@ import pytest
 
 from ruleout.checks.world.feedback import tie
 from ruleout.checks.world.season import season_weight
-from served_world import FEATURES, START, case_of, cleared, findings, rows, rule, windows
+from served_world import FEATURES, START, answered, case_of, cleared, findings, rows, rule, windows
 
 DAY = 86_400.0
 
@@ -334,6 +334,25 @@ def test_an_input_that_moved_but_in_the_holdback_is_feedback() -> None:
     even = current.with_columns(pl.col("visits") + 2.5 * (pl.col("score") - 0.5) + 0.5)
     calm = case_of(reference, even, segments=("region", "holdback"))
     assert "feedback.spared" not in findings(calm, "feedback")
+
+
+def test_a_group_that_inputs_tell_apart_is_no_holdback() -> None:
+    """Who works less was not spared by lot: an input that moved elsewhere alone, and draws answers, is no feedback."""
+    rng = np.random.default_rng(31)
+    frames = [
+        f.with_columns(
+            hours=pl.when(pl.col("age") > 1.2).then(pl.lit("few")).otherwise(pl.lit("full"))
+        )
+        for f in windows(rng)
+    ]
+    moved = frames[1].with_columns(
+        amount=pl.when(pl.col("hours") == "full")
+        .then(1.8 * pl.col("amount") + 0.5)
+        .otherwise(pl.col("amount"))
+    )
+    moved = answered(moved, moved["label"].to_numpy())
+    found = findings(case_of(frames[0], moved, segments=("region", "hours")), "feedback")
+    assert "feedback.spared" not in found
 
 
 def test_a_tie_that_turned_round_but_in_the_holdback_is_feedback() -> None:

@@ -282,14 +282,14 @@ def _runs(case: Case, name: str) -> Finding | None:
         # An input that is slow by nature (a day, a season) cannot be seen to repeat.
         return None
     orders = {"": (np.arange(len(before)), np.arange(len(after)))}
-    orders |= {s: _by_group(case, s) for s in case.segments}
+    orders |= {s: _by_group(case, s) for s in case.segments if s != name}
     # Rows twice as dense repeat a slow value twice as often: look at both windows equally often.
     density = _density(case)
     for group, (one, two) in orders.items():
         was = longest_runs(before[one][:: max(1, round(1 / density))])
         now = longest_runs(after[two][:: max(1, round(density))])
-        if now < 2.5 or now < 2 * was + 0.5:
-            continue
+        if now < 2.5 or now < 2 * was + 0.5 or was > _SLOW:
+            continue  # What a group has in common repeats as often as there are rows of it.
         # Few values left (a clip, a default) make runs in any order of the rows.
         if now < 2 * _chance_runs(after) + 0.5:
             continue

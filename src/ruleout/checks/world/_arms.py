@@ -90,6 +90,11 @@ def arms_by_plan(case: Case, name: str) -> str | None:
     return f"no input told the groups of {name} apart, and {why}"
 
 
+def by_lot(case: Case, name: str) -> bool:
+    """Whether the groups of a segment that is no input were drawn by lot: no input told them apart in the reference."""
+    return name not in case.features and not _told_apart(case, name)
+
+
 def _told_apart(case: Case, name: str) -> bool:
     """Whether an input tells a segment's largest group from the rest in the reference, or none could be asked."""
     ctx = context(case)

@@ -1,13 +1,15 @@
 """Do the model's own answers come back in its inputs?
 
 Rule: a numeric input whose tie to the score changes steadily through the current window, beyond what the reference ever
-showed, while its tie was steady there. A holdback that the model does not touch (a boolean column named among the
-segments) must be free of it. The score depends on its inputs anyway, so only the *growth* of the tie is evidence.
+showed, while its tie was steady there. A holdback that the model does not touch (a column of two values among the
+segments, by its name or because no input told its groups apart) must be free of it. The score depends on its inputs
+anyway, so only the *growth* of the tie is evidence.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.world._arms import by_lot
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
@@ -36,6 +39,11 @@ _LEAST = 100
 _LOOSE = 0.05
 _GROWN = 0.15
 """How much tighter a tie must have become, or how far beyond none if it turned round."""
+
+_SPARES = re.compile(
+    r"hold[ _-]?(out|back)|explor|random|policy|control|treat|shadow|steer", re.IGNORECASE
+)
+"""How traffic is called that a model does or does not steer."""
 
 _ANEW = 4.5
 """Standard errors between steered and spared traffic: all inputs, classes and segments are looked at."""
@@ -161,7 +169,9 @@ class _Free(NamedTuple):
 
 def _held_back(case: Case, seen: View, column: str) -> _Free | None:
     names = case.vocabulary(column)
-    if len(names) != 2:
+    if len(names) != 2 or not (
+        _SPARES.search(f"{column} {' '.join(names)}") or by_lot(case, column)
+    ):
         return None
     now = case.codes("current", column)[seen.current.rows]
     before = case.codes("reference", column)[seen.reference.rows]

@@ -73,9 +73,10 @@ class Rates(NamedTuple):
     name: str
     whole: float
     least: float
-    """Smallest ratio among slices with enough rows."""
+    """Ratio of the slices with enough rows that are nearer to the smallest, weighted by their rows."""
 
     most: float
+    """The same of those that are nearer to the largest."""
 
     def lost(self, room: float) -> bool:
         """Whether some slices are short of rows and none has more than usual."""
@@ -169,7 +170,8 @@ def _counted(case: Case, seen: View, names: tuple[str, ...], counted: Census) ->
         return
     rates = _slices(case, seen, share)
     cut = [r for r in rates if (r.lost if share < 1 else r.gained)(_ROOM)]
-    best = min(cut, key=lambda r: (r.least if share < 1 else -r.most, r.name), default=None)
+    # What was selected on shows slices that are whole beside such as are gone; what goes with it shows both blurred.
+    best = max(cut, key=lambda r: (r.most - r.least, r.name), default=None)
     if best is not None:
         names = (best.name,)
         told = f"{told}: slices of {best.name} are at {best.least:.2f} to {best.most:.2f} of it"
@@ -349,10 +351,15 @@ def slice_rates(table: Binned, name: str, whole: float) -> Rates | None:
         for bins in (table.reference, table.current)
     )
     enough = before * len(table.reference) >= _FEW
-    if enough.sum() < 2:
+    if enough.sum() < 2 or np.ptp(now[enough] / before[enough]) == 0:
         return None
     ratio = now[enough] * whole / before[enough]
-    return Rates(name, whole, float(ratio.min()), float(ratio.max()))
+    # The extremes of many slices are chance; those that kept their rate, and the others, are each told together.
+    high = ratio >= (ratio.min() + ratio.max()) / 2
+    least, most = (
+        float(np.average(ratio[part], weights=before[enough][part])) for part in (~high, high)
+    )
+    return Rates(name, whole, least, most)
 
 
 def rate(case: Case) -> float | None:
