@@ -775,7 +775,9 @@ def test_ages_that_are_missing_clear_nothing() -> None:
 def test_an_input_does_not_repeat_within_itself() -> None:
     """What is an input and a segment has as long runs within its own groups as there are rows, and keeps nothing for it."""
     reference, current = quiet()
-    fewer = reference.tail(reference.height // 4)
-    case = made((fewer, current), segments=("region", "city"))
+    sparse = current.gather_every(3)  # as the reference is, over a longer time
+    names = ("age", "income", "visits", "city")
+    few = reference.tail(reference.height // 10)
+    case = made((few, sparse), segments=("region", "city"), features=names)
     told = [f.statement for f in findings(case, "freshness").values()]
     assert not [t for t in told if "within each city" in t]
