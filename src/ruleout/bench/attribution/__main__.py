@@ -1,6 +1,6 @@
-"""`python -m ruleout.bench.attribution [shares|slices|estimates|losses|labels|graphs] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
+"""`python -m ruleout.bench.attribution [shares|wider|details|slices|estimates|losses|labels|graphs] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
 
-Compares what is said with what is known: shares of a change, planted slices, metrics without labels, drift against spoilt
+Compares what is said with what is known: shares of a change and of its inputs, planted slices, metrics without labels, drift against spoilt
 labels, mechanisms of a causal graph. A peer is a command line that reads a folder a line and answers in JSON; see `benchmarks/peers`.
 """
 
@@ -11,9 +11,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ruleout import _arguments
-from ruleout.bench.attribution import _estimates, _graphs, _labels, _losses, _shares, _slices
+from ruleout.bench.attribution import (
+    _details,
+    _estimates,
+    _graphs,
+    _labels,
+    _losses,
+    _shares,
+    _slices,
+    _wider,
+)
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
+
+_COMPARED = (
+    "shares", "wider", "details", "slices", "estimates", "losses", "labels", "graphs",
+)  # fmt: skip
 
 
 def tables(what: str, many: int, seed: int, peers: Sequence[Peer]) -> str:
@@ -22,6 +35,11 @@ def tables(what: str, many: int, seed: int, peers: Sequence[Peer]) -> str:
     if what in by_method:
         asked = by_method[what]
         return markdown(asked.by_method(asked.run(many, seed, peers)))
+    if what == "wider":
+        found = _wider.run(many, seed)
+        return "\n\n".join(markdown(_wider.by(found, c)) for c in ("metric", "kind"))
+    if what == "details":
+        return markdown(_details.by_way(_details.run(many, seed)))
     if what == "labels":
         return markdown(_labels.by_truth(_labels.run(many, seed)))
     told = _shares.run(many, seed, peers)
@@ -38,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "what",
         nargs="?",
         default="shares",
-        choices=("shares", "slices", "estimates", "losses", "labels", "graphs"),
+        choices=_COMPARED,
     )
     parser.add_argument("--cases", type=int, default=50)
     parser.add_argument("--seed", type=_arguments.seed_word, default=1)

@@ -214,6 +214,7 @@ def _regression(case: Case, before: NDArray[np.bool_]) -> PerformanceEstimate | 
         categorical=np.append(categorical, False),
         trees=60,
         depth=4,
+        fine=True,
     )
     weight = _weights(case, (rows, said), (now_rows, said_now), rng)
     seen = np.isfinite(loss_now[now_rows])
