@@ -250,3 +250,12 @@ def test_shares_of_inputs_follow_from_the_weights(
     assert mine["divided"].all()
     assert (mine["error"] < 0.08).all()
     assert _details.by_way(told).height == 4
+
+
+def test_a_slice_that_one_half_of_the_rows_hides_is_found_in_the_other() -> None:
+    """A slice of three conditions and some 200 rows is searched for in both halves of the rows, each confirmed by the other."""
+    case = list(_slices.planted(30, 62))[29]
+    assert len(case.conditions) == 3
+    wanted = _slices.inside(case.current[0], case.conditions)
+    found = [_slices.inside(case.current[0], told) for told in _slices.ours(case)]
+    assert any((wanted & f).sum() >= 0.7 * (wanted | f).sum() for f in found)
