@@ -74,6 +74,7 @@ def case_of(reference: pl.DataFrame, current: pl.DataFrame, **more: Any) -> Case
         prediction="said",
         score="score",
         positive=1,
+        label_available_at=more.pop("arrives", None),
         features=more.pop("features", FEATURES),
         segments=more.pop("segments", ("region",)),
     )

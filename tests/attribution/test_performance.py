@@ -84,3 +84,30 @@ def test_late_labels_are_filled_in() -> None:
     assert filled is not None
     assert (filled[:3000] == current["label"][:3000].to_numpy()).all()
     assert filled[3000:].mean() == pytest.approx(float(current["label"][3000:].mean()), abs=0.04)
+
+
+def test_open_rows_are_expected_by_their_age() -> None:
+    """Positives become known within days and negatives at the end: an open row is the less likely positive the older it is."""
+    rng = np.random.default_rng(6)
+    windows_ = []
+    for frame in windows(rng, 6000):
+        days = np.where(frame["label"] == 1, rng.exponential(0.5, frame.height).clip(0, 1.9), 1.9)
+        wait = pl.Series((days * 86_400e6).astype(np.int64)).cast(pl.Duration("us"))
+        windows_.append(frame.with_columns(arrived=frame["ts"] + wait))
+    reference, current = windows_
+    read = current["ts"].max()
+    here = pl.col("arrived") <= read
+    late = current.with_columns(label=pl.when(here).then("label"))
+    filled = expected_labels(case_of(reference, late, arrives="arrived"))
+    blind = expected_labels(case_of(reference, late))
+    assert filled is not None
+    assert blind is not None
+    true, still = current["label"].to_numpy(), late["label"].is_null().to_numpy()
+    assert filled.mean() == pytest.approx(true.mean(), abs=0.02)
+    assert blind.mean() > true.mean() + 0.08  # by scores alone, what was to come is counted twice
+    older = still & (np.arange(len(true)) < 3000)
+    assert filled[older].mean() == pytest.approx(true[older].mean(), abs=0.03)
+    provisional = late.with_columns(pl.col("label").fill_null(0))  # open rows read as negative
+    again = expected_labels(case_of(reference, provisional, arrives="arrived"))
+    assert again is not None
+    assert again.mean() == pytest.approx(true.mean(), abs=0.02)

@@ -7,7 +7,15 @@ import pytest
 
 from ruleout._errors import RuleoutError
 from ruleout.bench import attribution as bench
-from ruleout.bench.attribution import _graphs, _labels, _losses, _shares, _slices
+from ruleout.bench.attribution import (
+    _details,
+    _graphs,
+    _labels,
+    _losses,
+    _shares,
+    _slices,
+    _wider,
+)
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
 
@@ -160,3 +168,94 @@ def test_errors_without_labels_are_judged_beside_the_stale_one(
     assert rows["ruleout"][moved] < rows["the reference's metric"][moved]
     assert rows["ruleout"]["warned, inputs moved"] == 0.0
     assert rows["ruleout"]["warned, relation changed"] > 0.0
+
+
+GRAPH_PEER = """
+import json, sys
+from pathlib import Path
+for line in sys.stdin:
+    edges = json.loads((Path(line.strip()) / "edges.json").read_text())
+    said = {"blames the first": {edges[0][0]: 1.0, "seconds": 0.5}}
+    print(json.dumps({"answer": said, "seconds": 0.5}), flush=True)
+"""
+
+
+def test_a_peer_is_asked_for_blame_along_the_same_graph(tmp_path: Path) -> None:
+    """What a peer says of nodes stands beside the others, nought for those that it does not name."""
+    script = tmp_path / "peer.py"
+    script.write_text(GRAPH_PEER, encoding="utf-8")
+    peer = Peer(f"first={sys.executable} {script}")
+    try:
+        told = _graphs.run(1, 2, [peer])
+    finally:
+        peer.close()
+    said = told.filter(pl.col("method") == "blames the first")
+    assert said["node"].to_list() == told.filter(pl.col("method") == "ruleout")["node"].to_list()
+    assert (said["told"] != 0).sum() == 1
+    assert set(said["seconds"]) == {0.5}
+
+
+@pytest.mark.parametrize("metric", ["f1", "roc_auc", "mae"])
+def test_parts_of_other_metrics_are_known(
+    monkeypatch: pytest.MonkeyPatch, pool: bench.Pool, metric: str
+) -> None:
+    """Stages, unseen inputs among them, sum to the change of any metric that the windows show; the true weights come near to each."""
+    numbers = _losses._generated(np.random.default_rng(3), "uneven", 0.5)
+    monkeypatch.setattr(_wider._cases, "pools", lambda _: [pool])
+    monkeypatch.setattr(_wider._losses, "pools", lambda _: [numbers])
+    classes, served = _wider.pools(np.random.default_rng(1))
+    one = served[0] if metric == "mae" else classes[0]
+    kind = "covariates+conditional" if metric == "mae" else "unseen+conditional"
+    case = next(
+        c
+        for s in range(20)
+        if (c := _wider.make(one, kind, metric, np.random.default_rng(s))) is not None
+        and abs(c.seen) > 0.06
+    )
+    assert set(case.truth) == set(kind.split("+"))
+    assert sum(case.truth.values()) == pytest.approx(case.seen, rel=0.4)
+    sampled = _wider.true_weights(case)
+    assert sum(s.value for s in sampled.values()) == pytest.approx(case.seen)
+    for part, true in case.truth.items():
+        assert sampled[part].value == pytest.approx(true, abs=0.2 * abs(case.seen))
+
+
+def test_unseen_inputs_are_told_from_those_that_moved(
+    monkeypatch: pytest.MonkeyPatch, pool: bench.Pool
+) -> None:
+    """Where rows moved and others came from beyond the reference's range, both parts are within 15 points."""
+    monkeypatch.setattr(_wider._cases, "pools", lambda _: [pool])
+    one = _wider.pools(np.random.default_rng(1))[0][0]
+    case = next(
+        c
+        for s in range(40)
+        if (c := _wider.make(one, "covariates+unseen", "f1", np.random.default_rng(s))) is not None
+    )
+    told = _wider.ours(case)
+    assert told is not None
+    for part in ("covariates", "unseen"):
+        assert told[part].value == pytest.approx(case.truth[part], abs=0.15 * abs(case.seen))
+
+
+def test_shares_of_inputs_follow_from_the_weights(
+    monkeypatch: pytest.MonkeyPatch, pool: bench.Pool
+) -> None:
+    """Drawn by independent inputs, the true shares sum to one by input and by source, and those told are within eight points of them on average."""
+    monkeypatch.setattr(_details, "pools", lambda _: [pool])
+    case = next(_details.cases(1, 4))
+    assert sum(case.inputs.values()) == pytest.approx(1.0)
+    assert sum(case.sources.values()) == pytest.approx(1.0)
+    told = _details.run(1, 4)
+    mine = told.filter(pl.col("method") == "ruleout")
+    assert mine["divided"].all()
+    assert (mine["error"] < 0.08).all()
+    assert _details.by_way(told).height == 4
+
+
+def test_a_slice_that_one_half_of_the_rows_hides_is_found_in_the_other() -> None:
+    """A slice of three conditions and some 200 rows is searched for in both halves of the rows, each confirmed by the other."""
+    case = list(_slices.planted(30, 62))[29]
+    assert len(case.conditions) == 3
+    wanted = _slices.inside(case.current[0], case.conditions)
+    found = [_slices.inside(case.current[0], told) for told in _slices.ours(case)]
+    assert any((wanted & f).sum() >= 0.7 * (wanted | f).sum() for f in found)

@@ -65,6 +65,18 @@ def test_unseen_inputs_are_booked_apart() -> None:
     assert parts(found)["unseen"] / found.change.value > 0.85
 
 
+def test_rows_beyond_the_reference_lend_no_weight_to_its_edge() -> None:
+    """Where one input goes on beyond the reference and others shift as well, the inputs' part is that of the rows in common."""
+    rng = np.random.default_rng(8)
+    a, b = draw(9000, rng), draw(9000, rng, near=1.5)
+    a = Drawn(*(v[a.x[:, 2] < 0.8] for v in a))
+    beyond = b.x[:, 2] >= 0.8
+    found = split(a, b._replace(y=np.where(beyond, b.decision, b.y)))
+    alone = split(a, Drawn(*(v[~beyond] for v in b)))
+    assert found.supported == pytest.approx(float((~beyond).mean()), abs=0.02)
+    assert parts(found)["covariates"] == pytest.approx(parts(alone)["covariates"], abs=0.006)
+
+
 def test_nothing_in_common_is_all_unseen() -> None:
     """Disjoint windows put the whole change on unseen inputs and claim no support."""
     rng = np.random.default_rng(4)

@@ -3,7 +3,7 @@ import pytest
 from worlds import draw
 
 from ruleout.stats._crossfit import cross_fit, row_folds
-from ruleout.stats._density import density_ratio, rake, weighted_auc
+from ruleout.stats._density import beyond, density_ratio, rake, weighted_auc
 
 
 def test_same_windows_cannot_be_told_apart() -> None:
@@ -75,3 +75,27 @@ def test_windows_alike_need_no_weights() -> None:
     rng = np.random.default_rng(11)
     found = density_ratio(rng.normal(size=(3_000, 6)), rng.normal(size=(3_000, 6)), rng=rng)
     assert found.reference.std() < 0.05
+
+
+def test_rows_beyond_the_reference_are_known_by_one_column() -> None:
+    """Rows beyond either end of a range, or of a code that hardly occurs, are beyond; those of the same world, or moved within it, are not."""
+    rng = np.random.default_rng(5)
+    x, now = rng.normal(size=(4000, 3)), rng.normal(size=(4000, 3))
+    x[:, 2], now[:, 2] = rng.integers(0, 6, 4000), rng.integers(0, 6, 4000)
+    coded = np.array([False, False, True])
+    now[0, 0] = np.nan
+    assert not beyond(x, now, categorical=coded).any()
+    assert beyond(x, now + np.array([0.5, 0.0, 0.0]), categorical=coded).mean() < 0.002
+    kept = x[(x[:, 0] < 1.0) & (x[:, 1] > -1.2) & (x[:, 2] != 4)]
+    wanted = (now[:, 0] > 1.0) | (now[:, 1] < -1.2) | (now[:, 2] == 4)
+    assert (beyond(kept, now, categorical=coded) == wanted).mean() > 0.998
+
+
+def test_one_stray_row_does_not_make_a_region_known() -> None:
+    """A reference row beyond the others is no counterpart of a region; forty are."""
+    rng = np.random.default_rng(6)
+    x, now = rng.uniform(0, 1, size=(4000, 1)), rng.uniform(0, 1.2, size=(4000, 1))
+    x[0] = 1.5
+    assert beyond(x, now).mean() == pytest.approx(1 / 6, abs=0.02)
+    x[:40] = rng.uniform(1.0, 1.2, size=(40, 1))
+    assert beyond(x, now).mean() < 0.03

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ruleout.attribution._detail import DetailShare, divide, movers
 from ruleout.checks.world._view import Split, View, split, view
 from ruleout.checks.world.decomposition import waterfall
@@ -81,12 +83,14 @@ def _divided(
     p = parts.parts
     if p.covariates.low <= 0 <= p.covariates.high:
         return ()  # nothing that could be divided
+    codes = seen.reference.truth.astype(np.int64) if len(parts.factor) else None
     return divide(
         (seen.reference.x, seen.reference.loss),
-        seen.current.x,
+        p.weight,
         movers(seen.owner, p.ratio.gain, sources),
-        p.covariates.value,
+        p.covariates,
         rng=case.rng("world detail"),
+        base=None if codes is None else np.where(codes >= 0, parts.factor[codes], 1.0),
         categorical=seen.categorical,
     )
 

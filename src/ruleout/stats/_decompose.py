@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
-from ruleout.stats._density import Ratio, density_ratio, rake
+from ruleout.stats._density import Ratio, beyond, density_ratio, rake
 from ruleout.stats._prior import Balance, Codes
 from ruleout.stats._sparse import sparse_parts
 
@@ -28,6 +28,9 @@ _LEAST_BLOCKS = 8
 _NORMAL = 1.6449
 _TOLD_APART = 4.0
 """Standard errors by which inputs must tell the windows apart to be known to have moved."""
+
+_LEAST_INSIDE = 100
+"""Current rows that a ratio on common support can be fitted to."""
 
 Metric = Callable[[Floats], float]
 """The metric of one window as a function of its row weights."""
@@ -120,9 +123,9 @@ def decompose(
         ratio = density_ratio(
             reference.x, current.x, rng=rng, categorical=categorical, weight=prior, trees=trees
         )
-    inside = _common_support(ratio)
+    within, inside = _common(reference.x, current.x, ratio, categorical, prior, trees, rng)
     own, foreign = _balanced_means(reference, current, prior, categorical, trees, rng)
-    plan = _Plan(reference, current, balance, ratio.reference, own, foreign, inside)
+    plan = _Plan(reference, current, balance, within, own, foreign, inside)
     point = _parts(plan, np.ones(n), np.ones(len(current.x)))
     replicates = np.array([_parts(plan, *_resample(plan, rng)) for _ in range(draws)])
     wider = max(_few_blocks(reference), _few_blocks(current))
@@ -191,6 +194,36 @@ class _Plan(NamedTuple):
 
     foreign: Floats
     inside: NDArray[np.bool_]
+
+
+def _common(
+    reference: Floats,
+    current: Floats,
+    ratio: Ratio,
+    categorical: NDArray[np.bool_] | None,
+    prior: Floats,
+    trees: int,
+    rng: np.random.Generator,
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The ratio at the reference rows (n,) that stands for the current ones on common support, and which of these lie there, (m,).
+
+    Rows that one column alone puts beyond the reference are left out before it is fitted: they would lend their weight to
+    the reference's rows at the edge.
+    """
+    outside = beyond(reference, current, categorical=categorical)
+    if not outside.any() or np.count_nonzero(~outside) < _LEAST_INSIDE:
+        return ratio.reference, _common_support(ratio)
+    near = density_ratio(
+        reference,
+        current[~outside],
+        rng=rng,
+        categorical=categorical,
+        weight=prior,
+        trees=trees,
+    )
+    inside = ~outside
+    inside[~outside] = _common_support(near)
+    return near.reference, inside
 
 
 def _common_support(ratio: Ratio, *, rows: float = 20.0) -> NDArray[np.bool_]:

@@ -123,6 +123,56 @@ def _recalibrated(margin: Floats, label: Floats, weight: Floats) -> Floats:
     return np.asarray(line[0] + float(np.clip(line[1], 0.0, 2.0)) * margin)
 
 
+def beyond(
+    reference: Floats,
+    current: Floats,
+    *,
+    categorical: NDArray[np.bool_] | None = None,
+    ratio: float = 20.0,
+    least: int = 20,
+) -> NDArray[np.bool_]:
+    """Current rows (m,) that lie, by one column alone, where the reference (n, F) has next to none.
+
+    They are beyond either end of a number's range, or of a code that hardly occurs there. At most one reference row of two
+    thousand may lie there as well, at least `least` current rows (m, F) do, and these are `ratio` times as frequent as so few
+    could be (none may be three, by 95%). A classifier of few shrunken trees never becomes that sure, and takes the rows at the
+    edge for what lies beyond it.
+    """
+    n, m = len(reference), len(current)
+    most = max(n // 2_000, 1)
+    need = np.maximum(ratio * m * (np.arange(most + 1) + 3.0) / max(n, 1), float(least))
+    out = np.zeros(m, dtype=bool)
+    for column in range(reference.shape[1]):
+        before, now = reference[:, column], current[:, column]
+        if categorical is not None and categorical[column]:
+            out |= _rare_codes(before, now, need)
+            continue
+        known = before[np.isfinite(before)]
+        if len(known) < 2 * most + 2:
+            continue
+        for sign in (1.0, -1.0):
+            edges = np.sort(-sign * known)[
+                : most + 1
+            ]  # the last of the range, the last but one, ...
+            past = np.searchsorted(np.sort(-sign * now[np.isfinite(now)]), edges, side="left")
+            wide = np.flatnonzero(past >= need)
+            if len(wide):
+                out |= sign * now > -edges[wide[-1]]
+    return out
+
+
+def _rare_codes(before: Floats, now: Floats, need: Floats) -> NDArray[np.bool_]:
+    """Rows (m,) of codes that hardly occur before."""
+    known = np.isfinite(now)
+    codes, place, count = np.unique(now[known], return_inverse=True, return_counts=True)
+    ranked = np.sort(before[np.isfinite(before)])
+    had = np.searchsorted(ranked, codes, "right") - np.searchsorted(ranked, codes, "left")
+    rare = (had < len(need)) & (count >= need[np.minimum(had, len(need) - 1)])
+    out = np.zeros(len(now), dtype=bool)
+    out[known] = rare[place.ravel()]
+    return out
+
+
 def weighted_auc(low: Floats, high: Floats, weight: Floats | None = None) -> float:
     """Chance that a row of `high` (m,) exceeds one of `low` (n,) drawn by `weight`, ties counted half."""
     weights = np.ones(len(low)) if weight is None else weight

@@ -200,7 +200,7 @@ def estimate_loss(
             labels (m,).
         rng: bootstrap of both windows.
         weight: density ratio of the inputs (n,). What the learned loss misses then counts where the current rows are (doubly
-            robust). Half of what that changes is a standard error besides, as is half of what the estimate and the weights
+            robust), so far as it is more than chance. Half of what that changes is a standard error besides, as is half of what the estimate and the weights
             alone differ by.
         draws: bootstrap draws.
     """
@@ -208,8 +208,8 @@ def estimate_loss(
     n, m = len(loss), len(foreign)
     residual = loss - own
     share = np.full(n, 1.0 / n) if weight is None else weight / weight.sum()
-    missed = float(share @ residual)
-    point = float(foreign.mean()) + missed
+    missed, usual = float(share @ residual), float(residual.mean())
+    point = float(foreign.mean()) + usual + _beyond_noise(missed - usual, share, residual)
     values = np.empty(draws)
     for k in range(draws):
         pick = rng.integers(0, n, n)
@@ -217,12 +217,18 @@ def estimate_loss(
         realised = float(residual[rng.choice(n, m, p=share)].mean()) - missed
         values[k] = foreign[rng.integers(0, m, m)].mean() + drawn + realised
     low, high = np.quantile(values, [0.05, 0.95]) - np.median(values)
-    carried, alone = missed - float(residual.mean()), float(share @ loss)
+    carried, alone = missed - usual, float(share @ loss)
     apart = 0.0 if weight is None else point - alone
     doubt = _NORMAL / 2 * float(np.hypot(carried, apart))
     return Estimated(
         point, float(point - np.hypot(low, doubt)), float(point + np.hypot(high, doubt))
     )
+
+
+def _beyond_noise(carried: float, share: Floats, residual: Floats) -> float:
+    """What weights `share` (n,) add to the mean of `residual` (n,), less what that many rows would add by chance (James and Stein 1961)."""
+    noise = float((share - 1 / len(share)) ** 2 @ (residual - residual.mean()) ** 2)
+    return carried * max(0.0, 1.0 - noise / carried**2) if carried else 0.0
 
 
 class Contradiction(NamedTuple):

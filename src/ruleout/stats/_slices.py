@@ -2,9 +2,10 @@
 
 A slice is a conjunction of at most three conditions (a range of quantile bins, or one category). Its score is
 the difference in differences of the mean loss: how much more it rose inside the slice than outside. Searching
-on one half of the rows and testing on the other keeps the p-values honest however many slices were looked at;
-Holm's method pays for the few that are taken to the test. (Search as in SliceFinder, Chung et al. 2019, but on
-the change of the loss rather than its level: a slice that was always hard is no news.)
+on one half of the rows and testing on the other keeps the p-values honest however many slices were looked at. Each
+half is searched once, as a small slice may show in one of them only, and Holm's method pays for all that are taken to
+the test. (Search as in SliceFinder, Chung et al. 2019, but on the change of the loss rather than its level: a slice that
+was always hard is no news.)
 """
 
 from __future__ import annotations
@@ -85,22 +86,25 @@ def find_slices(
         rng: splits the rows.
         depth: at most this many conditions.
         beam: how many conjunctions are extended at each depth.
-        keep: how many are tested and returned at most.
+        keep: how many are tested of each half, and returned at most.
         least: rows that a slice needs in each window and half.
     """
     table = _table(reference, current, ordered)
     half = row_folds(table.bins.astype(float), 2, rng) == 0
-    found = _search(table, half, depth, beam, least)
-    tested = [_Tested(c, *_contrast(table, ~half, c)) for c in _diverse(table, found, keep)]
-    tested = [t for t in tested if np.isfinite(t.z)]
-    order = sorted(range(len(tested)), key=lambda k: -tested[k].z)
-    slices: list[Slice] = []
+    tested: list[_Tested] = []
+    for chosen in (half, ~half):
+        found = _search(table, chosen, depth, beam, least)
+        tested += [_Tested(c, *_contrast(table, ~chosen, c)) for c in _diverse(table, found, keep)]
+    tested = sorted((t for t in tested if np.isfinite(t.z)), key=lambda t: -t.z)
+    sure: dict[tuple[Condition, ...], float] = {}
     worst = 0.0
-    for position, k in enumerate(order):
-        worst = max(worst, min(1.0, normal_sf(tested[k].z) * (len(tested) - position)))
+    for position, one in enumerate(tested):
+        worst = max(worst, min(1.0, normal_sf(one.z) * (len(tested) - position)))
         if worst < 0.05:
-            slices.append(_describe(table, tested[k], worst))
-    return slices
+            sure.setdefault(one.conditions, worst)
+    best = {t.conditions: t for t in reversed(tested)}
+    kept = _diverse(table, [(c, 0.0) for c in sure], keep)
+    return [_describe(table, best[c], sure[c]) for c in kept]
 
 
 class _Tested(NamedTuple):

@@ -4,6 +4,7 @@ import pytest
 
 from ruleout._records import Finding, Subject
 from ruleout.checks.world import label_residual as module
+from ruleout.hypotheses._weights import load_weights
 from ruleout.incident._model import AuditProbe, TableSpec
 from served_world import answered, case_of, cleared, findings, rule, windows
 
@@ -77,13 +78,34 @@ def test_an_audit_that_confirms_labels_speaks_for_a_changed_relation(
         return findings(case_of(reference, current, audit=probe), "label_residual")
 
     if turned_back:
-        assert "label_residual.audited" not in told(400)
+        assert not {"label_residual.audited", "label_residual.left"} & set(told(400))
         return
     found = told(400)["label_residual.audited"]
     assert found.supports == ("concept_drift",)
     assert found.strength > 0.9
     assert told(40)["label_residual.audited"].strength < found.strength
     assert "label_residual.audited" not in findings(case_of(reference, current), "label_residual")
+
+
+def test_what_is_left_is_the_relation() -> None:
+    """Confirmed labels, and a change at unchanged inputs: the relation changed, however faintly rows show it; not where inputs moved."""
+    reference, current = (
+        frame.with_row_index("row", offset=first)
+        for frame, first in zip(spoilt(3, "region"), (1_000_000, 0), strict=True)
+    )
+    few = current.gather_every(10).select("row", pl.col("label").alias("again"))
+    probe = AuditProbe(TableSpec(frame=few), "row", "again")
+
+    def told(now: pl.DataFrame) -> dict[str, Finding]:
+        return findings(case_of(reference, now, audit=probe), "label_residual")
+
+    found = told(current)["label_residual.left"]
+    assert found.supports == ("concept_drift",)
+    assert found.strength > 0.5
+    weights = load_weights()["label_residual.left"]
+    assert set(weights) == {"concept_drift"}
+    turned = current.with_columns(said=1 - pl.col("said"), score=1 - pl.col("score"))
+    assert "label_residual.left" not in told(turned)  # other answers are no change of the relation
 
 
 def test_misfit_out_of_reach_of_the_reference_says_less() -> None:

@@ -1,7 +1,7 @@
-"""`python -m ruleout.bench.attribution [shares|slices|estimates|losses|labels|graphs] [--cases N] [--seed N] [--speed] [--peer NAME=COMMAND] [--write PAGE]`.
+"""`python -m ruleout.bench.attribution [shares|wider|details|slices|estimates|losses|labels|graphs|speed] [--cases N] [--seed N] [--peer NAME=COMMAND] [--write PAGE]`.
 
-Compares what is said with what is known: shares of a change, planted slices, metrics without labels, drift against spoilt
-labels, mechanisms of a causal graph. A peer is a command line that reads a folder a line and answers in JSON; see `benchmarks/peers`.
+Compares what is said with what is known: shares of a change and of its inputs, planted slices, metrics without labels, drift against spoilt
+labels, mechanisms of a causal graph; and what a large decomposition costs. A peer is a command line that reads a folder a line and answers in JSON; see `benchmarks/peers`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ruleout import _arguments
-from ruleout.bench.attribution import _estimates, _graphs, _labels, _losses, _shares, _slices
+from ruleout.bench.attribution import (
+    _details,
+    _estimates,
+    _graphs,
+    _labels,
+    _losses,
+    _shares,
+    _slices,
+    _speed,
+    _wider,
+)
 from ruleout.bench.attribution._peers import Peer
 from ruleout.bench.attribution._write import markdown, place
+
+_COMPARED = (
+    "shares", "wider", "details", "slices", "estimates", "losses", "labels", "graphs", "speed",
+)  # fmt: skip
 
 
 def tables(what: str, many: int, seed: int, peers: Sequence[Peer]) -> str:
@@ -22,6 +36,13 @@ def tables(what: str, many: int, seed: int, peers: Sequence[Peer]) -> str:
     if what in by_method:
         asked = by_method[what]
         return markdown(asked.by_method(asked.run(many, seed, peers)))
+    if what == "speed":
+        return markdown(_speed.run(seed, peers))
+    if what == "wider":
+        found = _wider.run(many, seed)
+        return "\n\n".join(markdown(_wider.by(found, c)) for c in ("metric", "kind"))
+    if what == "details":
+        return markdown(_details.by_way(_details.run(many, seed)))
     if what == "labels":
         return markdown(_labels.by_truth(_labels.run(many, seed)))
     told = _shares.run(many, seed, peers)
@@ -38,11 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "what",
         nargs="?",
         default="shares",
-        choices=("shares", "slices", "estimates", "losses", "labels", "graphs"),
+        choices=_COMPARED,
     )
     parser.add_argument("--cases", type=int, default=50)
     parser.add_argument("--seed", type=_arguments.seed_word, default=1)
-    parser.add_argument("--speed", action="store_true", help="also time 100,000 x 20")
     parser.add_argument("--peer", action="append", default=[], help="NAME=COMMAND; may be repeated")
     parser.add_argument(
         "--write", metavar="PAGE[#PLACE]", help="a page to put the tables into, between its marks"
@@ -54,14 +74,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     finally:
         for peer in peers:
             peer.close()
-    if chosen.speed:
-        text += f"\n\n100,000 + 100,000 rows of 20 columns take {_shares.speed():.1f} CPU seconds."
     print(text)  # noqa: T201 - the table is what was asked for
     if chosen.write:
         page, _, spot = chosen.write.partition("#")
-        place(
-            Path(page), spot or chosen.what, f"{chosen.cases} cases, seed {chosen.seed}:\n\n{text}"
+        size = (
+            f"seed {chosen.seed}"
+            if chosen.what == "speed"
+            else f"{chosen.cases} cases, seed {chosen.seed}"
         )
+        place(Path(page), spot or chosen.what, f"{size}:\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ def make(pool: Pool, kind: str, rng: np.random.Generator) -> Case | None:
     if abs(sum(parts.values())) < max(_LEAST, _ERRORS * error):
         return None
     frames = [
-        _drawn(pool, rows, t, rng) for rows, t in zip(drawn, (0 * turned, turned), strict=True)
+        drawn_rows(pool, rows, t, rng) for rows, t in zip(drawn, (0 * turned, turned), strict=True)
     ]
     kept = {stage: w[drawn[0]] for stage, w in weights.items()}
     return Case(pool.name, kind, frames[0], frames[1], pool.features, parts, kept)
@@ -239,7 +239,7 @@ def by_score(pool: Pool, rng: np.random.Generator) -> Case:
     ours, theirs = halves(len(pool.label), rng)
     none = np.zeros(len(weight))
     windows = [
-        _drawn(pool, rows, none, rng) for rows in (ours[:ROWS], poisson(weight, theirs, rng))
+        drawn_rows(pool, rows, none, rng) for rows in (ours[:ROWS], poisson(weight, theirs, rng))
     ]
     return Case(pool.name, "scores", windows[0], windows[1], pool.features, {}, {})
 
@@ -290,9 +290,10 @@ def region(inputs: Floats, rng: np.random.Generator) -> Floats:
     return inside.astype(float)
 
 
-def _drawn(
+def drawn_rows(
     pool: Pool, rows: NDArray[np.int64], turned: Floats, rng: np.random.Generator
 ) -> pl.DataFrame:
+    """A window of those rows (n,) of the pool, each label turned with the chance that its row has in `turned`."""
     flip = rng.random(len(rows)) < turned[rows]
     label = np.where(flip, 1 - pool.label[rows], pool.label[rows])
     drawn: pl.DataFrame = pool.frame[rows.tolist()]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from ruleout.attribution import attribute_mechanisms
+from ruleout.bench.attribution._peers import Peer
 from ruleout.stats._boosting import Floats
 from ruleout.stats._shapley import shapley
+
+Blame = Mapping[str, tuple[float, bool | None]]
+"""By node its part of the change, and whether its interval holds the true one; None without an interval."""
 
 _ROWS, _EXACT = 6_000, 400_000
 _LEAST = 0.25
@@ -84,9 +90,8 @@ def truth(world: World, seed: int) -> dict[str, float]:
     return dict(zip(nodes, shares.tolist(), strict=True))
 
 
-def run(many: int, seed: int, peers: Sequence[object] = ()) -> pl.DataFrame:
+def run(many: int, seed: int, peers: Sequence[Peer] = ()) -> pl.DataFrame:
     """One row for each world, method and mechanism; shares of the change of the outcome's mean."""
-    del peers  # none is asked
     rows: list[dict[str, object]] = []
     for number, (shape, world) in enumerate(worlds(many, seed)):
         rng = np.random.default_rng([seed, number])
@@ -95,11 +100,16 @@ def run(many: int, seed: int, peers: Sequence[object] = ()) -> pl.DataFrame:
         whole = sum(true.values())
         started = time.process_time()
         told = attribute_mechanisms(windows[0], windows[1], world.edges, "y", rng=rng)
-        used = time.process_time() - started
-        answers: dict[str, Mapping[str, tuple[float, bool | None]]] = {
+        used = {"ruleout": time.process_time() - started}
+        answers: dict[str, Blame] = {
             "ruleout": {m.node: (m.value, m.low <= true[m.node] <= m.high) for m in told},
             "largest drift": _drift(windows[0], windows[1]),
         }
+        for peer in peers:
+            said = peer.ask(lambda folder, w=windows, e=world.edges: write_case(w, e, folder))  # type: ignore[misc]
+            for method, parts in (said.answer or {}).items():
+                used[method] = parts["seconds"]
+                answers[method] = {node: (parts.get(node, 0.0), None) for node in true}
         rows += [
             {
                 "case": number,
@@ -111,7 +121,7 @@ def run(many: int, seed: int, peers: Sequence[object] = ()) -> pl.DataFrame:
                 "true": true[node] / whole,
                 "told": said[node][0] / whole,
                 "held": said[node][1],
-                "seconds": used if method == "ruleout" else 0.0,
+                "seconds": used.get(method, 0.0),
             }
             for method, said in answers.items()
             for node in true
@@ -119,9 +129,16 @@ def run(many: int, seed: int, peers: Sequence[object] = ()) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _drift(
-    before: Mapping[str, Floats], after: Mapping[str, Floats]
-) -> dict[str, tuple[float, None]]:
+def write_case(
+    windows: Sequence[Mapping[str, Floats]], edges: Sequence[tuple[str, str]], folder: Path
+) -> None:
+    """What a peer reads: the nodes of both windows, and the graph that ends in `y`."""
+    for name, nodes in zip(("reference", "current"), windows, strict=True):
+        pl.DataFrame(dict(nodes)).write_parquet(folder / f"{name}.parquet")
+    (folder / "edges.json").write_text(json.dumps(edges), encoding="utf-8")
+
+
+def _drift(before: Mapping[str, Floats], after: Mapping[str, Floats]) -> Blame:
     """The change to whom drifted farthest, in standard deviations: what a table of drift scores suggests."""
     score = {n: abs(after[n].mean() - before[n].mean()) / before[n].std() for n in before}
     first = max(score, key=lambda n: score[n])

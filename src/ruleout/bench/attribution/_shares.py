@@ -15,10 +15,8 @@ from ruleout.attribution import decompose
 from ruleout.bench.attribution._cases import PARTS, Case, cases, incident_of
 from ruleout.bench.attribution._peers import Peer
 from ruleout.profile import build_case
-from ruleout.stats._boosting import Floats, sigmoid
+from ruleout.stats._boosting import Floats
 from ruleout.stats._crossfit import cross_fit
-from ruleout.stats._decompose import Window
-from ruleout.stats._decompose import decompose as split_change
 from ruleout.stats._density import density_ratio
 
 
@@ -227,17 +225,3 @@ def by_kind(told: pl.DataFrame) -> pl.DataFrame:
             pl.col("held").cast(pl.Float64).mean().alias("90% intervals hold"),
         )
     )
-
-
-def speed(rows: int = 100_000, columns: int = 20) -> float:
-    """CPU seconds of the decomposition on two windows of that size."""
-    rng = np.random.default_rng(0)
-    x = [rng.normal(size=(rows, columns)) + shift for shift in (0.0, 0.1)]
-    loss = [(rng.random(rows) < sigmoid(v[:, 0] - 1.5)).astype(float) for v in x]
-    windows = [
-        Window(v, loss_, lambda w, loss_=loss_: 1 - float(np.average(loss_, weights=w)))  # type: ignore[misc]
-        for v, loss_ in zip(x, loss, strict=True)
-    ]
-    started = time.process_time()
-    split_change(windows[0], windows[1], rng=rng)
-    return time.process_time() - started

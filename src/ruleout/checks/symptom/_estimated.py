@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ruleout.checks.measurement.label_maturity import as_of, mature_rows
 from ruleout.checks.world._view import WIDEST
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
@@ -214,6 +215,7 @@ def _regression(case: Case, before: NDArray[np.bool_]) -> PerformanceEstimate | 
         categorical=np.append(categorical, False),
         trees=60,
         depth=4,
+        fine=True,
     )
     weight = _weights(case, (rows, said), (now_rows, said_now), rng)
     seen = np.isfinite(loss_now[now_rows])
@@ -245,9 +247,11 @@ def _larger_losses(
 
 
 def expected_labels(case: Case) -> Floats | None:
-    """P(positive) of each current row (m,): its label where it is known, else what its score promises.
+    """P(positive) of each current row (m,): its label where it is known, else what its score promises, and its age where delays are known.
 
-    For labels that come late: a metric over these does not dip on the newest rows. None without scores.
+    For labels that come late: a metric over these does not dip on the newest rows. Where `label_available_at` says how long the
+    reference's labels took, a row that is still open is the less likely positive the more positives of its age are known (delayed
+    feedback as in Chapelle 2014, with delays as they were). None without scores.
     """
     old, new = case.outputs("reference"), case.outputs("current")
     if case.task != "binary" or old.score is None or new.score is None:
@@ -262,4 +266,32 @@ def expected_labels(case: Case) -> Floats | None:
         np.nan_to_num(new.score),
         rng=case.rng("expected labels"),
     )
-    return np.where(now >= 0, (now == 1).astype(float), promised)
+    due = _still_due(case, truth)
+    if due is None:
+        return np.where(now >= 0, (now == 1).astype(float), promised)
+    mature = mature_rows(case)
+    settled = (now >= 0) & (True if mature is None else mature | (now == 1))
+    negatives, positives = (1 - promised) * due[0], promised * due[1]
+    both = negatives + positives
+    open_ = np.where(both > 0, positives / np.where(both > 0, both, 1.0), promised)
+    return np.where(settled, (now == 1).astype(float), open_)
+
+
+def _still_due(case: Case, truth: NDArray[np.int64]) -> tuple[Floats, Floats] | None:
+    """Share of the reference's negatives and of its positives whose label took longer than each current row's age, (m,) each.
+
+    None where delays or ages are not told, or a class has too few.
+    """
+    final = case.incident.data.columns.label_available_at
+    before, now = case.reference, case.current
+    if final is None or not before.has(final) or before.time is None or now.time is None:
+        return None
+    delay = before.numeric(final) - before.time
+    age = as_of(case) - now.time
+    shares = []
+    for k in (0, 1):
+        took = np.sort(delay[(truth == k) & np.isfinite(delay)])
+        if len(took) < _KNOWN:
+            return None
+        shares.append(1 - np.searchsorted(took, np.nan_to_num(age), side="right") / len(took))
+    return shares[0], shares[1]

@@ -46,6 +46,14 @@ _OVERLAP = 0.05
 _AT_INPUTS = 0.5
 """Least share of the change, at 95%, that must lie at unchanged inputs to point at what answers are held against."""
 
+_CERTAIN_OF_CHANGE = (
+    "label_residual.uniform",
+    "label_residual.classes",
+    "label_residual.place",
+    "label_residual.region",
+)
+"""What shows that labels part from inputs, whatever the answers; a faint change does not."""
+
 _UNSEEN = 0.7
 """Least share of the change that unseen inputs must carry for it to be theirs, however many rows are like the old ones."""
 
@@ -98,6 +106,7 @@ def _audited(case: Case, found: Residual, told: Sequence[Outcome]) -> Iterator[F
     if not sure or _unreached(case):
         return
     met = -float(np.expm1(-sure * max(found.rate - found.usual, _LEAST_RATE)))
+    left = _at_inputs(case)
     for one in told:
         if not isinstance(one, Finding) or "concept_drift" not in one.supports:
             continue
@@ -112,16 +121,38 @@ def _audited(case: Case, found: Residual, told: Sequence[Outcome]) -> Iterator[F
             against=(),
             repairs=(),
         )
+        if left is None or one.signal not in _CERTAIN_OF_CHANGE:
+            continue
+        share, low = left
+        yield replace(
+            one,
+            signal="label_residual.left",
+            statement=(
+                f"{share:.0%} (at least {low:.0%}) of the change happened at unchanged inputs, and labels part from inputs "
+                "though an audit confirms them: what is left is the relation"
+            ),
+            strength=met * low,
+            supports=("concept_drift",),
+            against=(),
+            repairs=(),
+        )
+
+
+def _at_inputs(case: Case) -> tuple[float, float] | None:
+    """The share of the change at unchanged inputs and its lower end in [0, 1], where most of it is there and answers are as ever."""
+    parts, answers = split(case), replay(case)
+    if parts is None or (answers is not None and answers.departed):
+        return None
+    share, low, _ = fraction(parts.parts.conditional, parts.parts.change)
+    return (share, float(np.clip(low, 0.0, 1.0))) if low >= _AT_INPUTS else None
 
 
 def _faint(case: Case) -> Finding | None:
     """What happened at unchanged inputs, where no manner of disagreement shows: too few rows, or too slow a change."""
-    parts, answers = split(case), replay(case)
-    if parts is None or answers is None or answers.departed:
+    there = _at_inputs(case)
+    if there is None or replay(case) is None:
         return None
-    share, low, _ = fraction(parts.parts.conditional, parts.parts.change)
-    if low < _AT_INPUTS:
-        return None
+    share, low = there
     text = (
         f"{share:.0%} (at least {low:.0%}) of the change happened at unchanged inputs and with answers as ever, and labels "
         "do not say in which manner: the world changed, or the labels"
@@ -133,7 +164,7 @@ def _faint(case: Case) -> Finding | None:
         statistic=share,
         effect=share,
         p_value=None,
-        strength=float(np.clip(low, 0.0, 1.0)),
+        strength=low,
         supports=("concept_drift", "corrupted_labels", "label_noise"),
     )
 
