@@ -88,3 +88,37 @@ def test_an_hour_of_nought_for_all_is_a_default_and_no_count() -> None:
     case = made(clocks(turned=pl.when(lost).then(0.0).otherwise(pl.col("hour"))))
     assert findings(case, "missing_and_defaults")["defaults.value"].subject.names == ("hour",)
     assert findings(case, "thin_aggregates") == {}
+
+
+@pytest.mark.parametrize(("name", "told"), [("order_hour", True), ("kappa", False)])
+def test_hours_of_business_are_known_by_their_name(name: str, told: bool) -> None:
+    """Few hours of the day, turned past midnight, are a clock's; a measure of the same range is something else."""
+    rng = np.random.default_rng(4)
+    frames = [
+        f.with_columns(pl.Series(name, rng.normal(15, 2, f.height).clip(10, 20))) for f in quiet()
+    ]
+    frames[1] = frames[1].with_columns((pl.col(name) + 6) % 24)
+    case = made((frames[0], frames[1]), features=("age", name))
+    assert ("clock.dial" in findings(case, "clock_inputs")) is told
+
+
+def test_what_goes_with_any_time_is_no_clock() -> None:
+    """Where requests are logged by their day alone, a small count lies near midnight, and is a count all the same."""
+    rng = np.random.default_rng(5)
+    frames = [
+        f.with_columns(
+            ts=pl.col("ts").dt.truncate("1d"),
+            nights=pl.Series(
+                np.where(
+                    rng.random(f.height) < 0.95,
+                    rng.integers(0, 2, f.height),
+                    rng.integers(2, 16, f.height),
+                )
+                * 1.0
+            ),
+        )
+        for f in quiet()
+    ]
+    frames[1] = frames[1].with_columns(nights=pl.col("nights") + 3)
+    case = made((frames[0], frames[1]), features=("age", "nights"))
+    assert "clock.turned" not in findings(case, "clock_inputs")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._defaults import words_of
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case, Which, spread_rows
@@ -27,7 +28,13 @@ _TOLERANCE = 1.5
 _GOES = 0.9
 """Share of reference rows that must go with the request for an input to be a clock of it."""
 
+_CHANCE = 0.75
+"""Share that goes with other requests' times from which on nothing is told by going with one's own."""
+
 _LEAST_SHARE = 0.03
+_HOURS = frozenset({"hour", "hours", "hr", "hrs", "hod", "tod", "clock", "time"})
+"""Words of inputs that tell the hour of the day, where they lie on too few of its hours to show it."""
+
 _ZONES = 26.0
 """No two time zones are farther apart, in hours."""
 
@@ -97,9 +104,28 @@ def _clock(case: Case, name: str) -> Clock | None:
         before, after = (
             _wrapped(x - c, turns=turns) for x, c in zip((was, now), centres, strict=True)
         )
-        if float((np.abs(before[np.isfinite(before)]) <= _TOLERANCE).mean()) >= _GOES:
+        goes = float((np.abs(before[np.isfinite(before)]) <= _TOLERANCE).mean())
+        if goes >= _GOES and _by_chance(case, name, rows["reference"], turns=turns) < _CHANCE:
             return Clock(name, rows["current"], after, turns)
     return None
+
+
+def _by_chance(case: Case, name: str, rows: Places, *, turns: bool) -> float:
+    """Share of reference rows that would go with the request if each had another's time.
+
+    What hardly varies, or is logged with days alone, goes with anything.
+    """
+    other = case.rng(f"clock {name}").permutation(rows)
+    table = case.reference
+    if table.time is None:
+        return 1.0
+    value, time = table.numeric(name)[rows], table.time[other]
+    off = value - time / _HOUR % _DAY if turns else (value - time) / _HOUR
+    off = off[np.isfinite(off)]
+    if not len(off):
+        return 1.0
+    about = _wrapped(off - _middle(off, turns=turns), turns=turns)
+    return float((np.abs(about) <= _TOLERANCE).mean())
 
 
 def _apart(case: Case, which: Which, name: str, rows: Places, *, turns: bool) -> Floats | None:
@@ -164,7 +190,8 @@ def _by_itself(case: Case, name: str) -> Iterator[Finding]:
     if any(not len(x) or x.min() < 0 or x.max() >= _DAY for x in (before, after)):
         return
     told = turned(before, after)
-    if told is None or not (round_the_clock(before) or past_midnight(before, told)):
+    named = bool(words_of(name) & _HOURS)
+    if told is None or not (round_the_clock(before) or (named and past_midnight(before, told))):
         return
     subject = Subject("feature", (name,))
     part = "all" if told.share > 0.95 else f"{told.share:.0%}"
