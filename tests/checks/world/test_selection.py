@@ -219,3 +219,29 @@ def test_of_many_small_slices_the_selected_column_is_named(tmp_path: Path) -> No
         telemetry=counted(tmp_path, [reference, all_now]),
     )
     assert findings(case, "selection")["selection.uncounted"].subject.names == ("district",)
+
+
+def test_what_the_log_wrote_is_no_census_and_counts_by_label_add_up(tmp_path: Path) -> None:
+    """Rows written fall with the log; requests that are told by zone are counted together."""
+    rng = np.random.default_rng(1)
+    reference, all_now = asked(rng, more=2.0)
+    current = without_most_of_a(all_now, rng)
+    hours = np.arange(START, START + 10 * 86_400, HOUR)
+
+    def counts(*frames: pl.DataFrame) -> np.ndarray:
+        time = np.concatenate([f["ts"].dt.epoch("us").to_numpy() / 1e6 for f in frames])
+        return np.histogram(time, bins=np.append(hours, hours[-1] + HOUR))[0].astype(float)
+
+    series = {"rows_written": counts(reference, current)}
+    for zone in ("north", "south", "west"):
+        part = [f.filter(pl.col("region") == zone) for f in (reference, all_now)]
+        series[f'requests{{zone="{zone}"}}'] = counts(*part)
+    pl.concat(
+        pl.DataFrame({"timestamp": hours, "entity": "gateway", "metric": name, "value": value})
+        for name, value in series.items()
+    ).write_csv(tmp_path / "metrics.csv")
+    spec = TelemetrySpec(metrics=(str(tmp_path / "metrics.csv"),))
+    told = census(case_of(reference, current, telemetry=spec))
+    assert told is not None
+    assert told.metric == "requests"
+    assert told.share == pytest.approx(0.55, abs=0.04)

@@ -37,6 +37,12 @@ _REQUESTS = re.compile(
 )
 """How people name a count of what was asked."""
 
+_WRITTEN = re.compile(
+    r"(^|[^a-z])(written|logged|stored|persisted|exported|appended|flushed|inserted)([^a-z]|$)",
+    re.IGNORECASE,
+)
+"""How people name a count of what the log took down: it falls with the log, whatever was asked."""
+
 _STRETCHES = 8
 
 
@@ -81,9 +87,12 @@ def census(case: Case) -> Census | None:
 def _all(case: Case) -> Iterator[Census]:
     if not case.incident.telemetry.metrics or case.reference.time is None:
         return
-    for (entity, metric), series in metrics_of(case).group_by(
-        ["entity", "metric"], maintain_order=True
-    ):
+    metrics = metrics_of(case)
+    for (entity, metric), series in pl.concat(
+        [metrics.select("entity", "metric", "time", "value"), _sums(metrics)]
+    ).group_by(["entity", "metric"], maintain_order=True):
+        if _WRITTEN.search(str(metric)):
+            continue
         asked = _REQUESTS.search(f"{entity} {metric}") is not None
         found = _beside(case, series, asked=asked)
         if found is not None:
@@ -92,6 +101,20 @@ def _all(case: Case) -> Iterator[Census]:
             counted = float(now[:, 1].sum() / before[:, 1].sum())
             same = abs(held - 1) < _SAME
             yield Census(str(entity), str(metric), held, holds, counted, usual, same)
+
+
+def _sums(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Counts that are told by label (`requests{zone="a"}`), added up under the name they share."""
+    told = metrics.with_columns(metric=pl.col("metric").str.extract(r"^([^{]+)\{.*\}$")).drop_nulls(
+        "metric"
+    )
+    several = pl.len().over("entity", "metric", "time") > 1
+    summed = told.filter(several).group_by("entity", "metric", "time", maintain_order=True)
+    return (
+        summed.agg(pl.col("value").sum())
+        .select("entity", "metric", "time", "value")
+        .match_to_schema(metrics.select("entity", "metric", "time", "value").schema)
+    )
 
 
 def _beside(
@@ -167,8 +190,7 @@ def _drawn(bins: Floats) -> bool:
     if rows.sum() <= 0 or rows.sum() > (1 + _SAME) * count.sum():
         return False
     due = count * float(rows.sum() / count.sum())
-    pairs = (rows, due), (count, np.full(len(count), count.mean()))
-    return all(float(((x - m) ** 2 / m).sum() / (len(x) - 1)) < _POISSON for x, m in pairs)
+    return float(((rows - due) ** 2 / due).sum() / (len(rows) - 1)) < _POISSON
 
 
 def _spread(bins: Floats) -> float:

@@ -153,7 +153,7 @@ def _announced(case: Case, found: Finding) -> Finding | None:
     text = f"the mix of rows moved when what is logged or let in was changed: {told[0].entity}, {told[0].description}"
     return replace(
         found, signal="selection.announced", statement=text, statistic=told[0].at, effect=1.0, strength=1.0,
-        against=(),
+        against=("benign_mix",),
     )  # fmt: skip
 
 
