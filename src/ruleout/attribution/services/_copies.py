@@ -109,10 +109,22 @@ def from_copies(found: Collection[Copy]) -> list[Signal]:
 
 
 def ill_machine(
-    departed: pl.DataFrame, entity: str, found: Collection[Copy], machines: Collection[str]
+    departed: pl.DataFrame,
+    entity: str,
+    found: Collection[Copy],
+    machines: Collection[str],
+    drawn: Collection[str] = (),
 ) -> str | None:
-    """The one machine with a trouble of its own, where an entity has copies on it or nobody told where it runs."""
-    mine = {one.machine for one in found if one.entity == entity} - {None}
+    """The one machine with a trouble of its own, where an entity has copies on it or nobody told where it runs.
+
+    Args:
+        departed: as `departures` returns them.
+        entity: whose machine is asked for.
+        found: copies, as `copies` returns them.
+        machines: entities that are machines.
+        drawn: those of them on which the topology has the entity.
+    """
+    mine = ({one.machine for one in found if one.entity == entity} - {None}) | set(drawn)
     rows = departed.filter(
         pl.col("entity").is_in(list(machines))
         & pl.col("clue").is_in(_TELLING)

@@ -284,6 +284,8 @@ _TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
         frozenset(["infer", "inference", "predict", "prediction", "scoring"]),
         frozenset(["seconds", "ms", "millis", "milliseconds"]),
     ),
+    # Timers of statsd.
+    ("latency", frozenset(["upper", "mean"]), frozenset(["75", "90", "95", "99", "999"])),
     ("cpu", frozenset(["load"]), frozenset(["avg", "average", "1m", "5m", "15m", "1", "5", "15"])),
 )
 """Kinds that two words tell together and either alone would not, or tell wrongly."""
