@@ -13,15 +13,19 @@ from test_services_ordinary import _modes, _rows, _told
 
 from ruleout.attribution.services._breakers import only_tripped, sound
 from ruleout.attribution.services._copies import ill_machine
+from ruleout.attribution.services._elsewhere import elsewhere
 from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._labels import labelled
 from ruleout.attribution.services._members import folded
+from ruleout.attribution.services._modes import mode_shares
 from ruleout.attribution.services._ordinary import _of_requests
 from ruleout.attribution.services._pools import own_pools
+from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._requests import Requests
-from ruleout.attribution.services._views import asked_instead
+from ruleout.attribution.services._signals import modes_of
+from ruleout.attribution.services._views import asked_instead, retried
 from ruleout.incident import SymptomSpec, Window
-from ruleout.sources.telemetry import Telemetry
+from ruleout.sources.telemetry import Telemetry, empty_logs
 from ruleout.stats._twosample import more_often
 
 EDGES = {("door", "model"), ("door", "spare")}
@@ -191,3 +195,80 @@ def test_a_share_that_its_counts_deny_was_measured_wrong(tmp_path: Path, counts:
     windows = Window(shop.START, shop.FAULT - 5), Window(shop.FAULT, shop.END)
     symptom = SymptomSpec(metric="slo:error_ratio", entity="door", direction="up")
     assert ("monitor_defect" in _modes(_told(tmp_path, rows, symptom, windows))) is counts
+
+
+def test_of_several_ill_machines_the_worst_stands_for_an_entity_on_all_of_them() -> None:
+    """Accelerators that all run out beneath the copies of one service tell what it lacks; elsewhere they tell nothing."""
+    rows = [_row(n, "gpu_xid_errors", "accelerator", "device", host=True) for n in ("g1", "g2")]
+    assert ill_machine(_table(*rows), "model", [], {"g1", "g2"}) is None
+    assert ill_machine(_table(*rows), "model", [], {"g1", "g2"}, {"g1", "g2"}) in {"g1", "g2"}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_copy_alone_lacks_what_its_machine_does_not_give(alone: bool) -> None:
+    """One copy of several has no processor left on a machine whose clock fell: the machine is slow, not its code busy."""
+    table = _table(
+        _row("model", "cpu_cores_used", "cpu", level=0.3, now=1.0),
+        _row("model", "cfs_throttled_ratio", "cpu", "throttled", level=0.0, now=1.0),
+        _row("n1", "cpu_frequency_hertz", "cpu", "clock", level=3e9, now=1e9, sign=-1, host=True),
+    )
+    busy = Signal("model", "metric.cpu", 2.5, {"cpu_saturation": 0.9}, "told", 2.5, 2.5)
+    code = Signal("model", "seen_below", 3.0, {"change_regression": 1.0}, "told", 3.0, 3.0)
+    told = [busy, code]
+    if alone:
+        told.append(Signal("model", "one_instance", 2.5, {"hardware_fault": 0.4}, "told", 2.5, 2.5))
+    shares = mode_shares(told, "model", table, empty_logs(), "n1")
+    assert (next(iter(shares)) == "hardware_fault") is alone
+
+
+@pytest.mark.parametrize(("grown", "idle", "weight"), [(5.0, False, 8.0), (2.2, True, 3.0)])
+def test_second_tries_at_who_has_processor_left_have_another_reason(
+    grown: float, idle: bool, weight: float
+) -> None:
+    """A storm fills whom it hits, and its throttling follows; who is slow and not filled has a reason of its own."""
+    kept = {"about": "model", "level": 10.0, "now": 10.0 * grown, "middle_now": 10.0 * grown}
+    again = kept | {"level": 0.0, "now": 10.0 * (grown - 1), "middle_now": 10.0 * (grown - 1)}
+    own = {key: kept[key] for key in ("level", "now", "middle_now")}
+    table = _table(
+        _row("door", "requests_to_model", "traffic", **kept),
+        _row("door", "retries_to_model", "other", "retries", **again),
+        _row("model", "requests", "traffic", **own),
+        _row("model", "cpu", "cpu", level=0.2, now=0.9, middle_now=0.9),
+        _row("model", "cfs_throttled", "cpu", "throttled", level=0.0, now=1.0),
+    )
+    (one,) = retried(table)
+    assert (one.weight < weight) is idle
+    assert (one.modes["retry_storm"] < 0.5) is idle
+
+
+def test_a_surge_comes_in_at_a_door() -> None:
+    """Where an outcome alarms, who is asked eight times as much by callers that are asked as ever brings no surge."""
+    table = _table(
+        _row("model", "requests", "traffic", now=8.0),
+        _row("model-copy", "requests", "traffic", now=8.0),
+        _row("store", "requests", "traffic", now=8.0),
+        _row("door", "requests", "traffic", now=1.0, score=0.0),
+    )
+    edges = [("door", "model"), ("door", "store"), ("door", "model-copy")]
+    names = frozenset[str]()
+    assert elsewhere(table, empty_logs(), "orders", names, kind="latency", edges=edges) == []
+    assert elsewhere(table, empty_logs(), "orders", names, kind="latency") != []
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind"),
+    [
+        ("route.bid_request.mean", "latency"),
+        ("requests.mean", "traffic"),
+        ("request.size.mean", "traffic"),
+        ("route.bid_request.count", "traffic"),
+    ],
+)
+def test_the_mean_of_one_request_is_its_time(metric: str, kind: str) -> None:
+    """Timers are named after what they time; a mean of requests, or of their sizes, is none."""
+    assert kind_of(metric) == kind
+
+
+def test_requests_in_flight_name_no_pool() -> None:
+    """As many are under way as come in while one takes so long: that says nothing of places."""
+    assert modes_of("saturation", "inflight", 1) == {}

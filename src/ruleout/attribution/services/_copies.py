@@ -117,6 +117,8 @@ def ill_machine(
 ) -> str | None:
     """The one machine with a trouble of its own, where an entity has copies on it or nobody told where it runs.
 
+    Of several, the worst, where the topology has the entity on all of them.
+
     Args:
         departed: as `departures` returns them.
         entity: whose machine is asked for.
@@ -136,9 +138,10 @@ def ill_machine(
     ranked = sorted(worst.items(), key=lambda item: (-item[1], item[0]))
     if not ranked or ranked[0][1] < _SICK / 2:
         return None
-    if len(ranked) > 1 and ranked[1][1] > 0.5 * ranked[0][1]:
-        return None
     name = ranked[0][0]
+    as_ill = {other for other, score in ranked if score > 0.5 * ranked[0][1]}
+    if len(as_ill) > 1 and not as_ill <= set(drawn):
+        return None
     return name if not mine or name in mine else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -113,11 +113,16 @@ def _load(departed: pl.DataFrame, symptom: str | None, edges: Collection[Edge]) 
     if told and not any(row in rows for row in told):
         # The alarm's own entity is asked no more than usual: what grew, grew behind it.
         return []
-    ratios = {row["entity"]: float(row["now"] / row["level"]) for row in rows}
-    calling = {caller for caller, callee in edges if callee == symptom and caller != callee}
-    counted = {row["entity"] for row in offered} & calling
-    if counted and max(ratios.get(name, 1.0) for name in counted) < _AS_EVER:
-        # Who calls it is asked as ever, and asks again.
+    told_of = {row["entity"]: 1.0 for row in offered}
+    for row in rows:
+        told_of[row["entity"]] = max(told_of[row["entity"]], float(row["now"] / row["level"]))
+    # Whose callers are asked as ever is asked again.
+    ratios = {
+        name: ratio
+        for name, ratio in told_of.items()
+        if ratio > 1 and not _as_ever(name, told_of, edges)
+    }
+    if told_of.get(symptom or "", 1.0) > 1 and symptom not in ratios:
         return []
     at_symptom = ratios.get(symptom or "", 0.0)
     wide = sum(ratio > 1.5 for ratio in ratios.values()) >= 3
@@ -133,6 +138,12 @@ def _load(departed: pl.DataFrame, symptom: str | None, edges: Collection[Edge]) 
             "traffic_surge", str(entity), weight, f"{entity} is asked {ratio:.1f} times as much"
         )
     ]
+
+
+def _as_ever(name: str, grown: Mapping[str, float], edges: Collection[Edge]) -> bool:
+    """Whether those of an entity's callers who count what they are asked are asked no more than usual."""
+    calling = {a for a, b in edges if b == name and a != name} & set(grown)
+    return bool(calling) and max(grown[caller] for caller in calling) < _AS_EVER
 
 
 def _machine(departed: pl.DataFrame, symptom: str | None, hosts: frozenset[str]) -> list[Elsewhere]:

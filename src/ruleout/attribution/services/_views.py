@@ -369,14 +369,14 @@ def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
 
 def retried(departed: pl.DataFrame) -> list[Signal]:
     """Callees of which most requests are second tries: what keeps them down is their callers' patience."""
-    found, ill = [], _still_ill(departed)
+    found, ill = [], _still_ill(departed) | _idle(departed)
     for a, b, level, now in _second_tries(departed):
         growth = now / level
         text = f"{a} asks {b} {growth:.1f} times as often, most of it by trying again"
         weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0) * (_TRIGGERED if b in ill else 1.0)
-        found.append(
-            Signal(b, "retried", weight, {"retry_storm": 1.0}, text, growth, growth - 1, a)
-        )
+        # Beside a reason that is still there, second tries are patience first, and a storm second.
+        modes = {"retry_storm": _TRIGGERED if b in ill else 1.0}
+        found.append(Signal(b, "retried", weight, modes, text, growth, growth - 1, a))
     return found
 
 
@@ -396,7 +396,10 @@ def _still_ill(departed: pl.DataFrame) -> set[str]:
         & (pl.col("middle_now") > _DOUBLED * pl.col("level"))
         & ~pl.col("clue").is_in(["late", "breaker", "fallback"]).fill_null(value=False)
     )
-    return set(own["entity"]) | set(below["entity"])
+    # A processor that has no more to give to several times the requests is filled by these.
+    full = [name for (a, name), f in grown_requests(departed).items() if not a and f >= _SEVERAL]
+    filled = pl.col("entity").is_in(full) & (pl.col("clue") == "throttled")
+    return set(own.filter(~filled)["entity"]) | set(below["entity"])
 
 
 def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]:
