@@ -22,8 +22,11 @@ from ruleout.attribution.services._ordinary import _of_requests
 from ruleout.attribution.services._pools import own_pools
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._requests import Requests
+from ruleout.attribution.services._shared import from_shared
 from ruleout.attribution.services._signals import modes_of
 from ruleout.attribution.services._views import asked_instead, retried
+from ruleout.attribution.services._warming import replaced
+from ruleout.attribution.services._windows import Windows
 from ruleout.incident import SymptomSpec, Window
 from ruleout.sources.telemetry import Telemetry, empty_logs
 from ruleout.stats._twosample import more_often
@@ -272,3 +275,59 @@ def test_the_mean_of_one_request_is_its_time(metric: str, kind: str) -> None:
 def test_requests_in_flight_name_no_pool() -> None:
     """As many are under way as come in while one takes so long: that says nothing of places."""
     assert modes_of("saturation", "inflight", 1) == {}
+
+
+@pytest.mark.parametrize("heals", [True, False])
+def test_copies_begun_anew_under_their_old_names_warm_up(heals: bool) -> None:
+    """A copy that is slow each time it was begun anew, and quick before the next time, warms up; its own time tells."""
+    minute = np.arange(140.0)
+    births = (104.0, 121.0)
+    age = np.min([np.where(minute >= b, minute - b, 99.0) for b in births], axis=0)
+    slow = np.where((minute >= 104) & ((age < 6) | (not heals)), 9000.0, 100.0)
+    series = {
+        'latency_p95_ms{copy="m-0"}': slow,
+        'process_uptime_seconds{copy="m-0"}': np.where(np.isin(minute, births), 0.2, 1.0),
+    }
+    rows = [
+        (60 * t, "model", name, v)
+        for name, value in series.items()
+        for t, v in zip(minute, value, strict=True)
+    ]
+    metrics = pl.DataFrame(rows, schema=["time", "entity", "metric", "value"], orient="row")
+    windows = Windows(((0.0, 6000.0),), (6060.0, 8400.0), 6500.0, declared=True)
+    assert [one.entity for one in replaced(metrics, windows)] == (["model"] if heals else [])
+
+
+@pytest.mark.parametrize(
+    ("calls", "load", "await_ms", "shared"),
+    [
+        (False, 1.0, 300.0, True),
+        (True, 1.0, 300.0, False),
+        (False, 3.0, 300.0, False),
+        (False, 1.0, 14.0, False),
+    ],
+)
+def test_what_slow_services_share_is_their_machine(
+    calls: bool, load: float, await_ms: float, shared: bool
+) -> None:
+    """Two stores that do not call each other, asked no more, slow on one machine whose disk is slow: it is the disk."""
+    slow = {"level": 0.02, "now": 0.7, "middle_now": 0.6}
+    table = _table(
+        *(_row(n, "latency_s", "latency", **slow) for n in ("a", "b")),
+        *(_asked(n, 10.0, 10.0 * load) for n in ("a", "b")),
+        _row("m", "node_disk_await_ms", "disk", "disk_wait", level=14.0, now=await_ms, host=True)
+        | {"score": 3.0 * (await_ms > 20)},
+    )
+    lost = [_signal(name, "symptom_flow", 3.0) for name in ("a", "b")]
+    edges = {("a", "m"), ("b", "m")} | ({("a", "b")} if calls else set())
+    told = from_shared(lost, table, edges, {"m"})
+    assert ("m" in {one.entity for one in told}) is shared
+    assert (told[0].weight < 1.0) is shared
+
+
+def test_a_machine_is_measured_as_machines_are() -> None:
+    """A machine whose processor is full is known to be busy, though none of its metrics is a service's."""
+    table = _table(_row("m", "node_cpu", "cpu", level=12.0, now=99.0, host=True))
+    busy = Signal("m", "one_host", 8.0, {"cpu_saturation": 0.9}, "told", 3.0, 3.0)
+    told = [busy, busy._replace(name="metric.cpu", weight=0.9)]
+    assert next(iter(mode_shares(told, "m", table, empty_logs()))) == "cpu_saturation"

@@ -171,7 +171,9 @@ def mode_shares(
     _tell_apart(weight, own)
     _on_the_machine(weight, entity, departed)
     _filled_by_work(weight, mine, own)
-    measured = set(own.filter(pl.col("clue").is_null())["kind"])
+    # A machine is measured by what is measured of machines.
+    looked = own if own.height else departed.filter(pl.col("entity") == entity)
+    measured = set(looked.filter(pl.col("clue").is_null())["kind"])
     if "cpu" not in measured and machine is None:
         # Nobody looked at its processor: time of its own may as well be waiting.
         told_by_time = _UNLOOKED * weight.get("cpu_saturation", 0.0)
