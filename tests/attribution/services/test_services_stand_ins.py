@@ -11,6 +11,7 @@ import shop
 from test_services_modes import _row, _signal, _table
 from test_services_ordinary import _modes, _rows, _told
 
+from ruleout.attribution.services._blind import blind
 from ruleout.attribution.services._breakers import only_tripped, sound
 from ruleout.attribution.services._copies import ill_machine
 from ruleout.attribution.services._elsewhere import elsewhere
@@ -204,7 +205,9 @@ def test_of_several_ill_machines_the_worst_stands_for_an_entity_on_all_of_them()
     """Accelerators that all run out beneath the copies of one service tell what it lacks; elsewhere they tell nothing."""
     rows = [_row(n, "gpu_xid_errors", "accelerator", "device", host=True) for n in ("g1", "g2")]
     assert ill_machine(_table(*rows), "model", [], {"g1", "g2"}) is None
-    assert ill_machine(_table(*rows), "model", [], {"g1", "g2"}, {"g1", "g2"}) in {"g1", "g2"}
+    worse = _row("n9", "io_await_ms", "disk", "disk_wait", score=6.0, host=True)
+    known, beneath = {"g1", "g2", "n9"}, {"g1", "g2"}
+    assert ill_machine(_table(*rows, worse), "model", [], known, beneath) in beneath
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -331,3 +334,18 @@ def test_a_machine_is_measured_as_machines_are() -> None:
     busy = Signal("m", "one_host", 8.0, {"cpu_saturation": 0.9}, "told", 3.0, 3.0)
     told = [busy, busy._replace(name="metric.cpu", weight=0.9)]
     assert next(iter(mode_shares(told, "m", table, empty_logs()))) == "cpu_saturation"
+
+
+@pytest.mark.parametrize(
+    ("asked", "other", "told"), [(95.0, False, True), (1.0, False, False), (95.0, True, False)]
+)
+def test_requests_that_arrive_were_made(asked: float, other: bool, told: bool) -> None:
+    """Who counts no requests while whom it alone calls gets theirs is not down, but not measured."""
+    table = _table(
+        _asked("door", 100.0, 0.0), _asked("store", 100.0, asked), _asked("b", 50.0, 50.0)
+    )
+    edges = {("door", "store")} | ({("b", "store")} if other else set())
+    found = blind(table, edges, "door")
+    assert [(one.entity, *one.modes) for one in found] == (
+        [("door", "observability_failure")] if told else []
+    )

@@ -134,6 +134,8 @@ def ill_machine(
     )
     worst: dict[str, float] = {}
     for row in rows.iter_rows(named=True):
+        if drawn and row["entity"] not in mine:
+            continue
         worst[row["entity"]] = max(worst.get(row["entity"], 0.0), row["score"] * matters(row))
     ranked = sorted(worst.items(), key=lambda item: (-item[1], item[0]))
     if not ranked or ranked[0][1] < _SICK / 2:
@@ -145,4 +147,13 @@ def ill_machine(
     return name if not mine or name in mine else None
 
 
-_TELLING = ["steal", "device", "heat", "clock", "clock_offset", "losses", "disk_wait"]
+_TELLING = [
+    "steal",
+    "device",
+    "device_memory",
+    "heat",
+    "clock",
+    "clock_offset",
+    "losses",
+    "disk_wait",
+]
