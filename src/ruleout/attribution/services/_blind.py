@@ -7,6 +7,7 @@ from collections.abc import Collection
 import polars as pl
 
 from ruleout.attribution.services._graph import Edge
+from ruleout.attribution.services._own_counts import SOUND
 from ruleout.attribution.services._records import Signal
 
 _NOTHING = 0.01
@@ -35,7 +36,9 @@ def blind(departed: pl.DataFrame, edges: Collection[Edge], symptom: str | None) 
         .agg((pl.col("middle_now") / pl.col("level")).max().alias("left"), pl.col("level").max())
         .iter_rows()
     }
-    mute = {name for name, (most, _) in left.items() if most < _NOTHING}
+    # Who is seldom asked counts nothing most of the time.
+    sure = set(counted.filter((pl.col("sign") < 0) & (pl.col("score") > SOUND))["entity"])
+    mute = {name for name, (most, _) in left.items() if most < _NOTHING} & sure
     found: dict[str, list[str]] = {}
     for name in sorted(mute):
         for callee in sorted(b for a, b in edges if a == name and b != name):

@@ -116,7 +116,9 @@ def detect(seen: Observed) -> Detection:
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
     signals = inward(excused_by_size(signals, seen.departed), seen.departed, seen.edges)
     signals = lost_samples(signals, seen.departed)
-    signals = [*signals, *blind(seen.departed, seen.edges, seen.incident.symptom.entity)]
+    if seen.tree is None:
+        # Spans tell by themselves who still works.
+        signals = [*signals, *blind(seen.departed, seen.edges, seen.incident.symptom.entity)]
     signals = from_shared(signals, seen.departed, seen.edges, seen.machines)
     signals = out_of_time(signals, seen.departed, kind, seen.incident.symptom.entity)
     if seen.tree is None:

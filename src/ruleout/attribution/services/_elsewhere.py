@@ -113,17 +113,7 @@ def _load(departed: pl.DataFrame, symptom: str | None, edges: Collection[Edge]) 
     if told and not any(row in rows for row in told):
         # The alarm's own entity is asked no more than usual: what grew, grew behind it.
         return []
-    told_of = {row["entity"]: 1.0 for row in offered}
-    for row in rows:
-        told_of[row["entity"]] = max(told_of[row["entity"]], float(row["now"] / row["level"]))
-    # Whose callers are asked as ever is asked again.
-    ratios = {
-        name: ratio
-        for name, ratio in told_of.items()
-        if ratio > 1 and not _as_ever(name, told_of, edges)
-    }
-    if told_of.get(symptom or "", 1.0) > 1 and symptom not in ratios:
-        return []
+    ratios = {row["entity"]: float(row["now"] / row["level"]) for row in rows}
     at_symptom = ratios.get(symptom or "", 0.0)
     wide = sum(ratio > 1.5 for ratio in ratios.values()) >= 3
     ratio = (
@@ -132,6 +122,9 @@ def _load(departed: pl.DataFrame, symptom: str | None, edges: Collection[Edge]) 
     if ratio <= 1.5:
         return []
     entity = symptom if symptom in ratios else max(ratios, key=lambda name: (ratios[name], name))
+    if _as_ever(str(entity), {row["entity"]: 1.0 for row in offered} | ratios, edges):
+        # Who calls it is asked as ever, and asks again.
+        return []
     weight = min(1.6 * float(np.log2(ratio)), 4.0)
     return [
         Elsewhere(

@@ -341,7 +341,8 @@ def _of_requests(asked: Requests, *, moved: bool = False) -> list[Null]:
     alike = all(_calm(*one) for one in asked.alike[:2]) and (sound or _calm(*asked.alike[2]))
     if not alike and not _mostly_mixed(asked):
         return []
-    if not moved and alike and _calm(*asked.plain[0]) and (sound or _calm(*asked.plain[1])):
+    strictly = _calm(*asked.alike[2]) and all(_calm(*one) for one in asked.plain)
+    if not moved and alike and strictly:
         text = f"{asked.number} requests are as quick and as sound as those before the incident"
         return [Null("random_fluctuation", Subject(), _CALM, text)]
     if asked.same_mix > _SHIFT:
