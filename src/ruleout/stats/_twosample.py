@@ -94,6 +94,23 @@ def categories(before: NDArray[np.int_], after: NDArray[np.int_]) -> TwoSample:
     )
 
 
+def more_often(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """Fisher's exact probability that so many or more hits fall after; each side is (hits, all).
+
+    Holds where hits are few, as chi-square does not; assumes independent trials.
+    """
+    hits, n = before[0] + after[0], before[1] + after[1]
+
+    def ways(of: int, k: int) -> float:
+        return math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1)
+
+    most = min(hits, after[1])
+    return sum(
+        math.exp(ways(after[1], k) + ways(before[1], hits - k) - ways(n, hits))
+        for k in range(max(after[0], hits - before[1]), most + 1)
+    )
+
+
 def rank_auc(scores: Floats, positive: NDArray[np.bool_], weight: Floats | None = None) -> float:
     """Area under the ROC curve with ties at one half; NaN when a class is absent."""
     order = np.argsort(scores, kind="stable")

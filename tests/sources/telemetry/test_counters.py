@@ -109,3 +109,13 @@ def test_an_age_that_begins_anew_is_no_counter() -> None:
     table = long(index_age_seconds=ages)
     assert as_rates(table).equals(table)
     assert values(as_rates(long(index_age_seconds=ages[:30])), "index_age_seconds") == [5.0] * 30
+
+
+def test_a_counter_of_rare_events_counts_as_others_of_its_family_do() -> None:
+    """What grew twice is a counter where its name says total, or where the like of another label grows often."""
+    seldom = [0.0] * 6 + [1.0] + [29.0] * 5
+    rate = max(values(as_rates(long(timeouts_total=seldom)), "timeouts_total"))
+    assert rate == pytest.approx(28 / 60)
+    table = long(**{"retries{to=a}": seldom, "retries{to=b}": [float(i) for i in range(12)]})
+    assert max(values(as_rates(table), "retries{to=a}")) == pytest.approx(28 / 60)
+    assert max(values(as_rates(long(retries=seldom)), "retries")) == 29.0

@@ -109,10 +109,24 @@ def from_copies(found: Collection[Copy]) -> list[Signal]:
 
 
 def ill_machine(
-    departed: pl.DataFrame, entity: str, found: Collection[Copy], machines: Collection[str]
+    departed: pl.DataFrame,
+    entity: str,
+    found: Collection[Copy],
+    machines: Collection[str],
+    drawn: Collection[str] = (),
 ) -> str | None:
-    """The one machine with a trouble of its own, where an entity has copies on it or nobody told where it runs."""
-    mine = {one.machine for one in found if one.entity == entity} - {None}
+    """The one machine with a trouble of its own, where an entity has copies on it or nobody told where it runs.
+
+    Of several, the worst, where the topology has the entity on all of them.
+
+    Args:
+        departed: as `departures` returns them.
+        entity: whose machine is asked for.
+        found: copies, as `copies` returns them.
+        machines: entities that are machines.
+        drawn: those of them on which the topology has the entity.
+    """
+    mine = ({one.machine for one in found if one.entity == entity} - {None}) | set(drawn)
     rows = departed.filter(
         pl.col("entity").is_in(list(machines))
         & pl.col("clue").is_in(_TELLING)
@@ -120,14 +134,26 @@ def ill_machine(
     )
     worst: dict[str, float] = {}
     for row in rows.iter_rows(named=True):
+        if drawn and row["entity"] not in mine:
+            continue
         worst[row["entity"]] = max(worst.get(row["entity"], 0.0), row["score"] * matters(row))
     ranked = sorted(worst.items(), key=lambda item: (-item[1], item[0]))
     if not ranked or ranked[0][1] < _SICK / 2:
         return None
-    if len(ranked) > 1 and ranked[1][1] > 0.5 * ranked[0][1]:
-        return None
     name = ranked[0][0]
+    as_ill = {other for other, score in ranked if score > 0.5 * ranked[0][1]}
+    if len(as_ill) > 1 and not as_ill <= set(drawn):
+        return None
     return name if not mine or name in mine else None
 
 
-_TELLING = ["steal", "device", "heat", "clock", "clock_offset", "losses", "disk_wait"]
+_TELLING = [
+    "steal",
+    "device",
+    "device_memory",
+    "heat",
+    "clock",
+    "clock_offset",
+    "losses",
+    "disk_wait",
+]

@@ -13,6 +13,7 @@ from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._asked import asked
 from ruleout.attribution.services._beneath import beneath
 from ruleout.attribution.services._blame import error_lines
+from ruleout.attribution.services._blind import blind
 from ruleout.attribution.services._copies import copies, from_copies
 from ruleout.attribution.services._entities import known_names
 from ruleout.attribution.services._flow import follow
@@ -36,6 +37,7 @@ from ruleout.attribution.services._pools import held_for_others
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._rows import excused_by_rows, from_rows
 from ruleout.attribution.services._scene import Observed
+from ruleout.attribution.services._shared import from_shared
 from ruleout.attribution.services._shift import BROKEN, averaged
 from ruleout.attribution.services._signals import from_flow, out_of_time, rightly_refused
 from ruleout.attribution.services._sizes import excused_by_size, larger
@@ -114,6 +116,10 @@ def detect(seen: Observed) -> Detection:
     signals = excused_by_rows(excused_by_load(signals, seen.departed), seen.edges)
     signals = inward(excused_by_size(signals, seen.departed), seen.departed, seen.edges)
     signals = lost_samples(signals, seen.departed)
+    if seen.tree is None:
+        # Spans tell by themselves who still works.
+        signals = [*signals, *blind(seen.departed, seen.edges, seen.incident.symptom.entity)]
+    signals = from_shared(signals, seen.departed, seen.edges, seen.machines)
     signals = out_of_time(signals, seen.departed, kind, seen.incident.symptom.entity)
     if seen.tree is None:
         # Traces tell both sides of each call, which metrics only let guess.

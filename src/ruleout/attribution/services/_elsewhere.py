@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -114,11 +114,6 @@ def _load(departed: pl.DataFrame, symptom: str | None, edges: Collection[Edge]) 
         # The alarm's own entity is asked no more than usual: what grew, grew behind it.
         return []
     ratios = {row["entity"]: float(row["now"] / row["level"]) for row in rows}
-    calling = {caller for caller, callee in edges if callee == symptom and caller != callee}
-    counted = {row["entity"] for row in offered} & calling
-    if counted and max(ratios.get(name, 1.0) for name in counted) < _AS_EVER:
-        # Who calls it is asked as ever, and asks again.
-        return []
     at_symptom = ratios.get(symptom or "", 0.0)
     wide = sum(ratio > 1.5 for ratio in ratios.values()) >= 3
     ratio = (
@@ -127,12 +122,21 @@ def _load(departed: pl.DataFrame, symptom: str | None, edges: Collection[Edge]) 
     if ratio <= 1.5:
         return []
     entity = symptom if symptom in ratios else max(ratios, key=lambda name: (ratios[name], name))
+    if _as_ever(str(entity), {row["entity"]: 1.0 for row in offered} | ratios, edges):
+        # Who calls it is asked as ever, and asks again.
+        return []
     weight = min(1.6 * float(np.log2(ratio)), 4.0)
     return [
         Elsewhere(
             "traffic_surge", str(entity), weight, f"{entity} is asked {ratio:.1f} times as much"
         )
     ]
+
+
+def _as_ever(name: str, grown: Mapping[str, float], edges: Collection[Edge]) -> bool:
+    """Whether those of an entity's callers who count what they are asked are asked no more than usual."""
+    calling = {a for a, b in edges if b == name and a != name} & set(grown)
+    return bool(calling) and max(grown[caller] for caller in calling) < _AS_EVER
 
 
 def _machine(departed: pl.DataFrame, symptom: str | None, hosts: frozenset[str]) -> list[Elsewhere]:

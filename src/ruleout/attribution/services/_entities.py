@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from ruleout.attribution.services._kinds import kind_of, words
 from ruleout.sources.telemetry import Telemetry
 
-_MACHINES = {"host", "node", "machine", "vm"}
+_MACHINES = {"host", "node", "machine", "vm", "device", "gpu", "accelerator"}
 _OF_MACHINES = frozenset(
     ["steal", "stolen", "iowait", "load1", "filesystem", "node", "retransmits", "retrans"]
 )

@@ -59,6 +59,7 @@ _OUTSIDE = frozenset(
 """Kinds of entities, as the incident tells them, that others run."""
 
 _WITHHELD = "resilience_mistrip"
+_COPIES = frozenset(["replica", "instance", "pod", "task", "container"])
 _LEAST = 0.004
 """Hypotheses below this probability are left to the unknown, but for the first few entities'."""
 
@@ -244,6 +245,14 @@ def _subject(seen: Observed, mode: str, entity: str, signals: Sequence[Signal]) 
         return Subject("host", (machine,))
     if mode == "resilience_mistrip":
         # A breaker is its caller's, whoever is cut off by it.
+        mine = [
+            s for s in signals if s.entity == entity and s.of and "resilience_mistrip" in s.modes
+        ]
+        cut = max(
+            (s for s in mine if s.name == "asked_instead"), key=lambda s: s.weight, default=None
+        )
+        if cut is not None:
+            return Subject("edge", (entity, cut.of))
         told = [s for s in signals if s.name == "refused_calls" and s.entity == entity and s.of]
         if told:
             return Subject("edge", (max(told, key=lambda s: s.weight).of, entity))
@@ -296,7 +305,14 @@ def _machine(seen: Observed, entity: str, signals: Sequence[Signal]) -> str | No
     if entity in seen.machines:
         return None
     found = copies(seen.departed, seen.machines)
-    return ill_machine(seen.departed, entity, found, seen.machines)
+    return ill_machine(seen.departed, entity, found, seen.machines, _runs_on(seen, entity))
+
+
+def _runs_on(seen: Observed, entity: str) -> set[str]:
+    """The machines beneath an entity or its copies, as far as the topology tells them."""
+    below = {b for a, b in seen.edges if a == entity}
+    copied = {b for b in below if seen.telemetry.kinds.get(b, "") in _COPIES}
+    return (below | {b for a, b in seen.edges if a in copied}) & seen.machines
 
 
 def _kind(seen: Observed, entity: str) -> SubjectKind:

@@ -266,6 +266,11 @@ _UNITS_OF_WORK = frozenset(
 )
 """A count per one of these is a ratio, and no traffic."""
 
+_MIDDLES = frozenset(["mean", "median", "upper", "lower"])
+_COUNTS = frozenset(["size", "bytes", "length", "tokens"]).union(*(known for _, known in _WORDS))
+_COUNTS -= _UNITS_OF_WORK
+"""Beside no word of what is measured, the mean of one request is how long it took: timers are named after what they time."""
+
 _TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
     ("traffic", frozenset(["hits"]), frozenset(["request", "requests", "http", "api", "page"])),
     (
@@ -284,6 +289,8 @@ _TOGETHER: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
         frozenset(["infer", "inference", "predict", "prediction", "scoring"]),
         frozenset(["seconds", "ms", "millis", "milliseconds"]),
     ),
+    # Timers of statsd.
+    ("latency", frozenset(["upper", "mean"]), frozenset(["75", "90", "95", "99", "999"])),
     ("cpu", frozenset(["load"]), frozenset(["avg", "average", "1m", "5m", "15m", "1", "5", "15"])),
 )
 """Kinds that two words tell together and either alone would not, or tell wrongly."""
@@ -373,10 +380,9 @@ def clue_of(metric: str) -> Clue | None:
 def kind_of(metric: str) -> Kind:
     """The kind of a metric by its name's generic words; `other` when none is known."""
     parts = words(metric)
-    if "per" in parts and set(parts[parts.index("per") + 1 :]) & _UNITS_OF_WORK:
-        return "other"
     found = set(parts)
-    if found & _COUNTED or (found & {"fault", "faults"} and found & _OF_PAGES):
+    each = "per" in parts and bool(set(parts[parts.index("per") + 1 :]) & _UNITS_OF_WORK)
+    if each or found & _COUNTED or (found & {"fault", "faults"} and found & _OF_PAGES):
         return "other"
     clue = clue_of(metric)
     if clue is not None and clue.kind is not None:
@@ -384,6 +390,8 @@ def kind_of(metric: str) -> Kind:
     for kind, some, beside in _TOGETHER:
         if found & some and found & beside:
             return kind
+    if found & _MIDDLES and found & _UNITS_OF_WORK and not found & _COUNTS:
+        return "latency"
     for kind, known in _WORDS:
         if found & known:
             # How many were timed is not how long they took.

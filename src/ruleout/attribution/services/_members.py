@@ -20,6 +20,8 @@ _ORDINAL = re.compile(r"-(\d{1,3}|[a-z0-9]{5,11}-[a-z0-9]{4,6})$")
 
 _ASKED = {"latency", "traffic"}
 _PLACES = {"host", "node", "machine", "vm"}
+_BENEATH = _PLACES | {"device", "gpu", "accelerator"}
+_COPIES = {"replica", "instance", "pod", "task", "container"}
 
 
 def members(telemetry: Telemetry) -> dict[str, str]:
@@ -45,7 +47,25 @@ def members(telemetry: Telemetry) -> dict[str, str]:
         whose = name[: told.start()] if told else None
         if whose in services | asked and telemetry.kinds.get(name, "") not in _PLACES:
             found[name] = str(whose)
-    return {copy: name for copy, name in found.items() if copy not in services}
+    return {copy: name for copy, name in found.items() if copy not in services} | _drawn(
+        telemetry, known
+    )
+
+
+def _drawn(telemetry: Telemetry, known: Collection[str]) -> dict[str, str]:
+    """The service of each declared copy that the topology has as its only callee's, and that calls nobody but machines."""
+    kinds = {name: kind.lower() for name, kind in telemetry.kinds.items()}
+    callers: dict[str, set[str]] = {}
+    busy = set()
+    for a, b in telemetry.topology:
+        callers.setdefault(b, set()).add(a)
+        if kinds.get(b, "") not in _BENEATH:
+            busy.add(a)
+    return {
+        name: next(iter(by))
+        for name, by in sorted(callers.items())
+        if kinds.get(name, "") in _COPIES and name in known and name not in busy and len(by) == 1
+    }
 
 
 def _asked(telemetry: Telemetry) -> set[str]:
@@ -72,4 +92,6 @@ def folded(telemetry: Telemetry, kept: Collection[str | None] = ()) -> Telemetry
         pl.when(mine).then(label).otherwise("metric").alias("metric"),
         pl.col("entity").replace(whose).alias("entity"),
     )
-    return replace(telemetry, metrics=metrics)
+    edges = {(whose.get(a, a), whose.get(b, b)) for a, b in telemetry.topology}
+    topology = tuple(sorted(edge for edge in edges if edge[0] != edge[1]))
+    return replace(telemetry, metrics=metrics, topology=topology)

@@ -164,12 +164,16 @@ def mode_shares(
     for mode, nats in named.items():
         weight[mode] += nats
     if machine is not None and machine != entity:
-        for mode, nats in _named(departed.filter(pl.col("entity") == machine))[0].items():
+        its = _named(departed.filter(pl.col("entity") == machine))[0]
+        for mode, nats in its.items():
             weight[mode] += nats
+        _by_its_machine(weight, mine, its)
     _tell_apart(weight, own)
     _on_the_machine(weight, entity, departed)
     _filled_by_work(weight, mine, own)
-    measured = set(own.filter(pl.col("clue").is_null())["kind"])
+    # A machine is measured by what is measured of machines.
+    looked = own if own.height else departed.filter(pl.col("entity") == entity)
+    measured = set(looked.filter(pl.col("clue").is_null())["kind"])
     if "cpu" not in measured and machine is None:
         # Nobody looked at its processor: time of its own may as well be waiting.
         told_by_time = _UNLOOKED * weight.get("cpu_saturation", 0.0)
@@ -363,6 +367,19 @@ def _on_the_machine(weight: dict[str, float], entity: str, departed: pl.DataFram
         weight["slow_dependency"] = _CONSEQUENCE * weight.get("slow_dependency", 0.0)
 
 
+def _by_its_machine(
+    weight: dict[str, float], mine: Sequence[Signal], its: Mapping[str, float]
+) -> None:
+    """Where one copy alone has no processor left, and its machine has a trouble of its own, that is what it lacks."""
+    lead = max(its, key=lambda mode: (its[mode], mode), default=None)
+    if lead is None or its[lead] < _STILL or not any(s.name == "one_instance" for s in mine):
+        return
+    for mode in ("cpu_saturation", "pool_exhaustion", "slow_dependency"):
+        if mode != lead:
+            weight[lead] += (1 - _CONSEQUENCE) * weight.get(mode, 0.0)
+            weight[mode] = _CONSEQUENCE * weight.get(mode, 0.0)
+
+
 def _filled_by_work(weight: dict[str, float], mine: Sequence[Signal], own: pl.DataFrame) -> None:
     """Leave little of queues and full pools where the entity's resources are taken: who waits for a place uses none.
 
@@ -420,6 +437,12 @@ def _weights(
     return weight
 
 
+_OF_CODE = {
+    "behaviour", "metric.error", "metric.availability", "symptom_flow", "seen_by_callers", "seen_below", "asked_instead",
+}  # fmt: skip
+"""What code may do; not where one copy of it alone does."""
+
+
 def _damped(one: Signal, beside: tuple[float, float, float, float], *, again: bool) -> float:
     """What a signal's weight for modes is multiplied by, beside code, resources, mechanisms and single copies."""
     code, resource, named, alone = beside
@@ -437,7 +460,7 @@ def _damped(one: Signal, beside: tuple[float, float, float, float], *, again: bo
         damped *= float(np.exp(-0.5 * named))
     if again and one.name in _FOLLOWING:
         damped *= _REPEATED
-    if one.name in {"behaviour", "metric.error", "metric.availability", "symptom_flow"}:
+    if one.name in _OF_CODE:
         damped *= float(np.exp(-0.5 * alone))
     return damped
 

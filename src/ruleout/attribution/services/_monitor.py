@@ -67,9 +67,11 @@ def mismeasured(seen: Observed) -> list[Null]:
     was, came = float(np.median(before)), float(np.median(now))
     text = _other_unit(seen, was, came, before, now) if was > 0 and came > 0 else None
     text = text or _impossible(spec.metric, before, now)
+    means = abs(float(np.mean(before))), abs(float(np.mean(now)))
+    text = text or _not_the_quotient(seen, spec.entity, spec.metric, *means)
+    # What the counts that it is made of deny needs no further proof.
     by_itself = text is not None
     text = text or _denied(seen, spec.entity, spec.metric, was, came)
-    text = text or _not_the_quotient(seen, spec.entity, spec.metric, was, came)
     text = text or _alone(seen, spec.entity, spec.metric, was, came)
     if text is None:
         return []
@@ -179,9 +181,11 @@ def _not_the_quotient(
         return None
     if abs(np.log(max(came, 1e-12) / was)) < _MUCH:
         return None
-    own = seen.departed.filter((pl.col("entity") == entity) & pl.col("about").is_null())
+    own = seen.departed.filter(
+        (pl.col("entity") == entity) & pl.col("about").is_null() & pl.col("clue").is_null()
+    )
     counts = [n for n in own["metric"] if not set(words(n)) & _SHARE_WORDS]
-    failed = [n for n in counts if kind_of(n) == "error" and set(words(n)) & {"error", "errors"}]
+    failed = [n for n in counts if kind_of(n) == "error"]
     asked = [n for n in counts if kind_of(n) == "traffic"]
     for over in sorted(failed):
         for under in sorted(asked):

@@ -72,6 +72,9 @@ _SHIFTED = 1.5
 _SLIGHT = 0.05
 """What the mix must account for of a change, and how much longer, on a log scale, each kind may take beside it."""
 
+_NO_MORE = 0.1
+"""Probability that as many requests fail as before from which on they do."""
+
 _SHIFT = 0.02
 """Greatest probability that a mix of kinds of request is as it was, for more of one to be told."""
 
@@ -116,8 +119,7 @@ def ordinary(seen: Observed, symptom: Symptom) -> list[Null]:
             "availability",
         }
     ):
-        mixed = _of_requests(asked)
-        found = next((one for one in mixed if one.mode == "benign_mix"), None)
+        found = next(iter(_of_requests(asked, moved=True)), None)
     return [] if found is None else [found]
 
 
@@ -333,12 +335,14 @@ def _of_callees(seen: Observed) -> Null | None:
     return Null("benign_mix", Subject(), _MIXED, text)
 
 
-def _of_requests(asked: Requests) -> list[Null]:
-    """What requests in the traces tell: nothing of note, or only that other kinds of them are asked."""
-    alike = all(_calm(before, now) for before, now in asked.alike)
+def _of_requests(asked: Requests, *, moved: bool = False) -> list[Null]:
+    """What requests in the traces tell: nothing of note (unless it is known that all of them moved), or only that other kinds of them are asked."""
+    sound = asked.same_failures > _NO_MORE
+    alike = all(_calm(*one) for one in asked.alike[:2]) and (sound or _calm(*asked.alike[2]))
     if not alike and not _mostly_mixed(asked):
         return []
-    if alike and all(_calm(before, now) for before, now in asked.plain):
+    strictly = _calm(*asked.alike[2]) and all(_calm(*one) for one in asked.plain)
+    if not moved and alike and strictly:
         text = f"{asked.number} requests are as quick and as sound as those before the incident"
         return [Null("random_fluctuation", Subject(), _CALM, text)]
     if asked.same_mix > _SHIFT:
@@ -353,10 +357,9 @@ def _of_requests(asked: Requests) -> list[Null]:
 def _mostly_mixed(asked: Requests) -> bool:
     """Whether the mix alone would have made the change, and what each kind takes longer is small beside it."""
     before, now = asked.alike[1]
-    _, fails = asked.alike[2]
     longer = float(np.mean(now) - np.mean(before))
     lasting = float(_means(np.asarray(now), max(len(now) // 4, 1)).max() - np.mean(before))
-    sound = _calm(asked.alike[2][0], fails)
+    sound = asked.same_failures > _NO_MORE or _calm(*asked.alike[2])
     return sound and asked.by_mix >= _BY_MIX and longer < _SLIGHT and lasting < 2 * _SLIGHT
 
 

@@ -9,16 +9,23 @@ from ruleout.attribution.services._kinds import Kind
 SOUND = 1.0
 """Departure below which an entity is as it was."""
 
+_ANEW = 50.0
+
 
 def grown_requests(
     departed: pl.DataFrame, column: str = "middle_now"
 ) -> dict[tuple[str, str], float]:
-    """By what factor requests grew: at an entity, ("", entity), and from a caller, (caller, callee)."""
-    rows = departed.filter((pl.col("kind") == "traffic") & (pl.col("level") > 0))
+    """By what factor requests grew: at an entity, ("", entity), and from a caller, (caller, callee).
+
+    Who was asked nothing before, and is now, is asked `_ANEW` times as much.
+    """
+    rows = departed.filter(
+        (pl.col("kind") == "traffic") & ((pl.col("level") > 0) | (pl.col(column) > 0))
+    )
     found: dict[tuple[str, str], float] = {}
     for entity, about, level, now in rows.select("entity", "about", "level", column).iter_rows():
         key = ("", entity) if about is None else (entity, about)
-        found[key] = max(found.get(key, 0.0), now / level)
+        found[key] = max(found.get(key, 0.0), now / max(level, now / _ANEW))
     return found
 
 

@@ -16,6 +16,9 @@ _WAITS = 1.5
 _SOUND = 1.0
 """Departure below which a callee is as it was."""
 
+_LONGER = 1.3
+"""Times its usual time below which a callee is as quick as ever."""
+
 _PART = 0.3
 """Part of what calls take longer that must be spent waiting for a place."""
 
@@ -47,6 +50,9 @@ def own_pools(departed: pl.DataFrame) -> set[tuple[str, str]]:
         & pl.col("about").is_null()
         & pl.col("clue").ne_missing("in_flight")
     )
+    # A tenth more time that is told surely is no trouble that fills a pool.
+    little = (pl.col("kind") == "latency") & (pl.col("middle_now") < _LONGER * pl.col("level"))
+    own = own.with_columns(pl.when(little).then(0.0).otherwise("score").alias("score"))
     worst = dict(own.group_by("entity").agg(pl.col("score").max()).iter_rows())
     moved = (pl.col("now") - pl.col("level")).max().alias("moved")
     calls = departed.filter((pl.col("kind") == "latency") & pl.col("about").is_not_null())

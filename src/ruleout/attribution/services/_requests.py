@@ -8,7 +8,7 @@ import numpy as np
 
 from ruleout.attribution.services._failures import failed_spans
 from ruleout.attribution.services._scene import Observed
-from ruleout.stats._twosample import categories
+from ruleout.stats._twosample import categories, more_often
 
 _LEAST = 40
 """Requests that either side must hold."""
@@ -41,6 +41,9 @@ class Requests(NamedTuple):
 
     more: str
     """The kind whose share has grown most."""
+
+    same_failures: float
+    """Probability that as many of them fail as before: where none did, a single one proves nothing."""
 
 
 def requests_of(seen: Observed) -> Requests | None:
@@ -82,7 +85,16 @@ def requests_of(seen: Observed) -> Requests | None:
     grown = float(length[now].mean() - length[past].mean())
     meant = _by_kind(length, kind, len(kinds), past)[now]
     mixed = float(np.nanmean(meant) - length[past].mean()) / grown if grown else 0.0
-    return Requests(int(now.sum()), plain, alike, mixed, same, str(name[np.argmax(kind == most)]))
+    was, came = ((int(failed[side].sum()), int(side.sum())) for side in (past, now))
+    return Requests(
+        int(now.sum()),
+        plain,
+        alike,
+        mixed,
+        same,
+        str(name[np.argmax(kind == most)]),
+        more_often(was, came),
+    )
 
 
 def _by_kind(values: np.ndarray, kind: np.ndarray, n: int, past: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from ruleout.attribution.services._births import births
 from ruleout.attribution.services._calls import Calls, calls
 from ruleout.attribution.services._entities import told_edges
 from ruleout.attribution.services._graph import Edge, traced_edges
+from ruleout.attribution.services._labels import labelled
 from ruleout.attribution.services._members import folded
 from ruleout.attribution.services._onset import Start
 from ruleout.attribution.services._passed_on import Calling, callings
@@ -74,6 +75,7 @@ def observe(
     changes: tuple[Change, ...],
 ) -> Observed:
     """Gather what the detectors share."""
+    telemetry = labelled(telemetry, (incident.symptom.metric,))
     telemetry = folded(telemetry, (incident.symptom.entity,))
     tree = calls(telemetry.spans) if telemetry.spans.height else None
     edges = set(telemetry.topology) | told_edges(telemetry)

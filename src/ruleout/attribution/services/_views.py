@@ -13,9 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from ruleout.attribution.services._breakers import (
+    bears,
+    behind_a_breaker,
+    failing,
+    only_tripped,
+    withheld,
+)
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind, words
-from ruleout.attribution.services._own_counts import SOUND, grown_requests, slower, still
+from ruleout.attribution.services._own_counts import grown_requests, slower, still
 from ruleout.attribution.services._pools import own_pools, to_pools
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
@@ -36,9 +43,6 @@ _TROUBLED = 1.0
 _MORE = 1.2
 """By what factor more than its caller somebody must be asked to be asked in a cache's place."""
 
-
-_FEWER = 0.6
-"""Part of its requests below which an entity that fails is no longer asked."""
 
 _CACHE = {"cache_storm": 1.0}
 _FELL_BACK = {"fallback_overload": 1.0}
@@ -144,7 +148,7 @@ def passed_below(
     ]
     unhurt = still(departed, kind)
     late = unhurt & slower(departed)
-    tripped = _only_tripped(departed) | _behind_a_breaker(departed, edges)
+    tripped = only_tripped(departed) | behind_a_breaker(departed, edges)
     idle = {callee for _, callee in tripped} & unhurt
     told = [
         one._replace(modes=_WITHHELD) if one.entity in idle and one.name in _MISSED else one
@@ -176,31 +180,27 @@ def asked_instead(
         edges: (caller, callee) pairs.
     """
     caches = {s.entity for s in signals if s.name == "metric.cache" and s.weight > _TROUBLED}
-    failing = _failing(departed)
-    caches |= failing
+    ill = failing(departed, edges)
+    caches |= ill
     if not caches:
         return list(signals)
     grown, known = grown_requests(departed), set(edges)
     bursts = grown_requests(departed, "now")
-    tripped = _withheld(departed)
     again = {(a, b) for a, b, _, _ in _second_tries(departed)}
     out = list(signals)
     for cache in sorted(caches):
         callers = {a for a, b in edges if b == cache}
         beside = {
             b
-            for b in _asked_more(cache, callers, edges, grown, None if cache in failing else bursts)
+            for b in _asked_more(cache, callers, edges, grown, None if cache in ill else bursts)
             # Who is asked more because it is asked again stands in for nobody.
             if not any((a, b) in again for a in callers)
             and b not in callers | caches
             # Whom the failing one needs itself is not asked in its place.
-            and (cache not in failing or (cache, b) not in known)
+            and (cache not in ill or (cache, b) not in known)
         }
         if not beside:
             continue
-        told = _FELL_BACK if cache in failing else _CACHE
-        if cache in tripped:
-            told = _TRIPS
         for k, one in enumerate(out):
             part = (
                 _HANDED if one.entity in beside else _HANDED / 2 if one.entity in callers else 0.0
@@ -208,21 +208,45 @@ def asked_instead(
             if part and one.name in _OF_LOAD:
                 out[k] = one._replace(weight=(1 - part) * one.weight)
         taken = sum(a.weight - b.weight for a, b in zip(signals, out, strict=False))
-        names = ", ".join(sorted(beside))
-        if told is _FELL_BACK:
-            text = f"{names} is asked while {cache} fails"
-            name, taken = min(beside), taken + _HANDED * _take(out, cache)
-        elif told is _TRIPS:
-            name, taken = tripped[cache], taken + _HANDED * _take(out, cache)
-            text = f"{names} is asked while {name} withholds calls from {cache}, which is as it was"
-        else:
-            text, name = f"{names} is asked for what {cache} no longer answers", cache
-        weight = min(1.0 + taken, 8.0)
-        if told is _FELL_BACK and any(a == cache and b in caches - failing for a, b in edges):
+        told = _in_whose_place(out, taken, (cache, beside, cache in ill), departed)
+        if "fallback_overload" in told.modes and any(
+            a == cache and b in caches - ill for a, b in edges
+        ):
             # It fails for want of its cache; that others are asked in its place follows.
-            weight *= 1 - _HANDED
-        out.append(Signal(name, "asked_instead", weight, told, text, taken, taken))
+            told = told._replace(weight=(1 - _HANDED) * told.weight)
+        out.append(told)
     return out
+
+
+def _in_whose_place(
+    out: list[Signal], taken: float, who: tuple[str, set[str], bool], departed: pl.DataFrame
+) -> Signal:
+    """What it says that others are asked in somebody's place; what speaks against whom it excuses is taken from them.
+
+    Args:
+        out: the signals so far, which are changed.
+        taken: what was taken from those who are asked more.
+        who: the one who does not answer, those who are asked, and whether it fails or is a cache that no longer knows.
+        departed: series that departed.
+    """
+    cache, beside, ill = who
+    names = ", ".join(sorted(beside))
+    tripped = withheld(departed)
+    if not ill:
+        name, modes = cache, _CACHE
+        text = f"{names} is asked for what {cache} no longer answers"
+    elif cache in tripped:
+        name, modes, taken = tripped[cache], _TRIPS, taken + _HANDED * _take(out, cache)
+        text = f"{names} is asked while {name} withholds calls from {cache}, which is as it was"
+    elif all(bears(departed, one) for one in beside):
+        # It bears what it is asked in the other's place: only the other failed.
+        name, modes = cache, _FAILS
+        text = f"{names} is asked, and answers, while {cache} fails"
+    else:
+        name, modes, taken = min(beside), _FELL_BACK, taken + _HANDED * _take(out, cache)
+        text = f"{names} is asked while {cache} fails"
+    of = cache if name != cache else ""
+    return Signal(name, "asked_instead", min(1.0 + taken, 8.0), modes, text, taken, taken, of)
 
 
 def _asked_more(
@@ -245,6 +269,7 @@ def _asked_more(
         for a, b in edges
         if a in callers
         and b != cache
+        and ((a, b) in grown or ("", b) in grown)
         and (
             _asked_of(a, b, grown) > _MORE * max(_incoming(a, grown), usual)
             or (bursts is not None and _bursts(a, b, cache, bursts))
@@ -277,24 +302,6 @@ def _incoming(name: str, grown: Mapping[tuple[str, str], float]) -> float:
     """By what factor requests to an entity grew, by its own count or its callers'."""
     seen = [factor for (_, callee), factor in grown.items() if callee == name]
     return max(seen, default=1.0)
-
-
-def _failing(departed: pl.DataFrame) -> set[str]:
-    """Who fails or is cut off, and gets far fewer requests than it did: whoever needs it asks elsewhere."""
-    bad = departed.filter(
-        pl.col("kind").is_in(["error", "availability"])
-        & (pl.col("sign") > 0)
-        & (pl.col("score") > SOUND)
-    )
-    failing = set(bad.filter(pl.col("about").is_null())["entity"]) | set(bad["about"].drop_nulls())
-    grown = grown_requests(departed)
-    return {name for name in failing if grown.get(("", name), 1.0) < _FEWER}
-
-
-def _withheld(departed: pl.DataFrame) -> dict[str, str]:
-    """Whose breaker keeps requests from each callee that by its own count neither fails more nor takes longer."""
-    sound = still(departed, "error") - slower(departed)
-    return {callee: caller for caller, callee in _only_tripped(departed) if callee in sound}
 
 
 def _bursts(caller: str, callee: str, cache: str, grown: Mapping[tuple[str, str], float]) -> bool:
@@ -362,14 +369,14 @@ def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
 
 def retried(departed: pl.DataFrame) -> list[Signal]:
     """Callees of which most requests are second tries: what keeps them down is their callers' patience."""
-    found, ill = [], _still_ill(departed)
+    found, ill = [], _still_ill(departed) | _idle(departed)
     for a, b, level, now in _second_tries(departed):
         growth = now / level
         text = f"{a} asks {b} {growth:.1f} times as often, most of it by trying again"
         weight = min(4.0 + 2.0 * float(np.log2(growth)), 9.0) * (_TRIGGERED if b in ill else 1.0)
-        found.append(
-            Signal(b, "retried", weight, {"retry_storm": 1.0}, text, growth, growth - 1, a)
-        )
+        # Beside a reason that is still there, second tries are patience first, and a storm second.
+        modes = {"retry_storm": _TRIGGERED if b in ill else 1.0}
+        found.append(Signal(b, "retried", weight, modes, text, growth, growth - 1, a))
     return found
 
 
@@ -389,7 +396,10 @@ def _still_ill(departed: pl.DataFrame) -> set[str]:
         & (pl.col("middle_now") > _DOUBLED * pl.col("level"))
         & ~pl.col("clue").is_in(["late", "breaker", "fallback"]).fill_null(value=False)
     )
-    return set(own["entity"]) | set(below["entity"])
+    # A processor that has no more to give to several times the requests is filled by these.
+    full = [name for (a, name), f in grown_requests(departed).items() if not a and f >= _SEVERAL]
+    filled = pl.col("entity").is_in(full) & (pl.col("clue") == "throttled")
+    return set(own.filter(~filled)["entity"]) | set(below["entity"])
 
 
 def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]:
@@ -448,36 +458,3 @@ def _idle(departed: pl.DataFrame) -> set[str]:
     )
     loaded = {name for name in busy["entity"] if grown.get(("", name), 1.0) >= _SEVERAL}
     return set(own["entity"]) - loaded
-
-
-def _only_tripped(departed: pl.DataFrame) -> set[tuple[str, str]]:
-    """(caller, callee) where all that the caller counts of failing calls is its breaker, and none that was made fails."""
-    rows = departed.filter(
-        pl.col("about").is_not_null()
-        & (pl.col("kind") == "error")
-        & (pl.col("sign") > 0)
-        & (pl.col("score") > _MOVED)
-    )
-    breakers = pl.col("clue").eq_missing("breaker").all().alias("only")
-    only = rows.group_by("entity", "about").agg(breakers).filter("only")
-    return set(only.select("entity", "about").iter_rows())
-
-
-def _behind_a_breaker(departed: pl.DataFrame, edges: Collection[Edge]) -> set[tuple[str, str]]:
-    """(caller, callee) where a caller whose breaker opened, of whom it does not say, asks the callee hardly any more.
-
-    A callee that fails or takes longer is withheld from rightly.
-    """
-    opened = departed.filter(
-        (pl.col("clue") == "breaker")
-        & pl.col("about").is_null()
-        & (pl.col("sign") > 0)
-        & (pl.col("score") > _MOVED)
-    )
-    callers = set(opened["entity"])
-    if not callers:
-        return set()
-    sound, grown = still(departed, "error") - slower(departed), grown_requests(departed)
-    return {
-        (a, b) for a, b in edges if a in callers and b in sound and grown.get(("", b), 1.0) < _FEWER
-    }

@@ -22,10 +22,13 @@ _SLOW = 3.0
 _COPY = r'\{copy="([^"]+)"\}$'
 """How series of copies are told under their service."""
 
+_UP, _BROKEN_OFF = "uptime", 0.98
+"""Word of how long a copy is up, and part of its usual growth below which it began anew."""
+
 _YOUNG = 0.3
 """Part of the time until the next copy in which one is new, and of its end in which it is warm."""
 
-_WELL = 1.5
+_WELL = 2.0
 """Times its usual time that a service with warm copies may take."""
 
 _ADDED = 1.4
@@ -78,9 +81,34 @@ def replaced(metrics: pl.DataFrame, windows: Windows) -> list[Fresh]:
     rows = metrics.filter(pl.col("metric").str.contains(_COPY)).with_columns(copy)
     first = rows.group_by("entity", "copy").agg(pl.col("time").min())
     born = first.filter((pl.col("time") > start) & (pl.col("time") < end))
-    found = []
+    found = [*_renewed(rows, windows)]
     for (entity,), part in born.group_by("entity", maintain_order=True):
         own = metrics.filter(pl.col("entity") == entity).sort("time")
+        for name in sorted(n for n in own["metric"].unique() if kind_of(n) == "latency"):
+            slow = _series(own, name, windows)
+            told = None if slow is None else _after_births(slow, part["time"].sort().to_numpy())
+            if told is not None:
+                found.append(Fresh(str(entity), name, *told, whole=True))
+    return found
+
+
+def _renewed(rows: pl.DataFrame, windows: Windows) -> list[Fresh]:
+    """The same of copies that begin anew under their old names, by their own time and the time for which they are up."""
+    start, end = windows.current
+    up = rows.filter(
+        pl.Series([_UP in words(name) for name in rows["metric"]], dtype=pl.Boolean)
+    ).sort("time")
+    usual = pl.col("value").median().over("entity", "metric")
+    # Told as growth a second, it is one but for the sample in which it began anew.
+    anew = up.filter(
+        (pl.col("value") < _BROKEN_OFF * usual)
+        & (usual > 0)
+        & (pl.col("time") > start)
+        & (pl.col("time") < end)
+    )
+    found = []
+    for (entity, copy), part in anew.group_by("entity", "copy", maintain_order=True):
+        own = rows.filter((pl.col("entity") == entity) & (pl.col("copy") == copy)).sort("time")
         for name in sorted(n for n in own["metric"].unique() if kind_of(n) == "latency"):
             slow = _series(own, name, windows)
             told = None if slow is None else _after_births(slow, part["time"].sort().to_numpy())
@@ -95,7 +123,9 @@ def _after_births(
     """The median time just after copies began, the one before the next began, and the usual one; None if it was not so."""
     time, value, usual = slow
     last = np.searchsorted(born, time, side="right") - 1
-    edges = np.append(born, time[-1])
+    # The last one's life is not over; it is as long as the others' at least.
+    life = float(np.median(np.diff(born))) if len(born) > 1 else 0.0
+    edges = np.append(born, max(time[-1], born[-1] + life))
     known = (last >= 0) & (np.diff(edges)[np.maximum(last, 0)] > 0)
     age = (time - born[np.maximum(last, 0)]) / np.maximum(np.diff(edges)[np.maximum(last, 0)], 1e-9)
     young, old = known & (age < _YOUNG), known & (age > 1 - _YOUNG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,10 @@ _HINTS = (
     r"|preemptions|packets|reads|writes|operations|events|messages|attempts)" + _LABEL
 )
 """How names of counters end in the usual conventions, but for a label: with what they count, where with nothing else."""
+
+_LABELS = r"[{\[(].*$"
+_TOTAL = r"(?i)[^a-z]total" + _LABEL
+_TWICE = 2
 
 _AGES = r"(?i)(^|[^a-z])(age|behind|freshness|lag|lateness|staleness)[^a-z]+seconds" + _LABEL
 """Ages grow by themselves, and begin anew with each renewal: where one was seen, the age itself counts, and not how it grows."""
@@ -32,7 +37,7 @@ def as_rates(metrics: pl.DataFrame) -> pl.DataFrame:
     """The metrics with every counter replaced by its rate a second, and `x_sum` by `x_sum` over `x_count`.
 
     A series is a counter where its name ends as counters' names do and it never falls but for resets
-    to near nothing; one that has grown once only, where others of its name are counters. All others, and
+    to near nothing; one that has grown seldom, where others of its name, but for labels, are counters. All others, and
     the order of the rows, are left as they are.
 
     Args:
@@ -56,7 +61,17 @@ def as_rates(metrics: pl.DataFrame) -> pl.DataFrame:
             grown[name] = max(grown.get(name, 0), most)
     if not grown:
         return metrics
-    rare = [name for name, most in grown.items() if most < _LEAST // 2]
+    family: dict[str, int] = {}
+    for name, most in grown.items():
+        stem = re.sub(_LABELS, "", name)
+        family[stem] = max(family.get(stem, 0), most)
+    rare = [
+        name
+        for name, most in grown.items()
+        if family[re.sub(_LABELS, "", name)] < _LEAST // 2
+        # By the convention of exporters it counts, however seldom.
+        and not (most >= _TWICE and re.search(_TOTAL, name))
+    ]
     if rare:
         kept = metrics["metric"].is_in(rare).to_numpy()
         value[kept] = usual[kept]
