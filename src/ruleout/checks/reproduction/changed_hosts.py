@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._defaults import names_served
 from ruleout.checks.reproduction.provenance import names_a_model
 from ruleout.checks.world.new_category import loss_share
 from ruleout.profile import Case, ChangeEvent, iso
@@ -94,7 +95,7 @@ def _compared(case: Case, one: _Rolled) -> Iterator[Outcome]:
     hit = np.isin(case.codes("current", one.column), codes)
     since = hit & (time >= at)
     listed = ", ".join(one.values[:4])
-    subject = Subject("host", one.values)
+    subject = Subject("host" if names_served(one.column) else "segment", one.values)
     gap, error = _apart(case, hit, time >= at, codes, one.column)
     share = loss_share(case, since)
     told = f"{one.column} {listed}, changed at {iso(at)} ({one.changes[0].description})"
