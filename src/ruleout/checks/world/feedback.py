@@ -45,6 +45,8 @@ _SPARES = re.compile(
 )
 """How traffic is called that a model does or does not steer."""
 
+_COMPUTED = ("train_serve_skew", "stale_features")
+
 _ANEW = 4.5
 """Standard errors between steered and spared traffic: all inputs, classes and segments are looked at."""
 
@@ -150,6 +152,11 @@ def _spared(case: Case, seen: View, said: Sequence[Floats]) -> Finding | None:
                 continue
             told = _one_spared(case, seen, said, name, free) if moved.departed else None
             told = told or _tied_anew(case, seen, name, free)
+            if told is not None and _SPARES.search(f"{column} {free.steered}"):
+                # Whom the model steers has inputs of its own making, whoever computes them.
+                told = replace(
+                    told, signal="feedback.spared_by_name", against=(*told.against, *_COMPUTED)
+                )
             if told is not None and (best is None or abs(told.effect) > best[0]):
                 best = abs(told.effect), replace(told, onset=moved.onset)
     return None if best is None else best[1]
