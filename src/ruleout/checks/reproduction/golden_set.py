@@ -113,8 +113,7 @@ def _relation(
         told = f": all of them get {float(y[0]):.4g}"
         if len(values) == 1:
             return "stuck", f"{told}, all where {column} is {values[0]}", _STUCK
-        # Who was asked directly answered so: no log has lost it.
-        return "constant", told, ("fallback_overload", "hardware_fault")
+        return "constant", told, ("fallback_overload", "observability_failure", "hardware_fault")
     if values:
         return _on_hosts(x, y, f", all where {column} is {', '.join(values[:4])}", len(values))
     return _map_or_noise(x, y, before) if len(x) >= 40 else ("differs", "", _UNCLEAR)
