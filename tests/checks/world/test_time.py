@@ -329,7 +329,9 @@ def test_an_input_that_moved_but_in_the_holdback_is_feedback() -> None:
     found = findings(case, "feedback")["feedback.spared_by_name"]
     assert found.subject.names == ("visits",)
     assert found.scope.values == ("no",)
-    assert "train_serve_skew" in found.against  # who is steered has such values, whoever computes them
+    assert (
+        "train_serve_skew" in found.against
+    )  # who is steered has such values, whoever computes them
     explains = findings(case, "feedback")["feedback.explains"]
     assert (explains.subject.names, explains.against) == ((), ("covariate_shift",))
     even = current.with_columns(pl.col("visits") + 2.5 * (pl.col("score") - 0.5) + 0.5)

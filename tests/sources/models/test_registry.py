@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ruleout._errors import SourceError, Untrusted
 from ruleout.incident._model import ModelSpec
 from ruleout.sources.models import Model, load_model
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
 mlflow: Any = pytest.importorskip("mlflow", reason="ruleout[mlflow] is not installed")
 lightgbm: Any = pytest.importorskip("lightgbm", reason="ruleout[lightgbm] is not installed")
 
