@@ -44,6 +44,10 @@ def test_a_declared_outcome_is_no_component(tmp_path: Path) -> None:
     )
     told = analyse(incident, np.random.default_rng(0))
     assert not [h for h in told.hypotheses if "business" in h.subject.names]
+    about = [
+        f for done in told.checked for f in done.outcomes if getattr(f, "signal", "") == "no_change"
+    ]
+    assert not [f for f in about if "business" in f.subject.names]
 
 
 @pytest.mark.parametrize(("asked", "mode"), [(1.2, "slow_runtime"), (2.0, "slow_dependency")])

@@ -199,7 +199,8 @@ def _who_changed(
     errors = error_lines(seen.telemetry, seen.windows)
     spec = seen.incident.symptom
     kind = kind_of(spec.metric or "")
-    others = elsewhere(seen.departed, errors, spec.entity, hosts, _names(seen), kind, seen.edges)
+    able = seen.departed.filter(~pl.col("entity").is_in(sorted(_declared_outcomes(seen))))
+    others = elsewhere(able, errors, spec.entity, hosts, _names(seen), kind, seen.edges)
     others = [one for one in others if one.mode != _SURGE or not borne_before(seen, one.entity)]
     if not seen.changes:
         return None, others
