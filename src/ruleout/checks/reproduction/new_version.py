@@ -54,6 +54,9 @@ def new_version(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     if not names:
         yield Abstained(MODES, "no segment tells which version answered", "data.columns.segments")
         return
+    if loss_share(case, np.ones(case.current.rows, dtype=bool)) is None:
+        yield Abstained(MODES, "the loss has not risen: no version can have brought it")
+        return
     for name in names:
         found = _beside(case, name)
         if found is None:
