@@ -32,9 +32,11 @@ def echoes(case: Case) -> tuple[str, ...]:
             continue
         values = case.reference.numeric(name)
         known = np.isfinite(values)
-        if known.sum() < _LEAST or len(np.unique(values[known])) < _VALUES:
+        if known.sum() < _LEAST:
             continue
-        if any(float(_same(values[known], one[known]).mean()) >= _ALL for one in told):
+        # Few columns are alike; how many values differ is worth sorting for in these alone.
+        alike = any(float(_same(values[known], one[known]).mean()) >= _ALL for one in told)
+        if alike and len(np.unique(values[known])) >= _VALUES:
             found.append(name)
     return tuple(found)
 

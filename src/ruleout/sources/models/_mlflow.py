@@ -76,7 +76,8 @@ def fetched(uri: str) -> Iterator[Path]:
     with _settings():
         mlflow = need("mlflow.artifacts", extra="mlflow")
         own = need("mlflow", extra="mlflow")
-    if not own.is_tracking_uri_set() and not any(Path(p).exists() for p in _LOCAL):
+    told = own.is_tracking_uri_set() or "MLFLOW_REGISTRY_URI" in os.environ
+    if not told and not any(Path(p).exists() for p in _LOCAL):
         # MLflow would make an empty store of its own where it is asked.
         raise SourceError(
             f"{uri} is of an MLflow registry, and nothing says of which: set MLFLOW_TRACKING_URI, "
