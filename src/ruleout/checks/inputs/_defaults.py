@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Subject
+from ruleout._records import RepairPlan, Scope, Subject
 from ruleout.checks.inputs._calendar import follows_calendar, follows_weekday
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._departure import Departure, departures, like_rows
@@ -378,3 +378,11 @@ def source_of(case: Case, names: Sequence[str]) -> Subject:
         if len(here) > 1 and hit == set(here):
             return Subject("source", (source,))
     return Subject("feature", tuple(sorted(names)))
+
+
+def undoing(group: Sequence[Defaulted], scope: Scope) -> RepairPlan:
+    """The repair of inputs that lost their values together, within the rows of their scope."""
+    lost = {"values": tuple(d.value for d in group), "before": max(d.before for d in group)}
+    return RepairPlan(
+        "restore_defaults", Subject("feature", tuple(d.name for d in group)), scope, lost
+    )

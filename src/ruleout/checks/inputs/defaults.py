@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import (
     Defaulted,
@@ -17,6 +17,7 @@ from ruleout.checks.inputs._defaults import (
     names_file,
     source_of,
     together,
+    undoing,
     words_of,
 )
 from ruleout.checks.inputs._departure import departures, scope_words
@@ -89,8 +90,7 @@ def _findings(case: Case, group: Sequence[Defaulted]) -> Iterator[Outcome]:
         ", ..." if len(group) > 4 else ""
     )
     names = tuple(d.name for d in group)
-    lost = {"values": tuple(d.value for d in group), "before": max(d.before for d in group)}
-    plan = RepairPlan("restore_defaults", Subject("feature", names), moved.scope, lost)
+    plan = undoing(group, moved.scope)
     rise = first.after - first.before
     found = Finding(
         f"defaults.{_kind(group)}",

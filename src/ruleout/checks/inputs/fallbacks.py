@@ -8,9 +8,9 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from ruleout._records import Abstained, Finding, Onset, Outcome, RepairPlan, Subject
+from ruleout._records import Abstained, Finding, Onset, Outcome
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import defaulted, source_of, together
+from ruleout.checks.inputs._defaults import defaulted, source_of, together, undoing
 from ruleout.checks.inputs._departure import departures
 from ruleout.checks.measurement._telemetry import inside, metrics_of
 from ruleout.profile import Case
@@ -47,8 +47,7 @@ def fallbacks(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         if told is None:
             continue
         names = tuple(d.name for d in group)
-        lost = {"values": tuple(d.value for d in group), "before": max(d.before for d in group)}
-        plan = RepairPlan("restore_defaults", Subject("feature", names), moved.scope, lost)
+        plan = undoing(group, moved.scope)
         yield Finding(
             "defaults.fell_back", source_of(case, names),
             f"{', '.join(names[:4])} hold defaults while {told}", group[0].after, 10.0, None, 1.0, MODES,
