@@ -19,6 +19,7 @@ from ruleout.sources import (
     load_parity,
     reference_and_current,
 )
+from ruleout.sources._changes import meant_to_disturb
 
 EVENTS = pl.DataFrame(
     {
@@ -125,3 +126,20 @@ def test_shared_data_changes(data_folder: Path) -> None:
     """The changes of real service incidents load, every one of them with a known kind."""
     files = sorted(data_folder.glob("services/rootcausebench/*/incident.yaml"))
     assert sum(len(load_changes(load(file))) for file in files) > 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "description", "meant"),
+    [
+        ("flag", '{"flag": "upsell_dry_run", "change": "on->off"}', False),
+        ("flag", "use_migrated_index on for all", False),
+        ("flag", "chaos_latency_10pct on", True),
+        ("flag", "load test on scoring", True),
+        ("scale", "failover dry run of the primary", True),
+        ("calendar", "maintenance of the store", True),
+        ("deploy", "chaos", False),
+    ],
+)
+def test_the_name_of_a_flag_announces_nothing(kind: str, description: str, meant: bool) -> None:
+    """A flag that is called after a migration or a dry run switches code; what people write of it may announce a test."""
+    assert meant_to_disturb(kind, description) is meant

@@ -30,11 +30,17 @@ KINDS = (
 """What a change can be of."""
 
 _MEANT = re.compile(
-    r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears|dry.?run"
-    r"|maintenance|migrat|cut-?over|switch-?over|\b(planned|scheduled|announced)\b",
+    r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears"
+    r"|\b(fail-?over|recovery|disaster)\W+dry.?run|maintenance|migrat|cut-?over|switch-?over|\b(planned|scheduled|announced)\b",
     re.IGNORECASE,
 )
 """How people write of work that is meant to disturb; a holiday, a launch or a campaign is the world's doing."""
+
+_NAME = re.compile(r"\w+(?:[_.]\w+)+")
+_BY_NAME = re.compile(
+    r"chaos|game.?day|drill|(load|stress|soak).?test|fault.?inject", re.IGNORECASE
+)
+"""What the name of a flag alone says; a flag that is called after a migration switches code like any other."""
 
 _NEEDED = ("timestamp", "kind", "entity", "description")
 
@@ -66,7 +72,10 @@ def meant_to_disturb(kind: str, description: str) -> bool:
     """Whether a change is a chaos run, or announced work that may hurt by its own words."""
     if kind == "chaos":
         return True
-    return kind in ("calendar", "flag", "scale") and _MEANT.search(description) is not None
+    if kind == "flag" and _BY_NAME.search(description):
+        return True
+    told = _NAME.sub(" ", description) if kind == "flag" else description
+    return kind in ("calendar", "flag", "scale") and _MEANT.search(told) is not None
 
 
 def load_changes(incident: Incident) -> tuple[Change, ...]:

@@ -49,6 +49,13 @@ def test_a_gauge_that_rises_is_left() -> None:
     assert as_rates(table).equals(table)
 
 
+def test_what_is_there_at_one_time_is_no_counter() -> None:
+    """A service that is scaled down and then up by one every hour has as many copies as it says."""
+    copies = [8.0] * 20 + [2.0] * 100 + [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    table = long(replica_count=copies)
+    assert as_rates(table).equals(table)
+
+
 def test_a_mean_without_its_count_is_left_out() -> None:
     """Where a count is not sampled beside its sum, or nothing was timed, no mean is made up."""
     number = np.cumsum([10.0, 20, 30, 20, 0, 20, 30, 20, 10, 20])

@@ -32,6 +32,7 @@ from ruleout.attribution.services._load import (
 )
 from ruleout.attribution.services._ordinary import borne_before
 from ruleout.attribution.services._passed_on import excused_by_callers, from_edges
+from ruleout.attribution.services._per_request import per_request
 from ruleout.attribution.services._places import excused_by_places, from_places
 from ruleout.attribution.services._pools import held_for_others
 from ruleout.attribution.services._records import Signal
@@ -266,6 +267,12 @@ def _passed_on(seen: Observed) -> list[Signal]:
     return from_edges(seen.calls)
 
 
+def _counted(seen: Observed) -> list[Signal]:
+    traced = {one.entity for one in from_edges(seen.calls) if one.name == "asks_more"}
+    counted = per_request(seen.departed, seen.edges)
+    return [one for one in counted if one.entity not in traced]
+
+
 def _placed(seen: Observed) -> list[Signal]:
     return from_places(seen.places)
 
@@ -347,6 +354,14 @@ DETECTORS: Sequence[Detector] = (
         "telemetry.traces",
         _spans,
         _passed_on,
+    ),
+    Detector(
+        "calls_per_request",
+        "integration",
+        ("change_regression",),
+        "telemetry.metrics of calls for each request",
+        lambda seen: seen.telemetry.metrics.height > 0,
+        _counted,
     ),
     Detector(
         "one_place",

@@ -51,6 +51,9 @@ _SURELY = 2.0
 _AS_MUCH = 0.7
 """Part of the surge's growth, on a log scale, that must have reached an entity to explain its trouble."""
 
+_SOME = 1.3
+"""Times its usual number from which on a count of the door's is one of what grew."""
+
 _LEFT = 0.3
 _OF_LOAD = {
     "symptom_flow", "added_time", "metric.saturation", "metric.latency", "metric.accelerator", "metric.cpu",
@@ -171,13 +174,25 @@ def excused_by_load(signals: Sequence[Signal], departed: pl.DataFrame) -> list[S
     door = max(doors, key=lambda one: one.weight)
     work = (pl.col("kind") == "traffic") | (pl.col("clue") == "prompted").fill_null(value=False)
     rows = departed.filter(work & (pl.col("level") > 0))
-    grown = _items(departed) if rows.is_empty() else {}
-    for entity, about, level, now in rows.select("entity", "about", "level", "now").iter_rows():
-        name = entity if about is None else about
-        grown[name] = max(grown.get(name, 0.0), now / level)
+    columns = ("entity", "about", "metric", "level", "now")
+    told = [
+        (a if a is not None else e, m, now / was)
+        for e, a, m, was, now in rows.select(columns).iter_rows()
+    ]
+    # One customer's requests grow more than all of them: by the same count is told who got as many more.
+    its = {metric: ratio for name, metric, ratio in told if name == door.entity and ratio > _SOME}
+    shares: dict[str, float] = {}
+    for name, metric, ratio in told:
+        base = min(its.get(metric, np.inf), 1 + door.effect)
+        shares[name] = max(shares.get(name, 0.0), float(np.log(max(ratio, 1.0)) / np.log(base)))
+    if rows.is_empty():
+        items = _items(departed).items()
+        shares = {
+            name: float(np.log(max(ratio, 1.0)) / np.log(1 + door.effect)) for name, ratio in items
+        }
     out, taken = [], 0.0
     for one in signals:
-        share = np.log(max(grown.get(one.entity, 1.0), 1.0)) / np.log(1 + door.effect)
+        share = shares.get(one.entity, 0.0)
         if one.name not in _OF_LOAD or one.entity == door.entity or share < _AS_MUCH:
             out.append(one)
             continue

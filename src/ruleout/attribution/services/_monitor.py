@@ -46,6 +46,9 @@ _FEW = 50
 _WITNESSES = 3
 """So many others must measure the same kind to contradict somebody who stands outside of the path."""
 
+_DUE = 10
+"""Failures that the traces would hold, were a share of them true."""
+
 _MOST = 0.5
 """... and this part of those at work."""
 
@@ -72,6 +75,8 @@ def mismeasured(seen: Observed) -> list[Null]:
     # What the counts that it is made of deny needs no further proof.
     by_itself = text is not None
     text = text or _denied(seen, spec.entity, spec.metric, was, came)
+    # Failures of a new kind raise one share of them and not another, so others must be as they were as well.
+    text = text or _unlike_its_twin(seen, spec.entity, spec.metric, *means)
     text = text or _alone(seen, spec.entity, spec.metric, was, came)
     if text is None:
         return []
@@ -139,6 +144,8 @@ def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -
             )
             for q in (0.5, 0.95, 0.99)
         ]
+    elif kind == "error" and _fails_in_traces(seen, was, came, old, new):
+        told = [_failing_more(seen, old, new)]
     elif kind == "traffic":
         told = [
             float(
@@ -156,6 +163,22 @@ def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -
     if agrees or most * np.sign(change) > _CONTRADICTED * abs(change):
         return None
     return f"{metric} of {entity} went from {was:.4g} to {came:.4g}, which its {int(new.sum())} requests in the traces do not bear out"
+
+
+def _fails_in_traces(
+    seen: Observed, was: float, came: float, old: np.ndarray, new: np.ndarray
+) -> bool:
+    """Whether traces tell failures, and so many requests are in them that a share's rise would show."""
+    if seen.tree is None or not failed_spans(seen.tree).any() or not 0 < was < came <= 1:
+        return False
+    return bool(came * new.sum() >= _DUE and old.sum() >= _FEW)
+
+
+def _failing_more(seen: Observed, old: np.ndarray, new: np.ndarray) -> float:
+    """Growth of the share of requests that fail in the traces, on a log scale; a single failure is granted to the past."""
+    failed = failed_spans(seen.tree) if seen.tree is not None else old
+    before = max(float(failed[old].mean()), 1 / float(old.sum()))
+    return float(np.log(max(float(failed[new].mean()), 1e-6) / before))
 
 
 def _same_length(level: float, durations: np.ndarray) -> bool:
@@ -198,6 +221,34 @@ def _not_the_quotient(
             return (
                 f"{metric} of {entity} went from {was:.4g} to {came:.4g}, and {over} over {under}, which it was,"
                 f" from {old:.4g} to {new:.4g}"
+            )
+    return None
+
+
+def _unlike_its_twin(
+    seen: Observed, entity: str, metric: str, was: float, came: float
+) -> str | None:
+    """A share of failures beside another of the same entity that was as large, and still is what it was."""
+    if kind_of(metric) != "error" or not set(words(metric)) & _SHARE_WORDS or was <= 0:
+        return None
+    change = abs(np.log(max(came, 1e-12) / was))
+    if change < 2 * _MUCH:
+        return None
+    beside = seen.departed.filter(
+        (pl.col("entity") == entity)
+        & (pl.col("kind") == "error")
+        & pl.col("about").is_null()
+        & pl.col("clue").is_null()
+        & (pl.col("metric") != metric)
+        & (pl.col("level") > 0)
+    ).sort("metric")
+    for name, level, now in beside.select("metric", "level", "now").iter_rows():
+        if not set(words(name)) & _SHARE_WORDS or abs(np.log(level / was)) > _FITS:
+            continue
+        if abs(np.log(max(now, 1e-12) / level)) <= _CONTRADICTED * change:
+            return (
+                f"{metric} of {entity} went from {was:.4g} to {came:.4g}, and {name}, which was as large, from"
+                f" {level:.4g} to {now:.4g}"
             )
     return None
 

@@ -40,7 +40,10 @@ _HOURS = 0.25
 """Part of the incident's length by which a stretch of an earlier day may lie off its hour."""
 
 _WORSE = 1.1
-"""Times as far off its level as on the days before that a symptom may be and still be as it is every day."""
+"""Times as far off its level as on the worst of the days before that a symptom may be and still be as it is every day ..."""
+
+_LIKE = 0.75
+"""... and the part of that which each of them must have reached."""
 
 _APART = 0.5
 """Part of the incident's length that earlier load must lie before it to be another's."""
@@ -222,13 +225,15 @@ def _days_alike(seen: Observed, told: Series) -> int:
     days = int((start - told.time[0]) // _DAY)
     if days < 1 or here <= 0:
         return 0
+    reached = []
     for day in range(1, days + 1):
         low, high = start - day * _DAY - slack, end - day * _DAY + slack
         values = told.value[(told.time >= low) & (told.time <= high) & ~told.now]
         if len(values) < max(len(now) // 2, size):
             return 0
-        if here > _WORSE * (float(_means(values, size).max()) - level):
-            return 0
+        reached.append(float(_means(values, size).max()) - level)
+    if here > _WORSE * max(reached) or min(reached) < _LIKE * min(here, max(reached)):
+        return 0
     return days
 
 

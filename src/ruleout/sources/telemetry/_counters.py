@@ -20,6 +20,13 @@ _LABELS = r"[{\[(].*$"
 _TOTAL = r"(?i)[^a-z]total" + _LABEL
 _TWICE = 2
 
+_AT_ONCE = (
+    r"(?i)(^|[^a-z])(replicas?|instances?|pods?|nodes?|hosts?|workers?|threads?|connections?|sessions?|partitions?"
+    r"|process(es)?|executors?|members?|tasks?|goroutines?|shards?|consumers?|brokers?|containers?)[^a-z]count"
+    + _LABEL
+)
+"""Counts of what is there at one time, whatever their last word; a service that grows by the hour is no counter."""
+
 _AGES = r"(?i)(^|[^a-z])(age|behind|freshness|lag|lateness|staleness)[^a-z]+seconds" + _LABEL
 """Ages grow by themselves, and begin anew with each renewal: where one was seen, the age itself counts, and not how it grows."""
 
@@ -44,7 +51,7 @@ def as_rates(metrics: pl.DataFrame) -> pl.DataFrame:
         metrics: long metrics with the columns of `METRICS`.
     """
     names = metrics["metric"].unique()
-    hinted = names.filter(names.str.contains(_HINTS)).to_list()
+    hinted = names.filter(names.str.contains(_HINTS) & ~names.str.contains(_AT_ONCE)).to_list()
     if not hinted:
         return metrics
     usual = metrics["value"].to_numpy()
