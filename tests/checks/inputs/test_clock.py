@@ -8,6 +8,7 @@ import pytest
 
 from linked_world import Frames, made, quiet, served
 from ruleout._records import Finding
+from ruleout.checks.reproduction._relations import numeric_relation
 from ruleout.experiments.repairs.rescale import turn_clock
 from ruleout.profile import Case
 from served_world import cleared, findings
@@ -122,3 +123,30 @@ def test_what_goes_with_any_time_is_no_clock() -> None:
     frames[1] = frames[1].with_columns(nights=pl.col("nights") + 3)
     case = made((frames[0], frames[1]), features=("age", "nights"))
     assert "clock.turned" not in findings(case, "clock_inputs")
+
+
+def test_a_clock_is_never_stale() -> None:
+    """An hour that rows of some amounts came at, and no longer do, says when they were asked and is no older row's."""
+    frames = []
+    for place, made_of in enumerate(clocks()):
+        zone = pl.col("region").replace_strict({"north": 0, "south": 6, "west": 13})
+        frame = made_of.with_columns(hour=(pl.col("hour") + zone) % 24).drop("asked_at")
+        inputs = frame.select("age", pl.col("income") + 0.6 * pl.col("hour"), "visits", "city")
+        order = np.arange(frame.height)
+        if place == 1:
+            order = np.random.default_rng(2).permutation(order)
+        frames.append(served(frame.with_columns(inputs[order])))
+    told_of = {
+        f.subject.names for f in findings(made((frames[0], frames[1])), "freshness").values()
+    }
+    assert ("hour",) not in told_of
+
+
+@pytest.mark.parametrize("zones", [(6,), (5, 6, 8), tuple(range(1, 24))])
+def test_recomputed_hours_that_are_zones_off(zones: tuple[int, ...]) -> None:
+    """Hours that lie a few zones off the recomputed ones came from other clocks; hours that lie anywhere did not."""
+    rng = np.random.default_rng(5)
+    right = rng.integers(0, 24, 600).astype(float)
+    logged = (right + rng.choice(zones, 600)) % 24
+    told = numeric_relation(logged, right, clock=False)
+    assert (told.kind == "hours") is (len(zones) < 6)

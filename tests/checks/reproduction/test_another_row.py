@@ -162,3 +162,14 @@ def test_values_lost_in_one_edition_of_a_file_are_the_files(column: str, told: b
     found = {o.signal: o for o in run(case, "feature_parity") if isinstance(o, Finding)}
     assert "parity.constant" in found
     assert ("parity.edition" in found) is told
+
+
+@pytest.mark.parametrize(("factor", "signal"), [(2.0, "parity.twice"), (10.0, "parity.scale")])
+def test_whole_numbers_that_doubled_were_counted_twice(factor: float, signal: str) -> None:
+    """Counts that are twice what they should be hold each event twice; tenfold is another unit."""
+    system = healthy()
+    for which in ("reference", "current"):
+        system.frames[which] = system.frames[which].with_columns(pl.col("amount").abs().round() + 1)
+    right = system.current
+    system.frames["current"] = right.with_columns(pl.col("amount") * factor)
+    assert signal in _signals(system, right)

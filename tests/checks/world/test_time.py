@@ -556,3 +556,25 @@ def test_groups_that_an_input_tells_apart_are_no_arms() -> None:
     assert "assignment.arms" not in findings(
         case_of(*harder, segments=("region", "arm")), "benign_mix"
     )
+
+
+@pytest.mark.parametrize(("there", "planned"), [(True, True), (False, False)])
+def test_what_was_planned_for_one_place_hurts_there(
+    tmp_path: Any, there: bool, planned: bool
+) -> None:
+    """Planned work at one region's site is the null where that region lost, and not where all regions did alike."""
+    from ruleout.incident._model import TableSpec
+
+    rng = np.random.default_rng(6)
+    reference, current = windows(rng)
+    late = np.linspace(0, 1, current.height) > 0.6
+    place = str(current["region"].min())
+    hit = late & ((current["region"] == place).to_numpy() | (not there))
+    bad = flipped(current, np.where(hit, 0.5, 0.0), rng)
+    stamp = int(at(current)[int(0.6 * current.height)])
+    path = tmp_path / "changes.csv"
+    path.write_text(
+        f"timestamp,kind,entity,description\n{stamp},calendar,{place},planned service\n"
+    )
+    case = case_of(reference, bad, changes=TableSpec(uri=str(path)))
+    assert ("planned.coincides" in findings(case, "planned")) is planned

@@ -31,6 +31,9 @@ _GOES = 0.9
 _CHANCE = 0.75
 """Share that goes with other requests' times from which on nothing is told by going with one's own."""
 
+_FEW = 6
+"""Different whole hours off the time of the request that the zones of one system may lie."""
+
 _LEAST_SHARE = 0.03
 _HOURS = frozenset({"hour", "hours", "hr", "hrs", "hod", "tod", "clock", "time"})
 """Words of inputs that tell the hour of the day, where they lie on too few of its hours to show it."""
@@ -83,6 +86,16 @@ def tells_time(case: Case, name: str) -> bool:
         clock = _clock(case, name) if name in case.features else None
         case.cache[key] = clock is not None and _turned(case, clock) is None
     return bool(case.cache[key])
+
+
+def by_the_clock(case: Case, name: str) -> bool:
+    """Whether an input is a clock whose values follow from the time of their requests, in whatever few time zones."""
+    clock = _clock(case, name) if name in case.features else None
+    if clock is None:
+        return False
+    off = clock.off[np.isfinite(clock.off)]
+    counts = np.sort(np.unique(np.round(off), return_counts=True)[1])[::-1]
+    return bool(counts[:_FEW].sum() >= _GOES * len(off))
 
 
 def _clock(case: Case, name: str) -> Clock | None:

@@ -17,6 +17,7 @@ from ruleout.checks.inputs._context import Context, context
 from ruleout.checks.inputs._defaults import defaulted
 from ruleout.checks.inputs._departure import departures, locate
 from ruleout.checks.inputs._entities import Still, interleaved, standing_still
+from ruleout.checks.inputs.clock import by_the_clock
 from ruleout.profile import Case
 from ruleout.stats._lag import Lag, best_lag, longest_runs
 from ruleout.stats._leave_out import LeaveOut
@@ -129,6 +130,8 @@ def _of_one(
     runs = _runs(case, name)
     if runs is not None:
         yield runs
+    if by_the_clock(case, name):
+        return  # Whatever else of the row it went with, it says when that was asked.
     link = links[name]
     broken = link is not None and _broken(link) and _culprit(ctx, name, links, moved)
     if not broken:

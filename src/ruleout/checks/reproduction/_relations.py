@@ -15,6 +15,9 @@ _FRACTIONS = 10
 """Different fractions that must have turned to 0 before a cast to whole numbers may have done it."""
 
 
+_DIAL, _ZONES = 8, 5
+"""Hours that a clock must show for a turn to be told, and zones that one system serves at the most, of the 24 there are."""
+
 _EITHER = 20
 """Rows on each of two values before those may be the steps of a rounding."""
 
@@ -98,6 +101,19 @@ def _is_bound(b: Floats, top: float) -> bool:
     return bool(top != 0 and np.quantile(gap, 0.02) < 0.15 * (np.quantile(gap, 0.9) + 1e-12))
 
 
+def _zones(a: Floats, b: Floats) -> tuple[float, ...] | None:
+    """The hours by which a clock is off, most frequent first, where they are those of a few time zones."""
+    on_clock = np.all((a >= 0) & (a < 24) & (b >= 0) & (b < 24)) and np.all(b == np.round(b))
+    if not on_clock or len(np.unique(b)) <= _DIAL:
+        return None
+    hours, counts = np.unique(np.round((a - b) % 24, 6), return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_ZONES]
+    for few in range(1, len(order) + 1):
+        if counts[order[:few]].sum() > 0.9 * len(a):
+            return tuple(float(hours[k]) for k in order[:few])
+    return None
+
+
 def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
     move = a - b
     centre = float(np.median(move))
@@ -106,14 +122,10 @@ def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
         if clock and abs(centre) >= _HOURS and abs(centre) % _HOURS < 1:
             return Relation("hours", f"is {centre / 3600:+.1f} hours off", centre)
         return Relation("offset", f"is {centre:+.6g} off", centre)
-    turned = np.round(move % 24, 6)
-    hours, counts = np.unique(turned, return_counts=True)
-    on_clock = np.all((a >= 0) & (a < 24) & (b >= 0) & (b < 24)) and np.all(b == np.round(b))
-    if on_clock and counts.max() > 0.9 * len(a) and len(np.unique(b)) > 8:
-        told = float(hours[counts.argmax()])
-        return Relation(
-            "hours", f"is {told - 24 if told > 12 else told:+.0f} hours off on the clock", told
-        )
+    zones = _zones(a, b)
+    if zones is not None:
+        told = " or ".join(f"{z - 24 if z > 12 else z:+.0f}" for z in zones)
+        return Relation("hours", f"is {told} hours off on the clock", zones[0])
     sure = np.abs(b) > 1e-9
     if sure.sum() >= 5:
         ratio = a[sure] / b[sure]

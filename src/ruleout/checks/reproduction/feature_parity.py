@@ -60,6 +60,7 @@ _SUPPORTS = {
     "clipped": ("precision_loss", "train_serve_skew"),
     "rounded": ("precision_loss", "train_serve_skew"),
     "scale": ("unit_change",),
+    "twice": ("join_fanout", "unit_change"),
     "offset": ("unit_change", "time_shift"),
     "hours": ("time_shift",),
     "low": ("partial_batch",),
@@ -78,6 +79,7 @@ _ODD = ("mirrored", "curved", "noisy", "unrelated", "otherwise")
 
 _LEAST = 30
 _SEEN = 0.01
+_MOSTLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +229,18 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
         thin = relation.kind == "low"
         other = another_row(case, joined.rows, joined.offline, name, differ, thin=thin)
         relation = other or relation
+    elif relation.kind == "scale" and _counted_twice(a[differ], b[differ]):
+        relation = relation._replace(kind="twice")
     elif relation.kind == "constant":
         relation = _held((case.reference.numeric(name), b), relation)
     return _Differs(name, differ.astype(float), relation)
+
+
+def _counted_twice(logged: Floats, right: Floats) -> bool:
+    """Whether whole numbers are twice what they should be: no unit is, and what came twice was counted twice."""
+    known = np.isfinite(logged) & np.isfinite(right)
+    whole = bool((right[known] % 1 == 0).all())
+    return whole and float((logged[known] == 2 * right[known]).mean()) > _MOSTLY
 
 
 def _held(usual: tuple[Floats, ...], relation: Relation) -> Relation:

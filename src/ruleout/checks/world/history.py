@@ -46,7 +46,7 @@ _APART = 0.75
 """AUC from which two sets of rows are of different mixes: what moves on within a window may bring the metric back."""
 
 _SURE = 1e-4
-_MOST_OF_IT, _PART_OF_ALL = 0.7, 0.5
+_MOST_OF_IT, _SOME_OF_IT, _PART_OF_ALL = 0.7, 0.6, 0.5
 """Share of the rise in loss in an announced place, and of the rows at most, from which on it is that event's."""
 
 _MANY = 200
@@ -313,8 +313,11 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     meant = [c for c in near if meant_to_disturb(c.kind, c.description)]
     event = min(meant or near, key=lambda c: abs(c.at - (low + high) / 2))
     if _risen_before(before, now, event.at):
-        text = f"the loss had risen before the planned event began: {event.description}"
-        return [Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
+        elsewhere = f"the loss had risen before the planned event began: {event.description}"
+    else:
+        elsewhere = _not_there(case, event) or ""
+    if elsewhere:
+        return [Clear(modes, Subject(), elsewhere, 0.0, "planned.elsewhere")]
     found = Finding(
         signal="planned.coincides",
         subject=Subject("change", (event.id,)),
@@ -330,6 +333,27 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         found, signal="planned.over", subject=Subject(), supports=(), against=("already_recovered",)
     )
     return [found, over]
+
+
+def _not_there(case: Case, event: ChangeEvent) -> str | None:
+    """Words, where the event is one place's (a site, a shop, a region) and the loss rose in all places alike."""
+    for name in dict.fromkeys([*case.segments, *case.categorical]):
+        if not (case.current.has(name) and case.reference.has(name)):
+            continue
+        told = [
+            v for v in case.vocabulary(name) if len(v) > 1 and v.lower() == event.entity.lower()
+        ]
+        if not told:
+            continue
+        rows = np.asarray(text_series(case.current.frame, name) == told[0])
+        rows = np.nan_to_num(rows.astype(float)) > 0
+        share = loss_share(case, rows)
+        if share is not None and share < min(_SOME_OF_IT, 1.5 * float(rows.mean())):
+            return (
+                f"{event.description}: planned for {name} = {told[0]}, where {max(share, 0.0):.0%} of the rise in loss"
+                f" and {rows.mean():.0%} of the rows are"
+            )
+    return None
 
 
 def _named(case: Case, events: list[ChangeEvent], latest: float) -> Finding | None:

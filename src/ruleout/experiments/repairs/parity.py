@@ -14,7 +14,7 @@ from ruleout.experiments._undone import Undone
 from ruleout.profile import Case
 
 
-@repair("parity_values", undoes=(*ON_THE_WAY, *RAW, "fallback_overload"))
+@repair("parity_values", undoes=(*ON_THE_WAY, *RAW, "fallback_overload", "join_fanout"))
 def parity_values(case: Case, plan: RepairPlan) -> Undone:
     """Replay recomputed features of the plan's subject, on the rows that have them.
 
