@@ -12,6 +12,7 @@ import pytest
 
 from ruleout._records import Finding
 from ruleout.checks.reproduction._relations import code_relation, lag_of, numeric_relation
+from ruleout.incident._model import ParityProbe, TableSpec
 from ruleout.stats._maps import logit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -109,6 +110,37 @@ def test_hours_and_shifts_are_told_from_scales() -> None:
     assert numeric_relation(stamp - 7200, stamp, clock=True).kind == "hours"
     assert numeric_relation(stamp * 9 / 5 + 32, stamp, clock=False).kind == "scale"
     assert code_relation(np.zeros(50, int), rng.integers(1, 5, 50)).kind == "constant"
+
+
+@pytest.mark.parametrize(
+    ("dial", "off", "kind"),
+    [
+        (True, -5.0, "hours"),
+        (False, -5.0, "offset"),
+        (True, -12.0, "hours"),
+        (True, -2.5, "offset"),
+    ],
+)
+def test_known_hours_of_the_day_are_hours_off(dial: bool, off: float, kind: str) -> None:
+    """Whole hours part an hour of the day from its own by a zone; any other number of that range is merely off."""
+    hour = np.random.default_rng(0).uniform(9, 20, 500)
+    assert numeric_relation(hour + off, hour, clock=False, dial=dial).kind == kind
+
+
+@pytest.mark.parametrize(("name", "mode"), [("order_hour", "time_shift"), ("rate", "unit_change")])
+def test_a_recomputed_hour_tells_another_zone(name: str, mode: str) -> None:
+    """An hour of the day that is logged five less than recomputed comes from another zone, whatever its range."""
+    system = healthy()
+    for frame in system.frames:
+        hour = pl.Series(system.rng.uniform(9, 20, system.rows))
+        system.frames[frame] = system.frames[frame].with_columns(hour.alias(name))
+    right = system.current
+    system.columns["features"] = ("amount", "age", "device", name)
+    system.frames["current"] = right.with_columns(pl.col(name) - 5)
+    system.probes["parity"] = ParityProbe(TableSpec(frame=right[:1000].select("id", name)), "id")
+    found = next(o for o in run(system.case(), "feature_parity") if isinstance(o, Finding))
+    assert found.subject.names == (name,)
+    assert found.supports[0] == mode
 
 
 def test_lag_of_finds_how_late_the_log_is() -> None:

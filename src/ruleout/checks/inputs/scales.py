@@ -14,7 +14,7 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted, words_of
 from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words, values
-from ruleout.checks.inputs.clock import tells_time
+from ruleout.checks.inputs.clock import HOUR, tells_time
 from ruleout.profile import Case
 from ruleout.stats._relation import (
     TEMPERATURES,
@@ -33,7 +33,6 @@ from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
-_HOURS = {"hour", "hr", "hod", "heure", "hora", "stunde", "uhrzeit"}
 _ZONES, _WHOLE = 14, 0.06
 """Hours that zones lie apart at most, and how near to whole hours an offset must lie to be one of theirs."""
 
@@ -305,7 +304,7 @@ def _other_hours(name: str, told: Affine, before: Floats) -> bool:
         told.slope == 1
         and 1 <= abs(hours) <= _ZONES
         and abs(told.offset - hours) < _WHOLE
-        and bool(words_of(name) & _HOURS)
+        and bool(words_of(name) & HOUR)
         and 0 <= float(before.min()) <= float(before.max()) <= 24
     )
 

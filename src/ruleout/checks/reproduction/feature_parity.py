@@ -18,6 +18,7 @@ from ruleout.checks.inputs._defaults import (
     source_of,
 )
 from ruleout.checks.inputs._key_loss import key_loss
+from ruleout.checks.inputs.clock import hour_of_day
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
@@ -222,7 +223,10 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
         )
     if differ.mean() < _SEEN or differ.sum() < 5:
         return None
-    relation = numeric_relation(a[differ], b[differ], clock=case.kind(name) == "datetime")
+    dial = hour_of_day(case, name)
+    relation = numeric_relation(
+        a[differ], b[differ], clock=case.kind(name) == "datetime", dial=dial
+    )
     if relation.kind in ("unrelated", "noisy", "low"):
         thin = relation.kind == "low"
         other = another_row(case, joined.rows, joined.offline, name, differ, thin=thin)
