@@ -123,8 +123,11 @@ def known_values(case: Case, name: str, found: Departure) -> tuple[Floats, Float
     return before[np.isfinite(before)], after[np.isfinite(after)]
 
 
-def best_map(before: Floats, after: Floats) -> Affine | None:
-    """The simplest affine map that makes the samples agree; None if none does."""
+def best_map(before: Floats, after: Floats, *, small: bool = False) -> Affine | None:
+    """The simplest affine map that makes the samples agree; None if none does.
+
+    Maps as small as what the world does to a distribution count only where asked for.
+    """
     zero = _common(before)
     if (
         zero is not None
@@ -133,7 +136,7 @@ def best_map(before: Floats, after: Floats) -> Affine | None:
     ):
         # Where most rows hold one value, the map shows in the others.
         before, after = before[before != zero], after[after != zero]
-    mending = [m for m in affine(before, after) if m.mends and _moves(m, before)]
+    mending = [m for m in affine(before, after) if m.mends and (small or _moves(m, before))]
     if not mending:
         return None
     least = min(m.distance_after for m in mending)
