@@ -199,7 +199,5 @@ def _finding(case: Case, found: Departure, told: Alone) -> Finding:
         found.scope,
         found.onset,
         (undone,),
-        quantile_chart(
-            found.name, before, after, factor or Affine(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        ),
+        quantile_chart(found.name, before, after, factor or Affine(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)),
     )

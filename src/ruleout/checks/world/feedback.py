@@ -47,6 +47,19 @@ _SPARES = re.compile(
 
 _COMPUTED = ("train_serve_skew", "stale_features")
 
+_ALIKE = (
+    "concept_drift",
+    "corrupted_labels",
+    "label_noise",
+    "immature_labels",
+    "evaluation_bug",
+    "model_staleness",
+)
+"""What befalls steered and spared traffic alike."""
+
+_SURE = 0.8
+"""Least strength of a tie in steered traffic alone where the loss, too, is there alone."""
+
 _ANEW = 4.5
 """Standard errors between steered and spared traffic: all inputs, classes and segments are looked at."""
 
@@ -79,7 +92,10 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     said = [_answers(seen, side) for side in ("reference", "current")]
     spared = _spared(case, seen, said)
     if spared is not None:
-        return [spared, _explains(spared)]
+        unharmed = list(_unharmed(case, seen, spared))
+        if unharmed:
+            spared = replace(spared, strength=max(spared.strength, _SURE))
+        return [spared, _explains(spared), *unharmed]
     if case.current.time is None:
         why = "a tie that grows shows only in the order of time"
         return [Abstained(MODES, why, "data.columns.timestamp")]
@@ -137,6 +153,36 @@ def _explains(found: Finding) -> Finding:
         subject=Subject(),
         supports=(),
         against=("covariate_shift",),
+    )
+
+
+def _unharmed(case: Case, seen: View, found: Finding) -> Iterable[Finding]:
+    """Whether the traffic that a lot spared fares as it did: the world and the labels would have treated both alike."""
+    free = _held_back(case, seen, found.scope.column or "")
+    if free is None or not by_lot(case, free.column):
+        return
+    before, now = seen.reference.loss, seen.current.loss
+    parts = [(before[~free.before], now[~free.rows]), (before[free.before], now[free.rows])]
+    if any(min(len(old), len(new)) < _FEW for old, new in parts):
+        return
+    steered, spared = (float(new.mean() - old.mean()) for old, new in parts)
+    error = math.sqrt(sum(float(side.var()) / len(side) for side in parts[1]))
+    if steered <= 0 or spared + 2 * error > 0.5 * steered:
+        return
+    told = (
+        f"the loss rose by {steered:.4g} where {free.column} is {free.steered} and by {spared:.4g} elsewhere, though a lot "
+        "parts the two: labels and the world are the same for both"
+    )
+    yield replace(
+        found,
+        signal="feedback.unharmed",
+        subject=Subject(),
+        statement=told,
+        statistic=spared,
+        effect=steered - spared,
+        strength=1.0,
+        supports=(),
+        against=_ALIKE,
     )
 
 
