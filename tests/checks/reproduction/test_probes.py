@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from ruleout.incident._model import ParityProbe, TableSpec
 from ruleout.stats._maps import logit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from systems import abstained, cleared, healthy, new_score, old_score, run, supported, undone
+from systems import (
+    DAY,
+    START,
+    abstained,
+    cleared,
+    healthy,
+    new_score,
+    old_score,
+    run,
+    supported,
+    undone,
+)
 
 
 def test_golden_answers_that_stay_clear_the_model() -> None:
@@ -140,6 +152,32 @@ def test_a_recomputed_hour_tells_another_zone(name: str, mode: str) -> None:
     system.probes["parity"] = ParityProbe(TableSpec(frame=right[:1000].select("id", name)), "id")
     found = next(o for o in run(system.case(), "feature_parity") if isinstance(o, Finding))
     assert found.subject.names == (name,)
+    assert found.supports[0] == mode
+
+
+@pytest.mark.parametrize(
+    ("day", "previous", "mode"),
+    [(5.0, False, "train_serve_skew"), (2.0, False, "partial_batch"), (5.0, True, "partial_batch")],
+)
+def test_a_sum_low_since_a_models_first_row_was_never_whole(
+    day: float, previous: bool, mode: str
+) -> None:
+    """A sum that is low online from the launch on is computed otherwise; one that others served before was thinned out."""
+    system = healthy()
+    for frame in system.frames:
+        spent = pl.Series(system.rng.lognormal(3, 1, system.rows))
+        system.frames[frame] = system.frames[frame].with_columns(spent=spent)
+    right = system.current
+    system.columns["features"] = ("amount", "age", "device", "spent")
+    system.frames["current"] = right.with_columns(
+        spent=right["spent"] * system.rng.uniform(0, 1, system.rows)
+    )
+    system.probes["parity"] = ParityProbe(TableSpec(frame=right[:1000].select("id", "spent")), "id")
+    case = system.case()
+    spec = replace(case.incident.models["current"], deployed_at=START + day * DAY)
+    models = {"current": spec} | ({"previous": spec} if previous else {})
+    case = replace(case, incident=replace(case.incident, models=models))
+    found = next(o for o in run(case, "feature_parity") if isinstance(o, Finding))
     assert found.supports[0] == mode
 
 

@@ -18,6 +18,7 @@ from ruleout.checks.inputs._defaults import (
     source_of,
 )
 from ruleout.checks.inputs._key_loss import key_loss
+from ruleout.checks.inputs._launch import first_served
 from ruleout.checks.inputs.clock import hour_of_day
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
@@ -64,6 +65,7 @@ _SUPPORTS = {
     "offset": ("unit_change", "time_shift"),
     "hours": ("time_shift",),
     "low": ("partial_batch",),
+    "never": ("train_serve_skew", "partial_batch"),
     "mirrored": ("train_serve_skew", "category_recode"),
     "curved": ("train_serve_skew",),
     "noisy": ("train_serve_skew", "stale_features"),
@@ -387,6 +389,9 @@ def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) ->
         kind = "defaults"
     elif kind == "held" and any(_odd(case, d) for d in members):
         kind = "kept"
+    elif kind == "low" and place.scope.column is None and place.onset is None:
+        # Low in all rows since a model's first: never whole online, rather than published too early each time.
+        kind = "never" if first_served(case) else kind
     share, n = float(flag.mean()), len(flag)
     subject = Subject("feature", names)
     if kind == "defaults":
