@@ -78,3 +78,19 @@ def test_a_higher_quantile_is_no_thinning() -> None:
     """Values that spread both ways did not lose events."""
     rng = np.random.default_rng(4)
     assert thinning(rng.lognormal(3, 0.5, 500), rng.lognormal(2.6, 1.2, 500)) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "names"), [(0.45, {("visits", "income")}), (0.75, {("visits",)})]
+)
+def test_a_sum_that_keeps_as_much_as_counts_do_lost_the_same_events(
+    share: float, names: set[tuple[str, ...]]
+) -> None:
+    """Half of the visits and near half of the income are one batch; an income in another unit is a matter of its own."""
+    _, current = quiet()
+    counts = pl.Series(
+        "visits", np.random.default_rng(5).binomial(current["visits"].to_numpy(), 0.5)
+    )
+    case = made(broken(counts, (current["income"] * share).alias("income")))
+    found = findings(case, "thin_aggregates")
+    assert {f.subject.names for f in found.values()} == names

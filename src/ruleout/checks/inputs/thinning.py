@@ -25,6 +25,12 @@ _LEAST_LEVELS = 6
 _MENDED = 0.3
 """What may be left of the distance once the reference is thinned likewise, as a share of it."""
 
+_FELL, _ALIKE = 0.8, 0.15
+"""A factor below which a sum has fallen, and how near the shares that inputs keep must lie to have lost the same events."""
+
+_STEADY = 1_000.0
+"""Concentration of the shares of a sum of many events, which hardly differ."""
+
 _CUT_OFF = 5.0
 """Standard errors from which what goes with an input has not fallen along with it."""
 
@@ -35,22 +41,37 @@ class Low(NamedTuple):
     found: Departure
     told: Thinning
 
+    @property
+    def kept(self) -> float:
+        """The share of itself that the input keeps over all rows."""
+        return 1 - self.told.part * (1 - self.told.mean)
+
+    def goes_with(self, other: Low) -> bool:
+        """Whether the two lost about the same share in the same rows."""
+        one, two = self.found, other.found
+        place = (one.scope.column, one.scope.values) == (two.scope.column, two.scope.values)
+        shared = int((one.rows & two.rows).sum()) / max(int((one.rows | two.rows).sum()), 1)
+        return place and shared > 1 - _ALIKE and abs(self.kept - other.kept) < _ALIKE
+
 
 @check("thin_aggregates", layer="data", rung="inputs", looks_for=("partial_batch",))
 def thin_aggregates(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Is a non-negative input low for all rows, each by a share of its own, while the rest of the rows is as it was?
 
     The reference is thinned by random shares until it looks like the current window. A world that got smaller does the
-    same to the marginal, but shows in what goes with the input; events that are missing from a sum do not.
+    same to the marginal, but shows in what goes with the input; events that are missing from a sum do not. A sum of many
+    events loses the same share in every row; where counts lost it too, it is no unit of its own.
     """
     del rng
     lost = {d.name for d in defaulted(case) if d.value != "0"}
-    low = [
-        one
+    moved = [
+        found
         for name, found in departures(case).items()
         if found.departed and name not in lost and case.kind(name) == "numeric"
-        if (one := _low(case, found)) is not None
     ]
+    low = [one for found in moved if (one := _low(case, found)) is not None]
+    sums = [one for found in moved if (one := _scaled(case, found)) is not None] if low else []
+    low += [s for s in sums if any(s.goes_with(o) and _together(case, s, o) for o in low)]
     if not low:
         told = "no input that counts or sums is low throughout"
         yield Clear(("partial_batch",), Subject(), told, 0.1, "thinning.none")
@@ -61,10 +82,24 @@ def thin_aggregates(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield _finding(group, cut_off=max(known, default=0.0) > _CUT_OFF)
 
 
-def _low(case: Case, found: Departure) -> Low | None:
+def _values(case: Case, found: Departure) -> tuple[Floats, Floats]:
     before = case.reference.numeric(found.name)[like_rows(case, found)]
     after = case.current.numeric(found.name)[found.rows]
-    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    return before[np.isfinite(before)], after[np.isfinite(after)]
+
+
+def _scaled(case: Case, found: Departure) -> Low | None:
+    """A sum that keeps one share of itself in all rows."""
+    before, after = _values(case, found)
+    told = best_map(before, after)
+    if told is None or told.offset != 0 or not 0 < told.slope < _FELL or before.min() < 0:
+        return None
+    near, far = told.distance_before, told.distance_after
+    return Low(found, Thinning(1.0, told.slope, _STEADY, near, far, whole=False))
+
+
+def _low(case: Case, found: Departure) -> Low | None:
+    before, after = _values(case, found)
     if len(np.unique(before[:2_000])) < _LEAST_LEVELS or round_the_clock(before):
         return None
     scaled = best_map(before, after)
@@ -101,17 +136,28 @@ def _apart(case: Case, found: Departure, group: Collection[str]) -> float | None
     return (told - due) / max(error, 1e-9)
 
 
+def _together(case: Case, one: Low, other: Low) -> bool:
+    """Whether two inputs come from one source, as far as lineage is declared."""
+    return _source(case, one) == _source(case, other)
+
+
+def _source(case: Case, one: Low) -> str:
+    sources = case.incident.data.sources
+    return next((s for s, columns in sources.items() if one.found.name in columns), "")
+
+
 def _groups(case: Case, low: list[Low]) -> Iterator[list[Low]]:
-    """Inputs of one source that are low together; each on its own where lineage is not declared."""
-    data = case.incident.data
-    sources = data.sources if data is not None else {}
-    left = list(low)
-    for columns in sources.values():
-        together = [one for one in left if one.found.name in columns]
-        if together:
-            yield together
-            left = [one for one in left if one not in together]
-    yield from ([one] for one in left)
+    """Inputs of one source that are low together; where lineage is not declared, those that lost one share in the same rows."""
+    groups: list[list[Low]] = []
+    for one in low:
+        source = _source(case, one)
+        for group in groups:
+            if _together(case, one, group[0]) and (source or one.goes_with(group[0])):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    yield from groups
 
 
 def _finding(group: list[Low], *, cut_off: bool) -> Finding:
