@@ -417,6 +417,18 @@ def test_a_growing_tie_to_the_answers_is_feedback() -> None:
     assert findings(case_of(reference, sudden), "feedback") == {}
 
 
+@pytest.mark.parametrize(("name", "told"), [("hour", False), ("price", True)])
+def test_no_answer_moves_the_clock(name: str, told: bool) -> None:
+    """An hour whose tie to the answers grows shows who came when; any other number of its range is fed."""
+    rng = np.random.default_rng(7)
+    reference, current = (f.with_columns((12 + pl.col("visits")).alias(name)) for f in windows(rng))
+    grown = np.linspace(0, 6, current.height)
+    fed = current.with_columns(pl.col(name) - pl.Series(grown) * (pl.col("score") - 0.5))
+    features = ("amount", "age", "kind", name)
+    found = findings(case_of(reference, fed, features=features), "feedback")
+    assert ("feedback.grows" in found) is told
+
+
 def test_answers_that_fade_by_themselves_are_no_feedback() -> None:
     """Where answers lose their tie to an input that stays as it was, nothing flowed back into it."""
     rng = np.random.default_rng(7)

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs.clock import hour_of_day
 from ruleout.checks.world._arms import by_lot
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
@@ -99,25 +101,7 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     if case.current.time is None:
         why = "a tie that grows shows only in the order of time"
         return [Abstained(MODES, why, "data.columns.timestamp")]
-    found: list[tuple[float, str, Tie]] = []
-    for name in case.numeric:
-        values = (
-            case.reference.numeric(name)[seen.reference.rows],
-            case.current.numeric(name)[seen.current.rows],
-        )
-        usual, now = tie(values[0], said[0]), tie(values[1], said[1])
-        if usual is None or now is None:
-            continue
-        level = (usual.first + usual.last) / 2
-        away = abs(now.last - level) - abs(now.first - level)
-        if (
-            abs(now.z) > 6
-            and abs(usual.z) < 4
-            and away > 0.1
-            and now.gradual > _GRADUAL
-            and _moves(*values)
-        ):
-            found.append((abs(now.z), name, now))
+    found = _growing(case, seen, said)
     if not found:
         text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
         return [Clear(MODES, Subject(), text, 0.1, "feedback.none")]
@@ -136,6 +120,32 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         supports=MODES,
     )
     return [grows, _explains(grows)]
+
+
+def _growing(case: Case, seen: View, said: Sequence[Floats]) -> list[tuple[float, str, Tie]]:
+    """Inputs whose tie to the answers grows through the current window and was steady in the reference, with its z."""
+    found: list[tuple[float, str, Tie]] = []
+    for name in case.numeric:
+        if hour_of_day(case, name) or follows_calendar(case, name):
+            continue  # no answer moves the clock
+        values = (
+            case.reference.numeric(name)[seen.reference.rows],
+            case.current.numeric(name)[seen.current.rows],
+        )
+        usual, now = tie(values[0], said[0]), tie(values[1], said[1])
+        if usual is None or now is None:
+            continue
+        level = (usual.first + usual.last) / 2
+        away = abs(now.last - level) - abs(now.first - level)
+        if (
+            abs(now.z) > 6
+            and abs(usual.z) < 4
+            and away > 0.1
+            and now.gradual > _GRADUAL
+            and _moves(*values)
+        ):
+            found.append((abs(now.z), name, now))
+    return found
 
 
 def _moves(before: Floats, now: Floats) -> bool:
