@@ -181,6 +181,32 @@ def test_a_sum_low_since_a_models_first_row_was_never_whole(
     assert found.supports[0] == mode
 
 
+@pytest.mark.parametrize(
+    ("spread", "grown", "names"),
+    [(0.05, False, {("spent", "asked")}), (0.05, True, {("spent",), ("asked",)})],
+)
+def test_an_input_that_is_low_where_its_neighbour_is_lacks_the_same_events(
+    spread: float, grown: bool, names: set[tuple[str, ...]]
+) -> None:
+    """A sum that keeps nearly one share in all rows looks bent; beside a thin one of its source it is as thin as that."""
+    system = healthy()
+    rng = system.rng
+    for frame in system.frames:
+        sums = {name: pl.Series(rng.lognormal(3, 1, system.rows)) for name in ("spent", "asked")}
+        system.frames[frame] = system.frames[frame].with_columns(**sums)
+    right = system.current
+    system.columns["features"] = ("amount", "age", "device", "spent", "asked")
+    kept = 0.5 + spread * rng.uniform(-1, 1, system.rows)
+    system.frames["current"] = right.with_columns(
+        spent=right["spent"] * rng.uniform(0, 1, system.rows),
+        asked=right["asked"] * ((1 / kept) if grown else kept),
+    )
+    offline = right[:1000].select("id", "spent", "asked")
+    system.probes["parity"] = ParityProbe(TableSpec(frame=offline), "id")
+    found = [o for o in run(system.case(), "feature_parity") if isinstance(o, Finding)]
+    assert {f.subject.names for f in found} == names
+
+
 def test_lag_of_finds_how_late_the_log_is() -> None:
     """The recomputed value of a row turns up in the log as many rows later as the log is late."""
     values = np.random.default_rng(1).normal(size=1_000)

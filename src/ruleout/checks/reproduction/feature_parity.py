@@ -79,6 +79,10 @@ _SUPPORTS = {
 _ODD = ("mirrored", "curved", "noisy", "unrelated", "otherwise")
 """Relations that no unit, rounding, default or delay brings about."""
 
+_BENT = ("curved", "noisy")
+"""Relations that shares lost at random may look like, where they differ little or much."""
+
+_NEARLY = 0.95
 _LEAST = 30
 _SEEN = 0.01
 
@@ -94,6 +98,8 @@ class _Differs:
     name: str
     flag: Floats
     relation: Relation
+    lower: bool = False
+    """Whether hardly a value that differs is larger than the right one."""
 
 
 @check(
@@ -152,7 +158,8 @@ def _compared(case: Case, joined: _Joined) -> tuple[list[str], list[_Differs]]:
 def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
     """Read features in the light of each other: partners of a swap, counts that thinned out to zero."""
     partners = {d.relation.told.removeprefix("holds ") for d in found if d.relation.kind == "swap"}
-    thin = {_source(case, d.name) for d in found if d.relation.kind == "low"} - {""}
+    low = [d for d in found if d.relation.kind == "low"]
+    thin = {_source(case, d.name) for d in low} - {""}
     out = []
     for differs in found:
         relation = differs.relation
@@ -165,6 +172,8 @@ def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
         )
         if counts and _source(case, differs.name) in thin:
             relation = Relation("low", "is too small")
+        if relation.kind in _BENT and any(_thinned_with(case, differs, one) for one in low):
+            relation = Relation("low", "is too small")
         if relation.kind == "cast" and len(found) > 1:
             # Others that are off beside it: their source defaults to 0.
             relation = relation._replace(kind="constant")
@@ -172,6 +181,14 @@ def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
             relation = Relation("constant", relation.told, relation.value)
         out.append(replace(differs, relation=relation))
     return out
+
+
+def _thinned_with(case: Case, bent: _Differs, low: _Differs) -> bool:
+    """Whether an input is nowhere larger than it should be in just the rows in which another of its source lacks events."""
+    if not bent.lower or _source(case, bent.name) != _source(case, low.name):
+        return False
+    most = max(float(bent.flag.sum()), float(low.flag.sum()))
+    return float(bent.flag @ low.flag) > 0.9 * most
 
 
 def _lost_with(case: Case, held: _Differs, other: _Differs) -> bool:
@@ -235,7 +252,9 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
         relation = other or relation
     elif relation.kind == "constant":
         relation = _held((case.reference.numeric(name), b), relation)
-    return _Differs(name, differ.astype(float), relation)
+    known = differ & np.isfinite(a) & np.isfinite(b)
+    lower = known.any() and float((np.abs(a[known]) < np.abs(b[known])).mean()) > _NEARLY
+    return _Differs(name, differ.astype(float), relation, lower)
 
 
 def _held(usual: tuple[Floats, ...], relation: Relation) -> Relation:
