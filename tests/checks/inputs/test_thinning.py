@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from linked_world import START, broken, made, quiet, rows, served
+from ruleout.checks.inputs.scales import lost_counts
+from ruleout.stats._relation import Affine
 from ruleout.stats._thinning import thinned, thinning
 from served_world import cleared, findings
 
@@ -57,9 +59,36 @@ def test_one_factor_for_all_is_not_told_here() -> None:
     _, current = quiet()
     case = made(broken((current["income"] * 0.37).alias("income")))
     assert findings(case, "thin_aggregates") == {}
-    assert cleared(case, "thin_aggregates") == {"partial_batch"}
+    assert (
+        cleared(case, "thin_aggregates") == set()
+    )  # what may have lost events is not cleared of it
     told = findings(case, "quantile_relation")["quantile_relation.low"]
     assert told.supports == ("partial_batch", "unit_change")
+
+
+def test_a_unit_clears_a_partial_batch() -> None:
+    """A factor that is a unit's says nothing of events, and no other input is low."""
+    case = made(broken((pl.col("income") * 0.001).alias("income")))
+    assert cleared(case, "thin_aggregates") == {"partial_batch"}
+
+
+@pytest.mark.parametrize(
+    ("slope", "left", "whole", "lost"),
+    [
+        (0.45, 2.0, True, True),
+        (0.45, 0.5, True, False),
+        (0.45, 2.0, False, False),
+        (0.001, 2.0, True, False),
+    ],
+)
+def test_counts_that_stay_whole_by_a_fraction_lost_events(
+    slope: float, left: float, whole: bool, lost: bool
+) -> None:
+    """A pound for a kilogram leaves fractions; what is whole before and after, and hits no fraction exactly, was thinned."""
+    before = np.arange(1.0, 500.0)
+    after = np.round(before * slope) if whole else before * slope
+    told = Affine(slope, 0.0, 1.0, 0.4, 0.03 * left, 0.03)
+    assert lost_counts(told, before, after) is lost
 
 
 def test_thinning_is_fitted_to_what_was_done() -> None:

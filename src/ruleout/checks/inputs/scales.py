@@ -40,6 +40,10 @@ _PROBS = np.linspace(0.02, 0.98, 49)
 _BEYOND, _BACK, _LEFT = 0.6, 0.97, 0.45
 """Parts of the values beyond the reference's range, and back in it, and of their distance that may be left."""
 
+_EXACT, _TENTH = 0.9, 0.12
+"""Part of chance's distance that a mere factor leaves at most, and a factor below which units are likelier than losses."""
+
+_OF_FACTORS = ("quantile_relation.unit", "quantile_relation.low", "quantile_relation.counts")
 _THIN = 0.8
 """Below this factor, and none of a unit, a sum more likely lacks events than changed its currency."""
 
@@ -87,10 +91,11 @@ def _together(case: Case, found: Sequence[Finding]) -> Iterator[Finding]:
     tenth = max(float(np.ptp(known)) / 10, 1.0) if len(known) else 1.0
     for one in found:
         key: tuple[object, ...] = (one.subject.names,)
-        if one.signal == "quantile_relation.unit":
+        if one.signal in _OF_FACTORS:
             options, scope = one.repairs[0].options, one.scope
             begun = None if scope.since is None else round((scope.since - start) / tenth)
-            key = (options["slope"], options["offset"], scope.column, scope.values, begun)
+            factor = f"{options['slope']:.3g}"
+            key = (one.signal, factor, options["offset"], scope.column, scope.values, begun)
         groups.setdefault(key, []).append(one)
     for same in groups.values():
         first = max(same, key=lambda one: one.effect)
@@ -226,7 +231,8 @@ def _affine_finding(
     name = found.name
     in_time = case.kind(name) == "datetime"
     pure = told.offset == 0.0 and nearest_round(told.slope) is not None
-    unit = not in_time and (pure or is_temperature(told))
+    counts = lost_counts(told, before, after)
+    unit = not in_time and (pure or is_temperature(told)) and not counts
     kind = _kind(told, in_time=in_time, unit=unit, before=before)
     if _other_hours(name, told, before):
         kind, told = "clock", told._replace(offset=float(round(told.offset)))
@@ -243,7 +249,7 @@ def _affine_finding(
         # No unit has both a scale and a zero of its own, temperatures apart.
         kind, supports = "line", ("unit_change", "train_serve_skew")
     if kind == "plain" and told.slope < _THIN and told.offset == 0 and before.min(initial=0.0) >= 0:
-        kind, supports = "low", ("partial_batch", "unit_change")
+        kind, supports = "counts" if counts else "low", ("partial_batch", "unit_change")
     options: Mapping[str, Any] = {"slope": told.slope, "offset": told.offset}
     strength = 1.0 - 0.5 * min(1.0, told.distance_after / max(0.12 * told.distance_before, 1e-9))
     if whole_map(before, after) is not None:
@@ -298,6 +304,13 @@ def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
         return "unit"
     strong = told.slope < 0 or abs(math.log(abs(told.slope))) > 0.4
     return "plain" if strong or abs(told.offset) > 0.7 * float(before.std()) else "weak"
+
+
+def lost_counts(told: Affine, before: Floats, after: Floats) -> bool:
+    """Whether whole numbers fell to a fraction and are whole still, other than by the factor alone: events are missing."""
+    whole = bool((before % 1 == 0).all() and (after % 1 == 0).all())
+    near = told.distance_after > _EXACT * told.noise
+    return whole and near and told.offset == 0 and _TENTH < told.slope < _THIN
 
 
 def _other_hours(name: str, told: Affine, before: Floats) -> bool:

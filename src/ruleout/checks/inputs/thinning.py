@@ -9,15 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
+from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._defaults import defaulted, rest_fell
 from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words
-from ruleout.checks.inputs.scales import best_map
+from ruleout.checks.inputs.scales import best_map, lost_counts
 from ruleout.checks.inputs.staleness import Regressions
 from ruleout.profile import Case
 from ruleout.stats._dial import round_the_clock
+from ruleout.stats._relation import nearest_round
 from ruleout.stats._thinning import Thinning, thinning
 
 Floats = NDArray[np.float64]
@@ -40,6 +41,8 @@ class Low(NamedTuple):
 
     found: Departure
     told: Thinning
+    unit: bool = False
+    """Whether the one share that it keeps is a ratio of units."""
 
     @property
     def kept(self) -> float:
@@ -70,8 +73,13 @@ def thin_aggregates(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         if found.departed and name not in lost and case.kind(name) == "numeric"
     ]
     low = [one for found in moved if (one := _low(case, found)) is not None]
-    sums = [one for found in moved if (one := _scaled(case, found)) is not None] if low else []
+    sums = [one for found in moved if (one := _scaled(case, found)) is not None]
     low += [s for s in sums if any(s.goes_with(o) and _together(case, s, o) for o in low)]
+    unsure = [one.found.name for one in sums if not one.unit]
+    if unsure and not low:
+        fell = ", ".join(unsure)
+        yield Abstained(("partial_batch",), f"{fell} fell by one factor, as a unit or a sum does")
+        return
     if not low:
         told = "no input that counts or sums is low throughout"
         yield Clear(("partial_batch",), Subject(), told, 0.1, "thinning.none")
@@ -95,7 +103,8 @@ def _scaled(case: Case, found: Departure) -> Low | None:
     if told is None or told.offset != 0 or not 0 < told.slope < _FELL or before.min() < 0:
         return None
     near, far = told.distance_before, told.distance_after
-    return Low(found, Thinning(1.0, told.slope, _STEADY, near, far, whole=False))
+    unit = nearest_round(told.slope, 1e-6) is not None and not lost_counts(told, before, after)
+    return Low(found, Thinning(1.0, told.slope, _STEADY, near, far, whole=False), unit)
 
 
 def _low(case: Case, found: Departure) -> Low | None:
