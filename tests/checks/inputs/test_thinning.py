@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from linked_world import START, broken, made, quiet, rows, served
 from ruleout.checks.inputs.scales import lost_counts
+from ruleout.incident._model import ModelSpec
 from ruleout.stats._relation import Affine
 from ruleout.stats._thinning import thinned, thinning
 from served_world import cleared, findings
@@ -32,6 +35,15 @@ def test_a_thin_aggregate_is_cut_off_from_its_row(name: str) -> None:
     assert found.subject.names == (name,)
     assert found.supports == ("partial_batch",)
     assert found.repairs[0].repair == "thin_out"
+
+
+@pytest.mark.parametrize(("days", "signal"), [(6.0, "thinning.never"), (1.0, "thinning.cut_off")])
+def test_what_is_thin_since_a_models_first_row_was_never_whole(days: float, signal: str) -> None:
+    """A sum that is low from the launch on is computed otherwise online; one that others served before lacks events."""
+    case = made(broken(thin("income")))
+    spec = ModelSpec(uri="m", deployed_at=START + days * 86_400)
+    case = replace(case, incident=replace(case.incident, models={"current": spec}))
+    assert set(findings(case, "thin_aggregates")) == {signal}
 
 
 def test_inputs_of_one_source_are_thin_together() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from ruleout._registry import check
 from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs._defaults import defaulted, rest_fell
 from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words
+from ruleout.checks.inputs._launch import first_served
 from ruleout.checks.inputs.scales import best_map, lost_counts
 from ruleout.checks.inputs.staleness import Regressions
 from ruleout.profile import Case
@@ -87,7 +89,8 @@ def thin_aggregates(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     for group in _groups(case, low):
         names = [one.found.name for one in group]
         known = [z for one in group if (z := _apart(case, one.found, names)) is not None]
-        yield _finding(group, cut_off=max(known, default=0.0) > _CUT_OFF)
+        found = _finding(group, cut_off=max(known, default=0.0) > _CUT_OFF)
+        yield _never_whole(found) if first_served(case) else found
 
 
 def _values(case: Case, found: Departure) -> tuple[Floats, Floats]:
@@ -143,6 +146,14 @@ def _apart(case: Case, found: Departure, group: Collection[str]) -> float | None
     due = fell * link.before**2
     error = math.sqrt(float(link.expected.var()) * (1 / max(rows.sum(), 1) + 1 / len(ctx.before)))
     return (told - due) / max(error, 1e-9)
+
+
+def _never_whole(found: Finding) -> Finding:
+    """What is cut off in all rows since the first that a model served is computed otherwise, rather than published early each time."""
+    scope = found.scope
+    if found.signal != "thinning.cut_off" or scope.since is not None or scope.column is not None:
+        return found
+    return replace(found, signal="thinning.never", supports=("train_serve_skew", "partial_batch"))
 
 
 def _together(case: Case, one: Low, other: Low) -> bool:
