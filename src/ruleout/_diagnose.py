@@ -47,6 +47,9 @@ _WORTH_UNDOING = 24
 _WHOLE = 0.98
 """A cause that explains this much leaves nothing to diagnose."""
 
+_SURE = 0.8
+"""Probability from which a cause that explains nothing has happened all the same, and another did the harm."""
+
 _WORTH_A_PICTURE = 3
 
 
@@ -347,7 +350,7 @@ def diagnose_rest(found: Examined, say: Progress) -> None:
     lead = max(found.candidates, key=lambda c: c.probability, default=None)
     if lead is None or lead.undone_by is None or lead.explained is None or lead.probability < 0.3:
         return
-    if modes.mode(lead.mode).is_null or not 0.1 <= lead.explained.fraction <= _WHOLE:
+    if modes.mode(lead.mode).is_null or not _leaves_some(lead):
         return
     fullest = found.bench.fullest(lead.mode, lead.plans)
     undone = found.bench.undone(fullest or lead.undone_by)
@@ -360,6 +363,15 @@ def diagnose_rest(found: Examined, say: Progress) -> None:
     say("diagnosing what is left")
     again = examine(rest, symptom, say, first=len(found.rows) + 1)
     weighing.join_second(lead, found.candidates, found.rows, again.candidates, again.rows)
+
+
+def _leaves_some(lead: Candidate) -> bool:
+    """Whether undoing a cause leaves a part of the symptom, or all of it though the cause is sure and its replay exact."""
+    told = lead.explained
+    if told is None or told.fraction > _WHOLE:
+        return False
+    exact = told.method == "repair_replay" and lead.probability >= _SURE
+    return exact or told.fraction >= 0.1
 
 
 def _close(found: Examined, started: float) -> Diagnosis:

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from linked_world import broken, made, quiet
-from ruleout._diagnose import Examined, diagnose_rest, examine, missing_parts
-from ruleout._records import RepairPlan, Subject
+from ruleout._diagnose import Examined, _leaves_some, diagnose_rest, examine, missing_parts
+from ruleout._records import Explained, RepairPlan, Subject
 from ruleout.checks.symptom import as_symptom
 from ruleout.experiments import Bench
 from ruleout.experiments._residual import repaired_case
 from ruleout.experiments._undone import Damaged, Undone
+from ruleout.hypotheses import Candidate
 
 PERMUTED = {"aa": "bb", "bb": "aa", "cc": "dd", "dd": "cc"}
 
@@ -131,3 +133,23 @@ def test_damage_of_several_inputs_is_done_to_the_reference_at_once() -> None:
     bench = Bench(case)
     assert bench.undone(twice) is None
     assert "do not go together" in bench.refused["several"]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "method", "probability", "more"),
+    [
+        (0.5, "surrogate_replay", 0.4, True),
+        (0.0, "repair_replay", 0.9, True),
+        (0.0, "repair_replay", 0.5, False),
+        (0.0, "surrogate_replay", 0.9, False),
+        (0.99, "repair_replay", 0.9, False),
+    ],
+)
+def test_a_sure_cause_that_explains_nothing_had_company(
+    fraction: float, method: str, probability: float, more: bool
+) -> None:
+    """What surely happened and did no harm by itself leaves the symptom to another cause; a poor replay says nothing."""
+    told = Explained(fraction, fraction, fraction, method)
+    lead = Candidate("feature_swap", Subject("feature", ("age", "income")), explained=told)
+    lead.probability = probability
+    assert _leaves_some(lead) is more

@@ -44,12 +44,16 @@ class Turn(NamedTuple):
     """... and once the turned part of the earlier one is taken into account."""
 
 
+def of_a_day(values: Floats) -> bool:
+    """Whether values (n,) lie from 0 to under 24, as hours of the day do, be it those of a shop's opening alone."""
+    known = values[np.isfinite(values)]
+    return bool(len(known) >= 100 and known.min() >= 0 and known.max() < HOURS)
+
+
 def on_dial(values: Floats) -> bool:
     """Whether values (n,) lie on the face of a clock: from 0 to under 24, and on most of its hours."""
     known = values[np.isfinite(values)]
-    if len(known) < 100 or known.min() < 0 or known.max() >= HOURS:
-        return False
-    return len(np.unique(np.floor(known))) >= HOURS // 2
+    return of_a_day(known) and len(np.unique(np.floor(known))) >= HOURS // 2
 
 
 def round_the_clock(values: Floats) -> bool:

@@ -105,3 +105,16 @@ def test_a_bound_is_told_though_the_world_drifted_besides() -> None:
     assert "resolution.clip" in findings(case, "resolution")
     assert findings(case, "missing_and_defaults") == {}
     assert "freshness.collisions" not in findings(case, "freshness")
+
+
+@pytest.mark.parametrize(
+    ("bent", "signal"),
+    [(pl.col("income") * 1.12, "bent.factor"), (pl.col("income").log1p() * 9, "bent.alone")],
+)
+def test_a_small_factor_is_a_unit_where_the_input_moved_alone(bent: pl.Expr, signal: str) -> None:
+    """A currency is worth a tenth more: a world would take correlates along, and other code would bend the order's steps."""
+    found = findings(made(broken(bent.alias("income"), n=8_000)), "monotone_relation")
+    assert set(found) == {signal}
+    assert found[signal].supports == (
+        ("unit_change",) if signal == "bent.factor" else ("train_serve_skew",)
+    )

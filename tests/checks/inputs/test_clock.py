@@ -103,6 +103,22 @@ def test_hours_of_business_are_known_by_their_name(name: str, told: bool) -> Non
     assert ("clock.dial" in findings(case, "clock_inputs")) is told
 
 
+@pytest.mark.parametrize("goes", [True, False])
+def test_an_hour_of_a_shop_open_by_day_alone_is_a_clock(goes: bool) -> None:
+    """Ten hours of opening are told by the requests' times; a measure of the same range that they do not tell is no hour."""
+    rng, frames = np.random.default_rng(6), []
+    for frame in quiet():
+        opened = pl.col("ts").dt.truncate("1d") + pl.duration(
+            seconds=pl.Series(np.sort(rng.integers(9 * 3600, 19 * 3600, frame.height)))
+        )
+        hour = opened.dt.hour() + opened.dt.minute() / 60
+        value = hour if goes else pl.Series(rng.uniform(9, 19, frame.height))
+        frames.append(frame.with_columns(value.alias("begun"), ts=opened).sort("ts"))
+    frames[1] = frames[1].with_columns(begun=pl.col("begun") - 5)
+    found = findings(made((frames[0], frames[1])), "clock_inputs")
+    assert found.get("clock.turned") is None if not goes else found["clock.turned"].statistic == -5
+
+
 def test_what_goes_with_any_time_is_no_clock() -> None:
     """Where requests are logged by their day alone, a small count lies near midnight, and is a count all the same."""
     rng = np.random.default_rng(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,22 @@ import pytest
 
 from ruleout._records import Finding
 from ruleout.checks.reproduction._relations import code_relation, lag_of, numeric_relation
+from ruleout.incident._model import ParityProbe, TableSpec
 from ruleout.stats._maps import logit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from systems import abstained, cleared, healthy, new_score, old_score, run, supported, undone
+from systems import (
+    DAY,
+    START,
+    abstained,
+    cleared,
+    healthy,
+    new_score,
+    old_score,
+    run,
+    supported,
+    undone,
+)
 
 
 def test_golden_answers_that_stay_clear_the_model() -> None:
@@ -109,6 +122,89 @@ def test_hours_and_shifts_are_told_from_scales() -> None:
     assert numeric_relation(stamp - 7200, stamp, clock=True).kind == "hours"
     assert numeric_relation(stamp * 9 / 5 + 32, stamp, clock=False).kind == "scale"
     assert code_relation(np.zeros(50, int), rng.integers(1, 5, 50)).kind == "constant"
+
+
+@pytest.mark.parametrize(
+    ("dial", "off", "kind"),
+    [
+        (True, -5.0, "hours"),
+        (False, -5.0, "offset"),
+        (True, -12.0, "hours"),
+        (True, -2.5, "offset"),
+    ],
+)
+def test_known_hours_of_the_day_are_hours_off(dial: bool, off: float, kind: str) -> None:
+    """Whole hours part an hour of the day from its own by a zone; any other number of that range is merely off."""
+    hour = np.random.default_rng(0).uniform(9, 20, 500)
+    assert numeric_relation(hour + off, hour, clock=False, dial=dial).kind == kind
+
+
+@pytest.mark.parametrize(("name", "mode"), [("order_hour", "time_shift"), ("rate", "unit_change")])
+def test_a_recomputed_hour_tells_another_zone(name: str, mode: str) -> None:
+    """An hour of the day that is logged five less than recomputed comes from another zone, whatever its range."""
+    system = healthy()
+    for frame in system.frames:
+        hour = pl.Series(system.rng.uniform(9, 20, system.rows))
+        system.frames[frame] = system.frames[frame].with_columns(hour.alias(name))
+    right = system.current
+    system.columns["features"] = ("amount", "age", "device", name)
+    system.frames["current"] = right.with_columns(pl.col(name) - 5)
+    system.probes["parity"] = ParityProbe(TableSpec(frame=right[:1000].select("id", name)), "id")
+    found = next(o for o in run(system.case(), "feature_parity") if isinstance(o, Finding))
+    assert found.subject.names == (name,)
+    assert found.supports[0] == mode
+
+
+@pytest.mark.parametrize(
+    ("day", "previous", "mode"),
+    [(5.0, False, "train_serve_skew"), (2.0, False, "partial_batch"), (5.0, True, "partial_batch")],
+)
+def test_a_sum_low_since_a_models_first_row_was_never_whole(
+    day: float, previous: bool, mode: str
+) -> None:
+    """A sum that is low online from the launch on is computed otherwise; one that others served before was thinned out."""
+    system = healthy()
+    for frame in system.frames:
+        spent = pl.Series(system.rng.lognormal(3, 1, system.rows))
+        system.frames[frame] = system.frames[frame].with_columns(spent=spent)
+    right = system.current
+    system.columns["features"] = ("amount", "age", "device", "spent")
+    system.frames["current"] = right.with_columns(
+        spent=right["spent"] * system.rng.uniform(0, 1, system.rows)
+    )
+    system.probes["parity"] = ParityProbe(TableSpec(frame=right[:1000].select("id", "spent")), "id")
+    case = system.case()
+    spec = replace(case.incident.models["current"], deployed_at=START + day * DAY)
+    models = {"current": spec} | ({"previous": spec} if previous else {})
+    case = replace(case, incident=replace(case.incident, models=models))
+    found = next(o for o in run(case, "feature_parity") if isinstance(o, Finding))
+    assert found.supports[0] == mode
+
+
+@pytest.mark.parametrize(
+    ("spread", "grown", "names"),
+    [(0.05, False, {("spent", "asked")}), (0.05, True, {("spent",), ("asked",)})],
+)
+def test_an_input_that_is_low_where_its_neighbour_is_lacks_the_same_events(
+    spread: float, grown: bool, names: set[tuple[str, ...]]
+) -> None:
+    """A sum that keeps nearly one share in all rows looks bent; beside a thin one of its source it is as thin as that."""
+    system = healthy()
+    rng = system.rng
+    for frame in system.frames:
+        sums = {name: pl.Series(rng.lognormal(3, 1, system.rows)) for name in ("spent", "asked")}
+        system.frames[frame] = system.frames[frame].with_columns(**sums)
+    right = system.current
+    system.columns["features"] = ("amount", "age", "device", "spent", "asked")
+    kept = 0.5 + spread * rng.uniform(-1, 1, system.rows)
+    system.frames["current"] = right.with_columns(
+        spent=right["spent"] * rng.uniform(0, 1, system.rows),
+        asked=right["asked"] * ((1 / kept) if grown else kept),
+    )
+    offline = right[:1000].select("id", "spent", "asked")
+    system.probes["parity"] = ParityProbe(TableSpec(frame=offline), "id")
+    found = [o for o in run(system.case(), "feature_parity") if isinstance(o, Finding)]
+    assert {f.subject.names for f in found} == names
 
 
 def test_lag_of_finds_how_late_the_log_is() -> None:

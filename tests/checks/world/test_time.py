@@ -339,6 +339,25 @@ def test_an_input_that_moved_but_in_the_holdback_is_feedback() -> None:
     assert not [n for n in findings(calm, "feedback") if "spared" in n]
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_what_a_lot_spared_unharmed_clears_labels_and_the_world(everywhere: bool) -> None:
+    """Labels and the world are the same for both parts of a lot: they are out where one alone is harmed, and only there."""
+    rng = np.random.default_rng(8)
+    reference, current = windows(rng)
+    held = [pl.Series("holdback", rng.choice(["yes", "no"], 4000, p=[0.2, 0.8])) for _ in range(2)]
+    reference, current = reference.with_columns(held[0]), current.with_columns(held[1])
+    steered = (current["holdback"] == "no").to_numpy()
+    fed = current.with_columns(
+        pl.when(pl.col("holdback") == "no")
+        .then(pl.col("visits") + 2.5 * (pl.col("score") - 0.5) + 0.5)
+        .otherwise(pl.col("visits"))
+    )
+    fed = flipped(fed, np.where(steered | everywhere, 0.35, 0.0), rng)
+    found = findings(case_of(reference, fed, segments=("region", "holdback")), "feedback")
+    assert ("feedback.unharmed" in found) is not everywhere
+    assert "feedback.spared_by_name" in found
+
+
 def test_a_group_that_inputs_tell_apart_is_no_holdback() -> None:
     """Who works less was not spared by lot: an input that moved elsewhere alone, and draws answers, is no feedback."""
     rng = np.random.default_rng(31)
@@ -396,6 +415,18 @@ def test_a_growing_tie_to_the_answers_is_feedback() -> None:
         "visits",
     )
     assert findings(case_of(reference, sudden), "feedback") == {}
+
+
+@pytest.mark.parametrize(("name", "told"), [("hour", False), ("price", True)])
+def test_no_answer_moves_the_clock(name: str, told: bool) -> None:
+    """An hour whose tie to the answers grows shows who came when; any other number of its range is fed."""
+    rng = np.random.default_rng(7)
+    reference, current = (f.with_columns((12 + pl.col("visits")).alias(name)) for f in windows(rng))
+    grown = np.linspace(0, 6, current.height)
+    fed = current.with_columns(pl.col(name) - pl.Series(grown) * (pl.col("score") - 0.5))
+    features = ("amount", "age", "kind", name)
+    found = findings(case_of(reference, fed, features=features), "feedback")
+    assert ("feedback.grows" in found) is told
 
 
 def test_answers_that_fade_by_themselves_are_no_feedback() -> None:

@@ -51,14 +51,17 @@ class Alone(NamedTuple):
         return kept and self.stayed < 0.3 * self.world
 
 
-@check("monotone_relation", layer="data", rung="inputs", looks_for=("train_serve_skew",))
+@check(
+    "monotone_relation", layer="data", rung="inputs", looks_for=("train_serve_skew", "unit_change")
+)
 def monotone_relation(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     """Did an input move, in the same order of rows, while the inputs it goes with stayed?
 
     A world that moves an input moves its correlates with it: reference rows reweighted to the new
     values say how far. Another way to compute the value leaves them where they were and keeps the
-    order (a logarithm, a root, another window of aggregation). Units, bounds and grids have checks
-    of their own.
+    order (a logarithm, a root, another window of aggregation). A factor that is too small to part from the
+    world's own moves by itself, such as between two currencies, is one where it moved alone. Large units, bounds and
+    grids have checks of their own.
     """
     del rng
     found = departures(case)
@@ -172,22 +175,29 @@ def _divergences(said: Floats, says: Floats, weight: Floats) -> tuple[float, flo
 def _finding(case: Case, found: Departure, told: Alone) -> Finding:
     before, after = known_values(case, found.name, found)
     subject = Subject("feature", (found.name,))
+    factor = best_map(before, after, small=True)
+    if factor is not None and (factor.offset != 0 or factor.slope <= 0):
+        factor = None
+    how = "computed otherwise" if factor is None else f"{factor.slope:.6g} times what it was"
     sentence = (
         f"{found.name} moved{scope_words(found)} while the inputs it goes with stayed, and its order among them is kept "
-        f"(r = {told.after:.2f}, {told.before:.2f} before): it is computed otherwise"
+        f"(r = {told.after:.2f}, {told.before:.2f} before): it is {how}"
     )
+    undone = RepairPlan("unbend", subject, found.scope)
+    if factor is not None:
+        undone = RepairPlan("rescale", subject, found.scope, {"slope": factor.slope, "offset": 0.0})
     return Finding(
-        "bent.alone",
+        "bent.alone" if factor is None else "bent.factor",
         subject,
         sentence,
         told.world - told.stayed,
         found.distance / max(found.usual, 1e-6),
         None,
         float(np.clip(1.0 - told.stayed / max(0.3 * told.world, 1e-9), 0.3, 1.0)),
-        ("train_serve_skew",),
+        ("train_serve_skew",) if factor is None else ("unit_change",),
         ("covariate_shift", "concept_drift"),
         found.scope,
         found.onset,
-        (RepairPlan("unbend", subject, found.scope),),
-        quantile_chart(found.name, before, after, Affine(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)),
+        (undone,),
+        quantile_chart(found.name, before, after, factor or Affine(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)),
     )

@@ -14,7 +14,7 @@ from ruleout.checks.inputs._defaults import words_of
 from ruleout.checks.inputs._departure import departures, scope_words
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case, Which, spread_rows
-from ruleout.stats._dial import on_dial, past_midnight, round_the_clock, turned
+from ruleout.stats._dial import of_a_day, past_midnight, round_the_clock, turned
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -37,6 +37,9 @@ _FEW = 6
 _LEAST_SHARE = 0.03
 _HOURS = frozenset({"hour", "hours", "hr", "hrs", "hod", "tod", "clock", "time"})
 """Words of inputs that tell the hour of the day, where they lie on too few of its hours to show it."""
+
+HOUR = frozenset({"hour", "hr", "hod", "heure", "hora", "stunde", "uhrzeit"})
+"""Words that name an hour of the day; `hours` may be how long something takes."""
 
 _ZONES = 26.0
 """No two time zones are farther apart, in hours."""
@@ -98,9 +101,16 @@ def by_the_clock(case: Case, name: str) -> bool:
     return bool(counts[:_FEW].sum() >= _GOES * len(off))
 
 
+def hour_of_day(case: Case, name: str) -> bool:
+    """Whether an input is an hour of the day: by its range and its name, or as it goes with the time of the request."""
+    if case.kind(name) != "numeric" or not of_a_day(case.reference.numeric(name)):
+        return False
+    return bool(words_of(name) & HOUR) or _clock(case, name) is not None
+
+
 def _clock(case: Case, name: str) -> Clock | None:
     """The input as a clock, if the reference shows that it is one."""
-    turns = case.kind(name) == "numeric" and on_dial(case.reference.numeric(name))
+    turns = case.kind(name) == "numeric" and of_a_day(case.reference.numeric(name))
     if not turns and case.kind(name) != "datetime":
         return None
     windows: tuple[Which, Which] = ("reference", "current")

@@ -14,7 +14,7 @@ from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import defaulted, words_of
 from ruleout.checks.inputs._departure import Departure, departures, like_rows, scope_words, values
-from ruleout.checks.inputs.clock import tells_time
+from ruleout.checks.inputs.clock import HOUR, tells_time
 from ruleout.profile import Case
 from ruleout.stats._relation import (
     TEMPERATURES,
@@ -33,7 +33,6 @@ from ruleout.stats._twosample import ks
 
 Floats = NDArray[np.float64]
 _HOUR = 3600.0
-_HOURS = {"hour", "hr", "hod", "heure", "hora", "stunde", "uhrzeit"}
 _ZONES, _WHOLE = 14, 0.06
 """Hours that zones lie apart at most, and how near to whole hours an offset must lie to be one of theirs."""
 
@@ -41,6 +40,10 @@ _PROBS = np.linspace(0.02, 0.98, 49)
 _BEYOND, _BACK, _LEFT = 0.6, 0.97, 0.45
 """Parts of the values beyond the reference's range, and back in it, and of their distance that may be left."""
 
+_EXACT, _TENTH = 0.9, 0.12
+"""Part of chance's distance that a mere factor leaves at most, and a factor below which units are likelier than losses."""
+
+_OF_FACTORS = ("quantile_relation.unit", "quantile_relation.low", "quantile_relation.counts")
 _THIN = 0.8
 """Below this factor, and none of a unit, a sum more likely lacks events than changed its currency."""
 
@@ -88,10 +91,11 @@ def _together(case: Case, found: Sequence[Finding]) -> Iterator[Finding]:
     tenth = max(float(np.ptp(known)) / 10, 1.0) if len(known) else 1.0
     for one in found:
         key: tuple[object, ...] = (one.subject.names,)
-        if one.signal == "quantile_relation.unit":
+        if one.signal in _OF_FACTORS:
             options, scope = one.repairs[0].options, one.scope
             begun = None if scope.since is None else round((scope.since - start) / tenth)
-            key = (options["slope"], options["offset"], scope.column, scope.values, begun)
+            factor = f"{options['slope']:.3g}"
+            key = (one.signal, factor, options["offset"], scope.column, scope.values, begun)
         groups.setdefault(key, []).append(one)
     for same in groups.values():
         first = max(same, key=lambda one: one.effect)
@@ -124,8 +128,11 @@ def known_values(case: Case, name: str, found: Departure) -> tuple[Floats, Float
     return before[np.isfinite(before)], after[np.isfinite(after)]
 
 
-def best_map(before: Floats, after: Floats) -> Affine | None:
-    """The simplest affine map that makes the samples agree; None if none does."""
+def best_map(before: Floats, after: Floats, *, small: bool = False) -> Affine | None:
+    """The simplest affine map that makes the samples agree; None if none does.
+
+    Maps as small as what the world does to a distribution count only where asked for.
+    """
     zero = _common(before)
     if (
         zero is not None
@@ -134,7 +141,7 @@ def best_map(before: Floats, after: Floats) -> Affine | None:
     ):
         # Where most rows hold one value, the map shows in the others.
         before, after = before[before != zero], after[after != zero]
-    mending = [m for m in affine(before, after) if m.mends and _moves(m, before)]
+    mending = [m for m in affine(before, after) if m.mends and (small or _moves(m, before))]
     if not mending:
         return None
     least = min(m.distance_after for m in mending)
@@ -224,7 +231,8 @@ def _affine_finding(
     name = found.name
     in_time = case.kind(name) == "datetime"
     pure = told.offset == 0.0 and nearest_round(told.slope) is not None
-    unit = not in_time and (pure or is_temperature(told))
+    counts = lost_counts(told, before, after)
+    unit = not in_time and (pure or is_temperature(told)) and not counts
     kind = _kind(told, in_time=in_time, unit=unit, before=before)
     if _other_hours(name, told, before):
         kind, told = "clock", told._replace(offset=float(round(told.offset)))
@@ -241,7 +249,7 @@ def _affine_finding(
         # No unit has both a scale and a zero of its own, temperatures apart.
         kind, supports = "line", ("unit_change", "train_serve_skew")
     if kind == "plain" and told.slope < _THIN and told.offset == 0 and before.min(initial=0.0) >= 0:
-        kind, supports = "low", ("partial_batch", "unit_change")
+        kind, supports = "counts" if counts else "low", ("partial_batch", "unit_change")
     options: Mapping[str, Any] = {"slope": told.slope, "offset": told.offset}
     strength = 1.0 - 0.5 * min(1.0, told.distance_after / max(0.12 * told.distance_before, 1e-9))
     if whole_map(before, after) is not None:
@@ -298,6 +306,13 @@ def _kind(told: Affine, *, in_time: bool, unit: bool, before: Floats) -> str:
     return "plain" if strong or abs(told.offset) > 0.7 * float(before.std()) else "weak"
 
 
+def lost_counts(told: Affine, before: Floats, after: Floats) -> bool:
+    """Whether whole numbers fell to a fraction and are whole still, other than by the factor alone: events are missing."""
+    whole = bool((before % 1 == 0).all() and (after % 1 == 0).all())
+    near = told.distance_after > _EXACT * told.noise
+    return whole and near and told.offset == 0 and _TENTH < told.slope < _THIN
+
+
 def _other_hours(name: str, told: Affine, before: Floats) -> bool:
     """Whether an hour of the day, by its name and its range, is whole hours off: a zone, and no unit."""
     hours = round(told.offset)
@@ -305,7 +320,7 @@ def _other_hours(name: str, told: Affine, before: Floats) -> bool:
         told.slope == 1
         and 1 <= abs(hours) <= _ZONES
         and abs(told.offset - hours) < _WHOLE
-        and bool(words_of(name) & _HOURS)
+        and bool(words_of(name) & HOUR)
         and 0 <= float(before.min()) <= float(before.max()) <= 24
     )
 

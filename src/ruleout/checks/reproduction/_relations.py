@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 _HOURS = 1_800.0
+_DAY = 24
 _FAR = 600
 _FRACTIONS = 10
 """Different fractions that must have turned to 0 before a cast to whole numbers may have done it."""
 
 
-_DIAL, _ZONES = 8, 5
-"""Hours that a clock must show for a turn to be told, and zones that one system serves at the most, of the 24 there are."""
+_ZONES = 5
+"""Time zones that one system serves at the most, of the 24 hours there are."""
 
 _EITHER = 20
 """Rows on each of two values before those may be the steps of a rounding."""
@@ -33,13 +34,16 @@ class Relation(NamedTuple):
     value: float = 0.0
 
 
-def numeric_relation(online: Floats, offline: Floats, *, clock: bool) -> Relation:
+def numeric_relation(
+    online: Floats, offline: Floats, *, clock: bool, dial: bool = False
+) -> Relation:
     """Relation of differing numbers (m,), which hold a NaN only where a side has none.
 
     Args:
         online: as logged.
         offline: as recomputed.
         clock: whether they are instants in epoch seconds.
+        dial: whether they are known to be hours of the day.
     """
     if np.isnan(online).mean() > 0.8:
         return Relation("null", "is missing")
@@ -47,7 +51,7 @@ def numeric_relation(online: Floats, offline: Floats, *, clock: bool) -> Relatio
     a, b = online[known], offline[known]
     if len(a) < 5:
         return Relation("unrelated", "is something else")
-    steady = _rounded(a, b) or _constant(a, b) or _affine(a, b, clock=clock)
+    steady = _rounded(a, b) or _constant(a, b) or _affine(a, b, clock=clock, dial=dial)
     return steady or _loose(a, b)
 
 
@@ -101,31 +105,25 @@ def _is_bound(b: Floats, top: float) -> bool:
     return bool(top != 0 and np.quantile(gap, 0.02) < 0.15 * (np.quantile(gap, 0.9) + 1e-12))
 
 
-def _zones(a: Floats, b: Floats) -> tuple[float, ...] | None:
-    """The hours by which a clock is off, most frequent first, where they are those of a few time zones."""
-    on_clock = np.all((a >= 0) & (a < 24) & (b >= 0) & (b < 24)) and np.all(b == np.round(b))
-    if not on_clock or len(np.unique(b)) <= _DIAL:
-        return None
-    hours, counts = np.unique(np.round((a - b) % 24, 6), return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:_ZONES]
-    for few in range(1, len(order) + 1):
-        if counts[order[:few]].sum() > 0.9 * len(a):
-            return tuple(float(hours[k]) for k in order[:few])
-    return None
+def _affine(a: Floats, b: Floats, *, clock: bool, dial: bool) -> Relation | None:
+    hours = _on_clock(a, b, dial=True) if dial else None
+    return hours or _moved(a, b, clock=clock) or _on_clock(a, b, dial=False) or _scaled(a, b)
 
 
-def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
+def _moved(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
+    """One amount off, all of them."""
     move = a - b
     centre = float(np.median(move))
     spread = float(np.std(b)) + 1e-12
-    if float((np.abs(move - centre) < 1e-6 * spread + 1e-9 * abs(centre)).mean()) > 0.9:
-        if clock and abs(centre) >= _HOURS and abs(centre) % _HOURS < 1:
-            return Relation("hours", f"is {centre / 3600:+.1f} hours off", centre)
-        return Relation("offset", f"is {centre:+.6g} off", centre)
-    zones = _zones(a, b)
-    if zones is not None:
-        told = " or ".join(f"{z - 24 if z > 12 else z:+.0f}" for z in zones)
-        return Relation("hours", f"is {told} hours off on the clock", zones[0])
+    if float((np.abs(move - centre) < 1e-6 * spread + 1e-9 * abs(centre)).mean()) <= 0.9:
+        return None
+    if clock and abs(centre) >= _HOURS and abs(centre) % _HOURS < 1:
+        return Relation("hours", f"is {centre / 3600:+.1f} hours off", centre)
+    return Relation("offset", f"is {centre:+.6g} off", centre)
+
+
+def _scaled(a: Floats, b: Floats) -> Relation | None:
+    """One factor for all, or a line."""
     sure = np.abs(b) > 1e-9
     if sure.sum() >= 5:
         ratio = a[sure] / b[sure]
@@ -142,6 +140,25 @@ def _affine(a: Floats, b: Floats, *, clock: bool) -> Relation | None:
     ):
         return _sloped(b, float(slope), float(shift))
     return _rounded_scale(a, b)
+
+
+def _on_clock(a: Floats, b: Floats, *, dial: bool) -> Relation | None:
+    """Whole hours off round the clock, those of few time zones; numbers not known to be hours of the day must be whole and many."""
+    # Known hours may have been moved past midnight without being turned.
+    room = _DAY if dial else 0
+    if not np.all((a >= -room) & (a < _DAY + room) & (b >= 0) & (b < _DAY)):
+        return None
+    if not dial and np.any(b != np.round(b)):
+        return None
+    many = len(np.unique(b)) > _DAY // 3
+    hours, counts = np.unique(np.round((a - b) % _DAY, 6) % _DAY, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[: _ZONES if many else 1]
+    few = next((k + 1 for k in range(len(order)) if counts[order[: k + 1]].sum() > 0.9 * len(a)), 0)
+    zones = [float(hours[k]) for k in order[:few]]
+    if not zones or not (many or dial) or (dial and any(zone % 1 for zone in zones)):
+        return None
+    told = " or ".join(f"{z - _DAY if z > _DAY // 2 else z:+.0f}" for z in zones)
+    return Relation("hours", f"is {told} hours off on the clock", zones[0])
 
 
 def _sloped(b: Floats, slope: float, shift: float) -> Relation:

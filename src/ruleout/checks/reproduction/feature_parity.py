@@ -18,6 +18,8 @@ from ruleout.checks.inputs._defaults import (
     source_of,
 )
 from ruleout.checks.inputs._key_loss import key_loss
+from ruleout.checks.inputs._launch import first_served
+from ruleout.checks.inputs.clock import hour_of_day
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
 from ruleout.checks.reproduction._locate import locate
@@ -64,6 +66,7 @@ _SUPPORTS = {
     "offset": ("unit_change", "time_shift"),
     "hours": ("time_shift",),
     "low": ("partial_batch",),
+    "never": ("train_serve_skew", "partial_batch"),
     "mirrored": ("train_serve_skew", "category_recode"),
     "curved": ("train_serve_skew",),
     "noisy": ("train_serve_skew", "stale_features"),
@@ -77,6 +80,10 @@ _SUPPORTS = {
 _ODD = ("mirrored", "curved", "noisy", "unrelated", "otherwise")
 """Relations that no unit, rounding, default or delay brings about."""
 
+_BENT = ("curved", "noisy")
+"""Relations that shares lost at random may look like, where they differ little or much."""
+
+_NEARLY = 0.95
 _LEAST = 30
 _SEEN = 0.01
 _MOSTLY = 0.9
@@ -93,6 +100,8 @@ class _Differs:
     name: str
     flag: Floats
     relation: Relation
+    lower: bool = False
+    """Whether hardly a value that differs is larger than the right one."""
 
 
 @check(
@@ -151,7 +160,8 @@ def _compared(case: Case, joined: _Joined) -> tuple[list[str], list[_Differs]]:
 def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
     """Read features in the light of each other: partners of a swap, counts that thinned out to zero."""
     partners = {d.relation.told.removeprefix("holds ") for d in found if d.relation.kind == "swap"}
-    thin = {_source(case, d.name) for d in found if d.relation.kind == "low"} - {""}
+    low = [d for d in found if d.relation.kind == "low"]
+    thin = {_source(case, d.name) for d in low} - {""}
     out = []
     for differs in found:
         relation = differs.relation
@@ -164,6 +174,8 @@ def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
         )
         if counts and _source(case, differs.name) in thin:
             relation = Relation("low", "is too small")
+        if relation.kind in _BENT and any(_thinned_with(case, differs, one) for one in low):
+            relation = Relation("low", "is too small")
         if relation.kind == "cast" and len(found) > 1:
             # Others that are off beside it: their source defaults to 0.
             relation = relation._replace(kind="constant")
@@ -171,6 +183,14 @@ def _reconciled(case: Case, found: list[_Differs]) -> list[_Differs]:
             relation = Relation("constant", relation.told, relation.value)
         out.append(replace(differs, relation=relation))
     return out
+
+
+def _thinned_with(case: Case, bent: _Differs, low: _Differs) -> bool:
+    """Whether an input is nowhere larger than it should be in just the rows in which another of its source lacks events."""
+    if not bent.lower or _source(case, bent.name) != _source(case, low.name):
+        return False
+    most = max(float(bent.flag.sum()), float(low.flag.sum()))
+    return float(bent.flag @ low.flag) > 0.9 * most
 
 
 def _lost_with(case: Case, held: _Differs, other: _Differs) -> bool:
@@ -224,7 +244,10 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
         )
     if differ.mean() < _SEEN or differ.sum() < 5:
         return None
-    relation = numeric_relation(a[differ], b[differ], clock=case.kind(name) == "datetime")
+    dial = hour_of_day(case, name)
+    relation = numeric_relation(
+        a[differ], b[differ], clock=case.kind(name) == "datetime", dial=dial
+    )
     if relation.kind in ("unrelated", "noisy", "low"):
         thin = relation.kind == "low"
         other = another_row(case, joined.rows, joined.offline, name, differ, thin=thin)
@@ -233,7 +256,9 @@ def _compare(case: Case, joined: _Joined, name: str) -> _Differs | None:
         relation = relation._replace(kind="twice")
     elif relation.kind == "constant":
         relation = _held((case.reference.numeric(name), b), relation)
-    return _Differs(name, differ.astype(float), relation)
+    known = differ & np.isfinite(a) & np.isfinite(b)
+    lower = known.any() and float((np.abs(a[known]) < np.abs(b[known])).mean()) > _NEARLY
+    return _Differs(name, differ.astype(float), relation, lower)
 
 
 def _counted_twice(logged: Floats, right: Floats) -> bool:
@@ -394,6 +419,9 @@ def _finding(case: Case, joined: _Joined, kind: str, members: list[_Differs]) ->
         kind = "defaults"
     elif kind == "held" and any(_odd(case, d) for d in members):
         kind = "kept"
+    elif kind == "low" and place.scope.column is None and place.onset is None:
+        # Low in all rows since a model's first: never whole online, rather than published too early each time.
+        kind = "never" if first_served(case) else kind
     share, n = float(flag.mean()), len(flag)
     subject = Subject("feature", names)
     if kind == "defaults":

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Finding, Outcome, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import Departure, departures
+from ruleout.checks.inputs._launch import with_window
 from ruleout.profile import Case, iso
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-_SOON = 0.02
-"""A model put to work within this share of the window served it from its first row."""
 
 _FIRST = 0.2
 """Share of the window that counts as its first rows."""
@@ -52,7 +50,7 @@ def from_launch(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         yield Abstained(modes, "no record of when the model was deployed", "models.current")
         return
     length = float(time[-1] - time[0])
-    if abs(deployed - float(time[0])) > _SOON * length:
+    if not with_window(case, deployed):
         yield Abstained(modes, f"the model was put to work at {iso(deployed)}, not with the window")
         return
     early = time <= time[0] + _FIRST * length

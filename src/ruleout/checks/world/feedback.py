@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
+from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs.clock import hour_of_day
 from ruleout.checks.world._arms import by_lot
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
@@ -46,6 +48,19 @@ _SPARES = re.compile(
 """How traffic is called that a model does or does not steer."""
 
 _COMPUTED = ("train_serve_skew", "stale_features")
+
+_ALIKE = (
+    "concept_drift",
+    "corrupted_labels",
+    "label_noise",
+    "immature_labels",
+    "evaluation_bug",
+    "model_staleness",
+)
+"""What befalls steered and spared traffic alike."""
+
+_SURE = 0.8
+"""Least strength of a tie in steered traffic alone where the loss, too, is there alone."""
 
 _ANEW = 4.5
 """Standard errors between steered and spared traffic: all inputs, classes and segments are looked at."""
@@ -79,29 +94,14 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     said = [_answers(seen, side) for side in ("reference", "current")]
     spared = _spared(case, seen, said)
     if spared is not None:
-        return [spared, _explains(spared)]
+        unharmed = list(_unharmed(case, seen, spared))
+        if unharmed:
+            spared = replace(spared, strength=max(spared.strength, _SURE))
+        return [spared, _explains(spared), *unharmed]
     if case.current.time is None:
         why = "a tie that grows shows only in the order of time"
         return [Abstained(MODES, why, "data.columns.timestamp")]
-    found: list[tuple[float, str, Tie]] = []
-    for name in case.numeric:
-        values = (
-            case.reference.numeric(name)[seen.reference.rows],
-            case.current.numeric(name)[seen.current.rows],
-        )
-        usual, now = tie(values[0], said[0]), tie(values[1], said[1])
-        if usual is None or now is None:
-            continue
-        level = (usual.first + usual.last) / 2
-        away = abs(now.last - level) - abs(now.first - level)
-        if (
-            abs(now.z) > 6
-            and abs(usual.z) < 4
-            and away > 0.1
-            and now.gradual > _GRADUAL
-            and _moves(*values)
-        ):
-            found.append((abs(now.z), name, now))
+    found = _growing(case, seen, said)
     if not found:
         text = f"no tie between {len(case.numeric)} numeric inputs and the answers grows through the window"
         return [Clear(MODES, Subject(), text, 0.1, "feedback.none")]
@@ -122,6 +122,32 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     return [grows, _explains(grows)]
 
 
+def _growing(case: Case, seen: View, said: Sequence[Floats]) -> list[tuple[float, str, Tie]]:
+    """Inputs whose tie to the answers grows through the current window and was steady in the reference, with its z."""
+    found: list[tuple[float, str, Tie]] = []
+    for name in case.numeric:
+        if hour_of_day(case, name) or follows_calendar(case, name):
+            continue  # no answer moves the clock
+        values = (
+            case.reference.numeric(name)[seen.reference.rows],
+            case.current.numeric(name)[seen.current.rows],
+        )
+        usual, now = tie(values[0], said[0]), tie(values[1], said[1])
+        if usual is None or now is None:
+            continue
+        level = (usual.first + usual.last) / 2
+        away = abs(now.last - level) - abs(now.first - level)
+        if (
+            abs(now.z) > 6
+            and abs(usual.z) < 4
+            and away > 0.1
+            and now.gradual > _GRADUAL
+            and _moves(*values)
+        ):
+            found.append((abs(now.z), name, now))
+    return found
+
+
 def _moves(before: Floats, now: Floats) -> bool:
     """Whether an input itself has moved by the end: answers that change lose their tie to inputs that stay as they were."""
     late = now[-max(len(now) // 3, 1) :]
@@ -137,6 +163,36 @@ def _explains(found: Finding) -> Finding:
         subject=Subject(),
         supports=(),
         against=("covariate_shift",),
+    )
+
+
+def _unharmed(case: Case, seen: View, found: Finding) -> Iterable[Finding]:
+    """Whether the traffic that a lot spared fares as it did: the world and the labels would have treated both alike."""
+    free = _held_back(case, seen, found.scope.column or "")
+    if free is None or not by_lot(case, free.column):
+        return
+    before, now = seen.reference.loss, seen.current.loss
+    parts = [(before[~free.before], now[~free.rows]), (before[free.before], now[free.rows])]
+    if any(min(len(old), len(new)) < _FEW for old, new in parts):
+        return
+    steered, spared = (float(new.mean() - old.mean()) for old, new in parts)
+    error = math.sqrt(sum(float(side.var()) / len(side) for side in parts[1]))
+    if steered <= 0 or spared + 2 * error > 0.5 * steered:
+        return
+    told = (
+        f"the loss rose by {steered:.4g} where {free.column} is {free.steered} and by {spared:.4g} elsewhere, though a lot "
+        "parts the two: labels and the world are the same for both"
+    )
+    yield replace(
+        found,
+        signal="feedback.unharmed",
+        subject=Subject(),
+        statement=told,
+        statistic=spared,
+        effect=steered - spared,
+        strength=1.0,
+        supports=(),
+        against=_ALIKE,
     )
 
 

@@ -11,7 +11,7 @@ from ruleout.profile import Case
 from ruleout.stats._thinning import Thinning, thinned
 
 
-@repair("thin_out", undoes=("partial_batch",))
+@repair("thin_out", undoes=("partial_batch", "train_serve_skew"))
 def thin_out(case: Case, plan: RepairPlan) -> Undone:
     """Let the reference's values keep a random share of themselves, as the current ones do."""
     rows = damaged_rows(case)
