@@ -22,7 +22,7 @@ from ruleout.attribution.services._breakers import (
 )
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind, words
-from ruleout.attribution.services._own_counts import grown_requests, slower, still
+from ruleout.attribution.services._own_counts import grown_requests, slower, still, unresolved
 from ruleout.attribution.services._pools import own_pools, to_pools
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
@@ -130,8 +130,12 @@ def passed_below(
     lost = {one.entity: one.weight for one in signals if one.name == "symptom_flow"}
     left: dict[str, float] = {}
     given: dict[str, tuple[float, str]] = {}
+    unhurt, lookups = still(departed, kind), unresolved(departed)
     for name in _downwards(lost, views):
-        seen = [v for v in views.get(name, []) if (name, v.callee) not in pools]
+        # Who finds nobody's name any more loses its calls by itself, whoever they were for.
+        kept = {v.callee for v in views.get(name, []) if name in lookups and v.callee in unhurt}
+        kept |= {callee for caller, callee in pools if caller == name}
+        seen = [v for v in views.get(name, []) if v.callee not in kept]
         loss = max(lost.get(name, 0.0), given.get(name, (0.0, ""))[0])
         if not seen or loss <= 0:
             continue
@@ -146,7 +150,6 @@ def passed_below(
         one._replace(weight=one.weight * left.get(one.entity, 1.0)) if one.name in _LOST else one
         for one in signals
     ]
-    unhurt = still(departed, kind)
     late = unhurt & slower(departed)
     tripped = only_tripped(departed) | behind_a_breaker(departed, edges)
     idle = {callee for _, callee in tripped} & unhurt
