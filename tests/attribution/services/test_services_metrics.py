@@ -39,6 +39,10 @@ WINDOWS = Windows(((0.0, 6000.0),), (6000.0, 8400.0), 7000.0, declared=True)
         ("load", "traffic"),
         ("db_query_count_per_request", "other"),
         ("Call_Per_Sec", "traffic"),
+        ("container_session_used", "saturation"),
+        ("active_user_sessions", "other"),
+        ("OSLinux-CPU_CPUWio", "disk"),
+        ("CPU_iowait_time_pct", "disk"),
         ("queries_per_sec", "traffic"),
         ("errors_per_sec", "error"),
         ("bytes_per_sec", "other"),
@@ -338,3 +342,14 @@ def test_how_often_a_cache_hits_is_told_from_how_many_hits_it_counts() -> None:
         "other",
         0,
     )
+
+
+@pytest.mark.parametrize(
+    ("now", "full"), [(98.0, True), (70.0, None), (8.0, False)], ids=["full", "partly", "free"]
+)
+def test_a_share_of_places_tells_its_own_limit(now: float, full: bool | None) -> None:
+    """Of a pool told in percent it is known whether it is full, whether or not its size was recorded."""
+    used = _noise(1.0)
+    used[105:] += now
+    table = departures(_series(used, "a", "jdbc_pool_used_pct"), WINDOWS)
+    assert table["full"].to_list() == [full]
