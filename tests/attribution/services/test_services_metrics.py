@@ -344,6 +344,17 @@ def test_how_often_a_cache_hits_is_told_from_how_many_hits_it_counts() -> None:
     )
 
 
+@pytest.mark.parametrize(("waits", "much"), [(0.0, False), (9.0, True)])
+def test_what_a_disk_writes_counts_where_it_is_waited_for(waits: float, much: bool) -> None:
+    """Hundred times as much is written: a log that somebody turned on, unless the processor waits for the disk."""
+    written, waited = _noise(0.03), _noise(0.4)
+    written[105:] += 3.0
+    waited[105:] += waits
+    table = pl.concat([_series(written, "a", "disk_write_mb"), _series(waited, "a", "cpu_iowait")])
+    disk = [one for one in _departed(table) if "disk_write" in one.statement]
+    assert (disk[0].weight > 1.0) is much
+
+
 @pytest.mark.parametrize(
     ("now", "full"), [(98.0, True), (70.0, None), (8.0, False)], ids=["full", "partly", "free"]
 )

@@ -10,6 +10,7 @@ import polars as pl
 
 from ruleout.attribution.services._behaviour import Change
 from ruleout.attribution.services._clues import Clue
+from ruleout.attribution.services._disks import unwaited
 from ruleout.attribution.services._failures import Refusal
 from ruleout.attribution.services._flow import Flow
 from ruleout.attribution.services._kinds import clue_of, words
@@ -115,7 +116,7 @@ _SEEN_ITSELF = 0.25
 """What is left of such a metric as evidence against the caller."""
 
 _BELOW_LIMIT = 0.2
-"""What is left of a pool that is used more and far from its limit."""
+"""What is left of a pool that is used more and far from its limit, and of a disk's work that nobody waits for."""
 
 _STOLEN = 0.03
 """Rise of the processor's time that others take, as a share of all, from which on it is missed."""
@@ -255,6 +256,7 @@ def from_departures(
     signals = []
     loads, waits = loads_of(table), waits_of(table)
     everywhere, its_own = load_everywhere(table, loads), of_its_own(table)
+    idly = unwaited(table)
     for row in table.iter_rows(named=True):
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
@@ -268,6 +270,7 @@ def from_departures(
         top *= _HELD_LONGER if waiting else 1.0
         part = its_own.get((row["entity"], row["metric"]), _machines_part(row, clue))
         top *= part * row["alone"] ** 2
+        top *= _BELOW_LIMIT if (row["entity"], row["metric"]) in idly else 1.0
         if row["full"] is not None:
             top *= 2.0 if row["full"] else _BELOW_LIMIT
         top *= beyond_load(row, loads.get(row["entity"], everywhere)) * matters(row)
