@@ -26,6 +26,7 @@ from ruleout.attribution.services._own_counts import grown_requests, slower, sti
 from ruleout.attribution.services._pools import own_pools, to_pools
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
+from ruleout.attribution.services._tries import tried_again
 
 _UNKNOWN = "?"
 """Who calls, where nobody told."""
@@ -438,7 +439,8 @@ def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]
             and more >= _MOSTLY * (now - level)
         ):
             found.append((a, b, level, now))
-    return found
+    known = {(a, b) for a, b, _, _ in found}
+    return found + [one for one in tried_again(departed) if one[:2] not in known]
 
 
 def _most_asked(asked: Mapping[str, tuple[float, float]], idle: Collection[str]) -> str | None:
@@ -451,7 +453,7 @@ def _most_asked(asked: Mapping[str, tuple[float, float]], idle: Collection[str])
 
 
 def _idle(departed: pl.DataFrame) -> set[str]:
-    """Whose processor is measured, and who is not asked several times as much by its own count or works no more for it."""
+    """Whose processor is measured, and who is not asked several times as much by its own count or its callers', or works no more for it."""
     own = departed.filter(pl.col("about").is_null() & (pl.col("kind") == "cpu"))
     grown = grown_requests(departed)
     busy = own.filter(
@@ -459,5 +461,7 @@ def _idle(departed: pl.DataFrame) -> set[str]:
         & (pl.col("score") > _WAITS)
         & (pl.col("middle_now") > _BUSIER * pl.col("level"))
     )
-    loaded = {name for name in busy["entity"] if grown.get(("", name), 1.0) >= _SEVERAL}
+    # Who is overwhelmed counts what it has got through, and its callers what they ask of it.
+    asked = [(name, factor) for (_, name), factor in grown.items()]
+    loaded = {name for name, factor in asked if factor >= _SEVERAL} & set(busy["entity"])
     return set(own["entity"]) - loaded
