@@ -129,6 +129,9 @@ def test_load_accounts_for_the_places_that_requests_hold() -> None:
     row = {"kind": "saturation", "clue": "held", "sign": 1, "level": 4.0, "now": 8.0}
     assert beyond_load(row, 2.0) == pytest.approx(0.1)
     assert beyond_load(row, 1.0) == 1.0
+    garbage = {"kind": "memory", "clue": "gc", "sign": 1, "level": 7.0, "now": 9.8}
+    assert beyond_load(garbage, 1.45) == pytest.approx(0.1)
+    assert beyond_load(garbage | {"now": 70.0}, 1.45) > 0.8
     table = pl.DataFrame(
         {
             "entity": ["cart", "cart"],

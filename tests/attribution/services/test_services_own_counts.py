@@ -172,3 +172,15 @@ def test_a_processor_at_rest_weighs_little() -> None:
     assert rest < 0.3
     assert busy == 1.0
     assert matters(_row("a", "cpu_percent", "cpu", level=0.001, now=0.02)) > 0.9
+
+
+@pytest.mark.parametrize(("callee", "held"), [(9.0, True), (1.1, False)])
+def test_memory_is_held_with_the_requests_that_wait_for_others(callee: float, held: bool) -> None:
+    """Who holds eighty times the requests for a slow callee holds their memory; who holds them by itself may leak."""
+    table = _table(
+        _row("api", "inflight_requests", "saturation", "in_flight", now=80.0, middle_now=80.0),
+        _row("api", "seconds_to_db", "latency", about="db", now=callee, middle_now=callee),
+    )
+    memory = Signal("api", "metric.memory", 3.0, {"memory_leak": 0.8}, "told", 3.0, 3.0)
+    (one,) = held_for_others([memory], table, [("api", "db")])
+    assert (one.weight < 2.0) is held

@@ -89,8 +89,8 @@ _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
 
 _BARE = 5.0
-_HELD = {"held", "in_flight", "device_memory", "heat"}
-"""Places that requests hold while they are served: more requests hold more."""
+_HELD = {"held", "in_flight", "device_memory", "heat", "gc"}
+"""Places that requests hold while they are served, and what they leave to be collected: more requests hold more."""
 
 _HELD_LONGER = 0.25
 """Weight of places that only slow answers hold: their time is weighed as such."""
