@@ -20,6 +20,7 @@ from ruleout.attribution.services._breakers import (
     only_tripped,
     withheld,
 )
+from ruleout.attribution.services._each import calls_each, like_with_like
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind, words
 from ruleout.attribution.services._own_counts import grown_requests, slower, still, unresolved
@@ -107,6 +108,7 @@ class _View(NamedTuple):
     callee: str
     score: float
     moved: float
+    tail: bool
 
 
 def passed_below(
@@ -140,7 +142,9 @@ def passed_below(
         loss = max(lost.get(name, 0.0), given.get(name, (0.0, ""))[0])
         if not seen or loss <= 0:
             continue
-        share = _share(seen, own.get(name), kind)
+        tail = max(seen, key=lambda v: v.moved).tail
+        mine = own.get((name, tail), own.get((name, not tail)))
+        share = _share(seen, mine, kind)
         left[name] = 1 - share
         total = sum(v.moved for v in seen)
         for view in seen:
@@ -338,26 +342,37 @@ def _views(departed: pl.DataFrame, kind: Kind, machines: Collection[str]) -> dic
         & (pl.col("sign") > 0)
         & (pl.col("score") > _MOVED)
     )
+    calls = calls_each(departed) if kind == "latency" else {}
     found: dict[str, list[_View]] = {}
-    best = rows.group_by("entity", "about").agg(
-        pl.col("score").max(), (pl.col("now") - pl.col("level")).abs().max().alias("moved")
+    best = (
+        like_with_like(rows)
+        .group_by("entity", "about")
+        .agg(pl.col("score").max(), pl.col("moved").max(), pl.col("tail").all())
     )
-    for entity, callee, score, moved in best.sort("entity", "about").iter_rows():
+    for entity, callee, score, moved, tail in best.sort("entity", "about").iter_rows():
         if moved > 0:
-            found.setdefault(entity, []).append(_View(callee, score, moved))
+            each = 1.0 if tail else calls.get((entity, callee), 1.0)
+            found.setdefault(entity, []).append(_View(callee, score, moved * each, tail))
     return found
 
 
-def _moved_by_themselves(departed: pl.DataFrame, kind: Kind) -> dict[str, float]:
-    """By how much each entity's own measure of lost time has grown."""
+def _moved_by_themselves(departed: pl.DataFrame, kind: Kind) -> dict[tuple[str, bool], float]:
+    """By how much each entity's own measures of lost time have grown: its tails, and what is none where it has any."""
     rows = departed.filter(
         pl.col("about").is_null()
         & (pl.col("kind") == kind)
         & (pl.col("sign") > 0)
         & (pl.col("score") > 0)
     )
-    moved = (pl.col("now") - pl.col("level")).abs().max()
-    return dict(rows.group_by("entity").agg(moved).iter_rows())
+    told: dict[tuple[str, bool], float] = {}
+    for entity, tail, moved in (
+        like_with_like(rows, every=True)
+        .group_by("entity", "tail")
+        .agg(pl.col("moved").max())
+        .iter_rows()
+    ):
+        told[(entity, tail)] = moved
+    return told
 
 
 def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
