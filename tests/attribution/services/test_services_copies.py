@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 import shop
+from test_services_modes import _row, _table
 
 from ruleout.attribution.services import analyse
 from ruleout.attribution.services._births import births
 from ruleout.attribution.services._held_up import HeldUp, handed_down
+from ruleout.attribution.services._machines import of_its_own
 from ruleout.attribution.services._members import folded, members
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import beyond_load, loads_of
@@ -127,6 +129,9 @@ def test_load_accounts_for_the_places_that_requests_hold() -> None:
     row = {"kind": "saturation", "clue": "held", "sign": 1, "level": 4.0, "now": 8.0}
     assert beyond_load(row, 2.0) == pytest.approx(0.1)
     assert beyond_load(row, 1.0) == 1.0
+    garbage = {"kind": "memory", "clue": "gc", "sign": 1, "level": 7.0, "now": 9.8}
+    assert beyond_load(garbage, 1.45) == pytest.approx(0.1)
+    assert beyond_load(garbage | {"now": 70.0}, 1.45) > 0.8
     table = pl.DataFrame(
         {
             "entity": ["cart", "cart"],
@@ -223,3 +228,26 @@ def test_copies_that_are_slow_after_each_beginning_are_cold(tmp_path: Path, logg
     top = analyse(incident, np.random.default_rng(0)).hypotheses[0]
     assert top.subject.names == ("cart",)
     assert (top.failure_mode == "cold_start") is logged
+
+
+@pytest.mark.parametrize(
+    ("working", "full", "its_own"), [(0.0, 97.0, True), (3.0, 97.0, False), (0.0, 30.0, False)]
+)
+def test_a_processor_that_no_service_takes_is_the_machines(
+    working: float, full: float, its_own: bool
+) -> None:
+    """A machine without a core left, while no service works more, has a trouble of its own; else its services have it."""
+    services = [_row(n, "cpu_cores", "cpu", score=working * (n == "a")) for n in "abc"]
+    machine = _row("node-1", "cpu_util_pct", "cpu", host=True, level=8.0, now=full)
+    found = of_its_own(_table(*services, machine))
+    assert (("node-1", "cpu_util_pct") in found) is its_own
+
+
+@pytest.mark.parametrize(("others", "its_own"), [(0.1, True), (2.0, False)])
+def test_packets_that_one_machine_alone_loses_are_its_own(others: float, its_own: bool) -> None:
+    """Where the other machines lose none, one's network card does; where all do, it is the network."""
+    rows = [
+        _row(n, "tcp_retrans_s", "network", "losses", host=True, score=4.0 if n == "n1" else others)
+        for n in ("n1", "n2", "n3")
+    ]
+    assert (("n1", "tcp_retrans_s") in of_its_own(_table(*rows))) is its_own

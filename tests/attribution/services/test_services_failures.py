@@ -229,6 +229,11 @@ def test_more_work_is_charged_to_where_it_enters() -> None:
     [
         ("x509: certificate has expired", "network_fault"),
         ("lookup db: no such host", "network_fault"),
+        ("lookup db on 10.96.0.10:53: i/o timeout", "network_fault"),
+        ("getaddrinfo EAI_AGAIN db", "network_fault"),
+        ("java.net.UnknownHostException: db", "network_fault"),
+        ("request handling slow: 474 ms in scheduler", "cpu_saturation"),
+        ("Thread starvation or clock leap detected", "cpu_saturation"),
         ("429 Too Many Requests", "rate_limited"),
         ("timeout acquiring connection from pool", "pool_exhaustion"),
         ("write failed: no space left on device", "storage_fault"),
@@ -242,6 +247,15 @@ def test_error_lines_name_the_failure_mode(message: str, mode: str) -> None:
     lines = pl.DataFrame({"entity": ["a"] * 6 + ["b"] * 6, "message": [message] * 6 + ["ok"] * 6})
     assert set(told(lines, "a")) == {mode}
     assert told(lines, "b") == {}
+
+
+@pytest.mark.parametrize(
+    "message", ["lookup of price 53 took none", "read: i/o timeout", "job scheduler delay"]
+)
+def test_words_of_resolvers_and_processors_are_not_taken_from_other_lines(message: str) -> None:
+    """A looked-up value, a socket that timed out and a scheduler of jobs name no mechanism of names or processors."""
+    lines = pl.DataFrame({"entity": ["a"] * 6, "message": [message] * 6})
+    assert not set(told(lines, "a")) & {"network_fault", "cpu_saturation"}
 
 
 def _lines(*rows: tuple[str, str]) -> pl.DataFrame:

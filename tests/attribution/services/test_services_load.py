@@ -9,14 +9,16 @@ import numpy as np
 import polars as pl
 import pytest
 import shop
+from test_services_modes import _row, _table
 
 from ruleout.attribution.services import ServicesResult, analyse
-from ruleout.attribution.services._load import inward, unfelt
+from ruleout.attribution.services._load import inward, offered, unfelt
 from ruleout.attribution.services._metrics import departures
 from ruleout.attribution.services._quota import lowered
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._season import recurs
 from ruleout.attribution.services._sizes import excused_by_size, larger
+from ruleout.attribution.services._tries import tried_again
 from ruleout.attribution.services._views import asked_instead
 from ruleout.attribution.services._warming import warming
 from ruleout.attribution.services._windows import Windows
@@ -261,3 +263,33 @@ def test_a_surge_that_began_before_its_window_is_one(tmp_path: Path, early: int)
     )
     told = _told(tmp_path, series, 160, SymptomSpec(metric="latency_p99_ms", entity="door"))
     assert "offered_load" in {one.name for one in told.signals}
+
+
+@pytest.mark.parametrize(("elsewhere", "surge"), [(1.0, True), (3.0, False)])
+def test_who_takes_from_a_queue_that_others_fill_is_no_door(elsewhere: float, surge: bool) -> None:
+    """A worker that nobody calls is where a surge comes in, unless those before its queue are asked as many more."""
+    asked = {"front": 1.0, "orders": elsewhere, "queue": 3.0, "worker": 3.0, "mail": 3.0}
+    table = _table(
+        *(_row(n, "requests_rate", "traffic", now=x, middle_now=x) for n, x in asked.items())
+    )
+    edges = {("front", "orders"), ("orders", "queue"), ("worker", "queue"), ("worker", "mail")}
+    found = offered(table, None, np.zeros(0), edges, "front")
+    assert [one.entity for one in found] == ["worker"] * surge
+
+
+@pytest.mark.parametrize(
+    ("asked", "fail", "slower", "storm"),
+    [(1.1, 3.8, 8.0, True), (4.0, 3.8, 8.0, False), (1.1, 0.1, 8.0, False), (1.1, 3.8, 1.0, False)],
+)
+def test_calls_that_fail_as_often_as_they_were_added_are_second_tries(
+    asked: float, fail: float, slower: float, storm: bool
+) -> None:
+    """More calls for as many requests, which fail one and all at somebody who is far slower, are made again."""
+    told = {"about": "b", "level": 1.0}
+    table = _table(
+        _row("a", "requests_rate", "traffic", now=asked, middle_now=asked),
+        _row("a", "calls_rate_to_b", "traffic", now=4.2, middle_now=4.2, **told),
+        _row("a", "failures_to_b", "error", now=fail, middle_now=fail, **told | {"level": 0.01}),
+        _row("b", "latency_ms", "latency", now=slower, middle_now=slower),
+    )
+    assert [one[:2] for one in tried_again(table)] == [("a", "b")] * storm

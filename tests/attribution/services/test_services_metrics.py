@@ -38,6 +38,21 @@ WINDOWS = Windows(((0.0, 6000.0),), (6000.0, 8400.0), 7000.0, declared=True)
         ("requests.Sum", "traffic"),
         ("load", "traffic"),
         ("db_query_count_per_request", "other"),
+        ("Call_Per_Sec", "traffic"),
+        ("container_session_used", "saturation"),
+        ("active_user_sessions", "other"),
+        ("OSLinux-CPU_CPUWio", "disk"),
+        ("CPU_iowait_time_pct", "disk"),
+        ("queries_per_sec", "traffic"),
+        ("errors_per_sec", "error"),
+        ("bytes_per_sec", "other"),
+        ("query_time_per_sec", "latency"),
+        ('client_seconds_to{peer="db"}', "latency"),
+        ("client_cpu_seconds", "cpu"),
+        ("client_connection_age_seconds", "saturation"),
+        ("cpu_limit_ratio", "cpu"),
+        ("mem_limit_share", "memory"),
+        ("container_resource_limits_cpu_cores", "other"),
         ("disk_used_pct", "disk"),
         ("NetworkReceiveBytes", "network"),
         ("queue_depth", "saturation"),
@@ -327,3 +342,25 @@ def test_how_often_a_cache_hits_is_told_from_how_many_hits_it_counts() -> None:
         "other",
         0,
     )
+
+
+@pytest.mark.parametrize(("waits", "much"), [(0.0, False), (9.0, True)])
+def test_what_a_disk_writes_counts_where_it_is_waited_for(waits: float, much: bool) -> None:
+    """Hundred times as much is written: a log that somebody turned on, unless the processor waits for the disk."""
+    written, waited = _noise(0.03), _noise(0.4)
+    written[105:] += 3.0
+    waited[105:] += waits
+    table = pl.concat([_series(written, "a", "disk_write_mb"), _series(waited, "a", "cpu_iowait")])
+    disk = [one for one in _departed(table) if "disk_write" in one.statement]
+    assert (disk[0].weight > 1.0) is much
+
+
+@pytest.mark.parametrize(
+    ("now", "full"), [(98.0, True), (70.0, None), (8.0, False)], ids=["full", "partly", "free"]
+)
+def test_a_share_of_places_tells_its_own_limit(now: float, full: bool | None) -> None:
+    """Of a pool told in percent it is known whether it is full, whether or not its size was recorded."""
+    used = _noise(1.0)
+    used[105:] += now
+    table = departures(_series(used, "a", "jdbc_pool_used_pct"), WINDOWS)
+    assert table["full"].to_list() == [full]

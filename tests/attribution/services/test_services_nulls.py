@@ -20,17 +20,27 @@ Shape = Callable[[Values], Values]
 
 
 def _of(
-    folder: Path, shape: Shape, *, others: Shape | None = None, changes: str = ""
+    folder: Path,
+    shape: Shape,
+    *,
+    others: Shape | None = None,
+    changes: str = "",
+    fill: float = np.nan,
+    asked: bool = True,
 ) -> ServicesResult:
-    """A shop of which the front's latency takes a shape, and so may its callees'."""
+    """A shop of which the front's latency takes a shape, and so may its callees'; what has none is filled or left out."""
     rng = np.random.default_rng(5)
     rows: list[tuple[float, str, str, float]] = []
     for entity in ("front", "cart", "store"):
         own = shape if entity == "front" else others or np.ones_like
         values = 0.1 * own(SECONDS) * (1 + 0.05 * rng.standard_normal(len(SECONDS)))
-        rows += [(t, entity, "latency_p95_s", v) for t, v in zip(SECONDS, values, strict=True)]
+        open_at = np.isnan(values)
+        values = np.where(open_at, fill, values)
+        known = zip(SECONDS, values, strict=True)
+        rows += [(t, entity, "latency_p95_s", v) for t, v in known if np.isfinite(v)]
         load = 50.0 * (1 + 0.05 * rng.standard_normal(len(SECONDS)))
-        rows += [(t, entity, "requests_per_s", v) for t, v in zip(SECONDS, load, strict=True)]
+        told = zip(SECONDS, load, open_at, strict=True)
+        rows += [(t, entity, "requests_per_s", v) for t, v, gone in told if asked or not gone]
     schema = ["timestamp", "entity", "metric", "value"]
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(folder / "m.parquet")
     symptom = SymptomSpec(metric="latency_p95_s", entity="front", noticed_at=shop.END - 10)
@@ -151,4 +161,31 @@ def test_requests_deny_only_a_measure_of_their_own_length(
         tmp_path, metrics=("m.parquet",), traces=("s.parquet",), symptom=symptom
     )
     result = analyse(incident, np.random.default_rng(0))
+    assert ("monitor_defect" in {one.mode for one in result.nulls}) is defect
+
+
+@pytest.mark.parametrize(
+    ("value", "feels", "defect"), [(0.4872, 1.0, True), (0.5, 1.0, False), (0.4872, 3.0, False)]
+)
+def test_a_metric_that_stands_still_is_the_monitors(
+    tmp_path: Path, value: float, feels: float, defect: bool
+) -> None:
+    """The same odd number again and again, which nobody bears out, is no time that anything took; a limit may be."""
+    stands = _raised(shop.FAULT, shop.END)
+    result = _of(
+        tmp_path,
+        lambda t: np.where(stands(t) > 1, np.nan, 1.0),
+        others=lambda t: np.where(t >= shop.FAULT, feels, 1.0),
+        fill=value,
+    )
+    assert ("monitor_defect" in {one.mode for one in result.nulls}) is defect
+
+
+@pytest.mark.parametrize(("asked", "defect"), [(True, True), (False, False)])
+def test_a_metric_that_breaks_off_while_requests_go_on_is_the_monitors(
+    tmp_path: Path, asked: bool, defect: bool
+) -> None:
+    """Without samples of its length, requests that are counted were served all the same; without requests, there is none."""
+    gone = _raised(shop.FAULT + 30, shop.END)
+    result = _of(tmp_path, lambda t: np.where(gone(t) > 1, np.nan, 1.0), asked=asked)
     assert ("monitor_defect" in {one.mode for one in result.nulls}) is defect

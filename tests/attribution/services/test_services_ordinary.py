@@ -198,3 +198,20 @@ def test_an_exporter_that_nobody_bears_out_is_at_fault_itself(
     symptom = SymptomSpec(metric="pay_success_ratio", entity="slo-exporter", direction="down")
     told = _told(tmp_path, rows, symptom, windows)
     assert ("monitor_defect" in _modes(told)) is defect
+
+
+@pytest.mark.parametrize(("shift", "chance"), [(0.98, True), (0.5, False)])
+def test_a_metric_that_is_hardly_better_has_nothing_to_complain_of(
+    tmp_path: Path, shift: float, chance: bool
+) -> None:
+    """A mean that surely sinks by less than its samples scatter is no symptom; a fall to the half is another one."""
+    rng = np.random.default_rng(6)
+    times = shop.START + 30.0 * np.arange(190)
+    values = 150 * (1 + 0.025 * rng.standard_normal(190))
+    values[120:] *= shift
+    begin = float(times[120])
+    windows = Window(shop.START, begin), Window(begin, float(times[-1]))
+    symptom = SymptomSpec(metric="latency_p95_ms", entity="front", direction="up")
+    told = _told(tmp_path, _rows(times, "front", "latency_p95_ms", values), symptom, windows)
+    assert told.symptom.significant
+    assert ("random_fluctuation" in _modes(told)) is chance

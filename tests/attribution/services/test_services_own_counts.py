@@ -172,3 +172,30 @@ def test_a_processor_at_rest_weighs_little() -> None:
     assert rest < 0.3
     assert busy == 1.0
     assert matters(_row("a", "cpu_percent", "cpu", level=0.001, now=0.02)) > 0.9
+
+
+@pytest.mark.parametrize(("callee", "held"), [(9.0, True), (1.1, False)])
+def test_memory_is_held_with_the_requests_that_wait_for_others(callee: float, held: bool) -> None:
+    """Who holds eighty times the requests for a slow callee holds their memory; who holds them by itself may leak."""
+    table = _table(
+        _row("api", "inflight_requests", "saturation", "in_flight", now=80.0, middle_now=80.0),
+        _row("api", "seconds_to_db", "latency", about="db", now=callee, middle_now=callee),
+    )
+    memory = Signal("api", "metric.memory", 3.0, {"memory_leak": 0.8}, "told", 3.0, 3.0)
+    (one,) = held_for_others([memory], table, [("api", "db")])
+    assert (one.weight < 2.0) is held
+
+
+@pytest.mark.parametrize(("calls", "handed"), [(10.0, True), (40.0, True), (1.0, False)])
+def test_calls_count_as_often_as_a_request_makes_them(calls: float, handed: bool) -> None:
+    """Twenty calls that take 5 ms more each are the 100 ms that the request takes more in its middle; one of them is not."""
+    table = _table(
+        _row("api", "latency_p50_ms", "latency", level=20.0, now=120.0),
+        _row("api", "latency_p99_ms", "latency", level=90.0, now=990.0),
+        _row("api", "requests_rate", "traffic", level=10.0, now=10.0, middle_now=10.0),
+        _row("api", "ms_to_db", "latency", about="db", level=1.0, now=6.0),
+        _row("api", "calls_to_db", "traffic", about="db", middle_now=20.0 * calls),
+    )
+    lost = [_signal("api", "symptom_flow", 6.0)]
+    found = {one.entity: one.weight for one in passed_below(lost, table, "latency", [])}
+    assert (found.get("db", 0.0) > 2.0) is handed

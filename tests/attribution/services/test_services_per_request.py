@@ -10,6 +10,8 @@ import shop
 from test_services_modes import _row, _signal, _table
 from test_services_ordinary import _modes, _rows, _told
 
+from ruleout.attribution.services._beyond import asks_beyond
+from ruleout.attribution.services._kinds import kind_of
 from ruleout.attribution.services._load import excused_by_load
 from ruleout.attribution.services._per_request import counts_calls, per_request
 from ruleout.attribution.services._records import Signal
@@ -102,3 +104,43 @@ def test_a_share_that_its_twin_does_not_bear_out(tmp_path: Path, beside: float) 
     symptom = SymptomSpec(metric="rule:error_ratio", entity="front", direction="up")
     found = _modes(_told(tmp_path, rows, symptom, windows))
     assert ("monitor_defect" in found) is (beside == 1.0)
+
+
+@pytest.mark.parametrize(
+    ("caller", "ill", "asks"),
+    [
+        (1.0, {}, True),
+        (5.0, {}, False),
+        (1.0, {"catalog-db": "error_ratio"}, False),
+        (1.0, {"cache": "cache_hit_ratio"}, False),
+        (1.0, {"catalog": "retries_rate"}, False),
+    ],
+)
+def test_calls_that_grow_beyond_requests_are_the_callers_code(
+    caller: float, ill: dict[str, str], asks: bool
+) -> None:
+    """Five times the calls for as many requests are code, unless somebody fails, a cache answers less or calls are made again."""
+    table = _table(
+        _row("catalog", "requests_per_second", "traffic", now=caller, middle_now=caller),
+        _row("catalog-db", "requests_per_second", "traffic", now=5.0, middle_now=5.0),
+        _row("cache", "requests_per_second", "traffic", now=1.0, middle_now=1.0),
+        *(
+            _row(name, metric, kind_of(metric), "retries" if "retries" in metric else None)
+            for name, metric in ill.items()
+        ),
+    )
+    found = asks_beyond(table, EDGES)
+    assert [(one.entity, one.of) for one in found] == [("catalog", "catalog-db")] * asks
+
+
+@pytest.mark.parametrize(("slower", "asks"), [(6.0, True), (1.2, False)])
+def test_of_several_callers_the_slow_one_asks_more(slower: float, asks: bool) -> None:
+    """Where only the callee counts its calls, which of its callers makes more of them is told by their time alone."""
+    table = _table(
+        *(_row(name, "requests_per_second", "traffic", now=1.0, middle_now=1.0) for name in "ab"),
+        _row("db", "requests_per_second", "traffic", now=9.0, middle_now=9.0),
+        _row("a", "latency_p95_ms", "latency", now=slower, middle_now=slower),
+        _row("b", "latency_p95_ms", "latency", now=1.0, middle_now=1.0),
+    )
+    found = asks_beyond(table, [("a", "db"), ("b", "db")])
+    assert [(one.entity, one.of) for one in found] == [("a", "db")] * asks

@@ -86,6 +86,33 @@ def test_a_callee_that_is_as_it_was_is_not_reached_well(tmp_path: Path) -> None:
     assert _first(_of(tmp_path, "http_latency_p95_ms", SLOW)) == ("network_fault", ("db",))
 
 
+@pytest.mark.parametrize(
+    ("metric", "blamed"),
+    [
+        ("resolver_failures_rate", "api"),
+        ("tls_handshake_failures_rate", "db"),
+    ],
+)
+def test_calls_whose_names_nobody_finds_are_the_callers(
+    tmp_path: Path, metric: str, blamed: str
+) -> None:
+    """Lookups that fail lose the caller's calls to a callee that is as it was; handshakes are as much the callee's."""
+    changed = {
+        ("front", "http_error_ratio"): 0.3,
+        ("api", 'client_errors_rate{peer="db"}'): 9.0,
+        ("api", "http_error_ratio"): 0.4,
+        ("api", metric): 9.0,
+    }
+    usual = {("api", "http_error_ratio"): (0.004, 0.004), ("api", metric): (0.01, 0.01)}
+    quiet = {("db", "http_error_ratio"): (0.001, 0.001)}
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in (usual | quiet).items():
+            patch.setitem(SHOP, key, value)
+        result = _of(tmp_path, "http_error_ratio", changed)
+    entity = max(result.ranking, key=lambda one: one[1])[0]
+    assert entity == blamed
+
+
 def test_calls_that_wait_for_a_pool_are_the_callers(tmp_path: Path) -> None:
     """A callee that is as quick as ever, and calls that wait before they leave: the pool is too small."""
     result = _of(

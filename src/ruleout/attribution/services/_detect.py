@@ -12,6 +12,7 @@ from ruleout._records import Abstained, Checked, Clear, Finding, Layer, Outcome,
 from ruleout.attribution.services._accused import accused
 from ruleout.attribution.services._asked import asked
 from ruleout.attribution.services._beneath import beneath
+from ruleout.attribution.services._beyond import asks_beyond
 from ruleout.attribution.services._blame import error_lines
 from ruleout.attribution.services._blind import blind
 from ruleout.attribution.services._copies import copies, from_copies
@@ -270,7 +271,9 @@ def _passed_on(seen: Observed) -> list[Signal]:
 def _counted(seen: Observed) -> list[Signal]:
     traced = {one.entity for one in from_edges(seen.calls) if one.name == "asks_more"}
     counted = per_request(seen.departed, seen.edges)
-    return [one for one in counted if one.entity not in traced]
+    told = {one.entity for one in counted} | traced
+    beyond = [one for one in asks_beyond(seen.departed, seen.edges) if one.entity not in told]
+    return [*(one for one in counted if one.entity not in traced), *beyond]
 
 
 def _placed(seen: Observed) -> list[Signal]:

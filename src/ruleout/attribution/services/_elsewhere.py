@@ -13,12 +13,12 @@ import polars as pl
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import OFFERED, WITHHELD, Kind, words
 from ruleout.attribution.services._load import unfelt
-from ruleout.attribution.services._sayings import DEVICE
+from ruleout.attribution.services._sayings import DEVICE, NAMES
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
         "network_fault",
-        r"no such host|nxdomain|servfail|name resolution|not resolve|\bdns\b|no route|unreachable|packet loss",
+        rf"{NAMES}|no route|unreachable|packet loss",
         "names or networks fail",
     ),
     (

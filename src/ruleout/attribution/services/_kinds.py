@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, cast
 
@@ -266,6 +267,16 @@ _UNITS_OF_WORK = frozenset(
 )
 """A count per one of these is a ratio, and no traffic."""
 
+_TIMES = frozenset(["s", "sec", "second", "min", "minute", "hour"])
+_WORK = frozenset(["queries", "transactions", "txns", "operations"])
+"""A count of work in a unit of time is traffic, in the singular as well."""
+
+_LENGTHS = frozenset(["seconds", "ms", "millis", "milliseconds", "microseconds"])
+_CALLING = frozenset(
+    ["client", "upstream", "downstream", "outbound", "rpc", "backend", "callee", "peer"]
+)
+"""Units of time beside a call's other side, where no word tells what else is measured, are how long calls took."""
+
 _MIDDLES = frozenset(["mean", "median", "upper", "lower"])
 _COUNTS = frozenset(["size", "bytes", "length", "tokens"]).union(*(known for _, known in _WORDS))
 _COUNTS -= _UNITS_OF_WORK
@@ -381,7 +392,8 @@ def kind_of(metric: str) -> Kind:
     """The kind of a metric by its name's generic words; `other` when none is known."""
     parts = words(metric)
     found = set(parts)
-    each = "per" in parts and bool(set(parts[parts.index("per") + 1 :]) & _UNITS_OF_WORK)
+    beyond = set(parts[parts.index("per") + 1 :]) if "per" in parts else set()
+    each = bool(beyond & _UNITS_OF_WORK)
     if each or found & _COUNTED or (found & {"fault", "faults"} and found & _OF_PAGES):
         return "other"
     clue = clue_of(metric)
@@ -390,13 +402,21 @@ def kind_of(metric: str) -> Kind:
     for kind, some, beside in _TOGETHER:
         if found & some and found & beside:
             return kind
-    if found & _MIDDLES and found & _UNITS_OF_WORK and not found & _COUNTS:
-        return "latency"
+    if not found & _COUNTS:
+        if found & _MIDDLES and found & _UNITS_OF_WORK:
+            return "latency"
+        if beyond & _TIMES and found & (_UNITS_OF_WORK | _WORK):
+            return "traffic"
+    return _by_words(parts)
+
+
+def _by_words(parts: Sequence[str]) -> Kind:
+    found = set(parts)
     for kind, known in _WORDS:
         if found & known:
             # How many were timed is not how long they took.
             return "traffic" if kind == "latency" and parts[-1] == "count" else kind
-    return "other"
+    return "latency" if found & _LENGTHS and found & _CALLING else "other"
 
 
 @lru_cache(maxsize=_NAMES)

@@ -17,6 +17,9 @@ from ruleout.attribution.services._windows import Windows
 _MORE = 1.6
 """Requests over their usual number from which on they count as a surge."""
 
+_AS_FAR = 1.1
+"""Times as much as those it does not lead to that a door must be asked more for the surge to come in by it."""
+
 _WIDE = 3
 """So many entities must be asked more, where the alarm's own is not among them."""
 
@@ -105,7 +108,7 @@ def offered(
         ratios, sampled = _by_roots(tree, period), True
     grown = {name: ratio for name, ratio in ratios.items() if ratio >= _MORE}
     called = {callee for _, callee in edges}
-    doors = [name for name in grown if name not in called] if edges else []
+    doors = _sources([name for name in grown if name not in called], grown, edges) if edges else []
     if tree is None and symptom not in grown and len(grown) < _WIDE:
         return []
     if symptom in grown and symptom not in called:
@@ -129,6 +132,23 @@ def offered(
     if ratio == longer.get(entity):
         modes, text = _LONGER, f"what {entity} is asked is {ratio:.1f} times as long as usual"
     return [Signal(entity, "offered_load", weight, modes, text, ratio, ratio - 1)]
+
+
+def _sources(
+    doors: Sequence[str], grown: Mapping[str, float], edges: Collection[Edge]
+) -> list[str]:
+    """Those of the doors that grew more than anybody whom none of them leads to.
+
+    Who takes its work from a queue is called by nobody, and is asked more because somebody else fills the queue.
+    """
+    reached, waiting = set(doors), list(doors)
+    while waiting:
+        name = waiting.pop()
+        further = {b for a, b in edges if a == name} - reached
+        reached |= further
+        waiting += further
+    most = max((ratio for name, ratio in grown.items() if name not in reached), default=0.0)
+    return [name for name in doors if grown[name] > _AS_FAR * most]
 
 
 def unfelt_load(signals: Sequence[Signal], departed: pl.DataFrame, kind: Kind) -> list[Signal]:

@@ -33,6 +33,12 @@ _SECONDS = 0.25
 """Power of the time that was lost over the most that the same metric lost anywhere."""
 
 _REACHED = 0.9
+_PARTS = frozenset(
+    ["pct", "perc", "percent", "percentage", "ratio", "share", "util", "utilisation", "utilization"]
+)
+_WHOLE, _HALF = 1.05, 0.5
+"""Words of shares; the largest that a share in parts of one is, and the one up to which most places are free."""
+
 _FREE = 0.75
 """Parts of a limit: at the first it is reached, below the second it was not."""
 
@@ -144,7 +150,22 @@ def _with_limits(table: pl.DataFrame) -> pl.DataFrame:
     reached = (pl.col("now") >= _REACHED * pl.col("limit")) & (
         pl.col("level") < _FREE * pl.col("limit")
     )
-    return joined.with_columns(pl.when(held).then(reached).alias("full"))
+    # A share of places has its limit in itself.
+    part = pl.when(pl.max_horizontal("now", "level") > _WHOLE).then(0.01).otherwise(1.0)
+    now, level = pl.col("now") * part, pl.col("level") * part
+    shares = pl.Series(
+        [bool(_PARTS & set(words(name))) for name in joined["metric"]], dtype=pl.Boolean
+    )
+    share = (pl.col("clue") == "held") & pl.col("limit").is_null() & shares & (now <= _WHOLE)
+    return joined.with_columns(
+        pl.when(held)
+        .then(reached)
+        .when(share & (now < _HALF))
+        .then(pl.lit(value=False))
+        .when(share & (now >= _REACHED) & (level < _FREE))
+        .then(pl.lit(value=True))
+        .alias("full")
+    )
 
 
 def _clue(metric: str) -> str | None:

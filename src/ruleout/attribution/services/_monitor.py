@@ -7,6 +7,7 @@ import polars as pl
 
 from ruleout._records import Subject
 from ruleout.attribution.services._failures import failed_spans
+from ruleout.attribution.services._gaps import broken_off
 from ruleout.attribution.services._kinds import kind_of, words
 from ruleout.attribution.services._metrics import SHARES
 from ruleout.attribution.services._onlookers import outcomes
@@ -42,6 +43,12 @@ _SIGNED = {"offset", "skew", "drift", "delta", "diff", "difference", "jitter", "
 _BELOW = 0.05
 """Part of the incident's samples that must be what no sample can be."""
 
+_STUCK, _RUN = 0.6, 12
+"""Part of the incident's samples that must be one and the same value, and least number of them."""
+
+_REPEATS = 0.05
+"""Part of the past's samples up to which one value came again."""
+
 _FEW = 50
 _WITNESSES = 3
 """So many others must measure the same kind to contradict somebody who stands outside of the path."""
@@ -69,7 +76,7 @@ def mismeasured(seen: Observed) -> list[Null]:
     before, now = sign * series.value[series.usual], sign * series.value[series.now]
     was, came = float(np.median(before)), float(np.median(now))
     text = _other_unit(seen, was, came, before, now) if was > 0 and came > 0 else None
-    text = text or _impossible(spec.metric, before, now)
+    text = text or _impossible(spec.metric, before, now) or _stuck(seen, before, now)
     means = abs(float(np.mean(before))), abs(float(np.mean(now)))
     text = text or _not_the_quotient(seen, spec.entity, spec.metric, *means)
     # What the counts that it is made of deny needs no further proof.
@@ -78,6 +85,7 @@ def mismeasured(seen: Observed) -> list[Null]:
     # Failures of a new kind raise one share of them and not another, so others must be as they were as well.
     text = text or _unlike_its_twin(seen, spec.entity, spec.metric, *means)
     text = text or _alone(seen, spec.entity, spec.metric, was, came)
+    text = text or broken_off(seen, spec.entity, spec.metric)
     if text is None:
         return []
     return [Null("monitor_defect", Subject("metric", (spec.metric,)), _WRONG, text, by_itself)]
@@ -119,6 +127,37 @@ def _impossible(metric: str, before: np.ndarray, now: np.ndarray) -> str | None:
     if share < _BELOW:
         return None
     return f"{metric} is below nothing in {share:.0%} of the incident's samples, which no length of time can be"
+
+
+def _stuck(seen: Observed, before: np.ndarray, now: np.ndarray) -> str | None:
+    """One and the same value for most of the incident of what never was twice the same, and nobody else bears it out.
+
+    A limit or the bound of a bucket is a round number, and what runs into it is felt elsewhere as well.
+    """
+    spec = seen.incident.symptom
+    kind = kind_of(spec.metric or "")
+    values, counts = np.unique(now, return_counts=True)
+    most = int(np.argmax(counts))
+    usual = np.unique(before, return_counts=True)[1].max() / len(before)
+    if counts[most] < max(_STUCK * len(now), _RUN) or usual > _REPEATS or _round(values[most]):
+        return None
+    was = float(np.median(before))
+    others = seen.departed.filter(
+        (pl.col("kind") == kind)
+        & ((pl.col("entity") != spec.entity) | (pl.col("metric") != spec.metric))
+    )
+    size = _size(kind, was, float(values[most]))
+    if kind not in {*SHARES, "latency"} or _borne_out(others) > _CONTRADICTED * abs(size):
+        return None
+    return (
+        f"{spec.metric} of {spec.entity} is {values[most]:.6g} in {counts[most]} of the incident's {len(now)} samples,"
+        f" and hardly two samples before were alike"
+    )
+
+
+def _round(value: float) -> bool:
+    """Whether a number has at most two digits that tell."""
+    return float(f"{value:.2g}") == value
 
 
 def _denied(seen: Observed, entity: str, metric: str, was: float, came: float) -> str | None:

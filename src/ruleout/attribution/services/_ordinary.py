@@ -101,7 +101,7 @@ def ordinary(seen: Observed, symptom: Symptom) -> list[Null]:
     if (
         told is not None
         and symptom.significant
-        and sign * (symptom.change or 0.0) < 0
+        and -sign * (symptom.change or 0.0) > _width(told)
         and as_bad(-told.value[told.usual], -told.value[told.now]) < _USUAL
     ):
         # It moved as it never did, and the other way than is complained of: not usual, nor the symptom.
@@ -124,6 +124,11 @@ def ordinary(seen: Observed, symptom: Symptom) -> list[Null]:
     ):
         found = next(iter(_of_requests(asked, moved=True)), None)
     return [] if found is None else [found]
+
+
+def _width(one: Series) -> float:
+    """How far single samples of the past lie apart: a mean that moves by less is told surely and felt by nobody."""
+    return float(np.ptp(np.quantile(one.value[one.usual], [0.1, 0.9])))
 
 
 def symptom_series(seen: Observed) -> Series | None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import polars as pl
 
-from ruleout.attribution.services._kinds import Kind
+from ruleout.attribution.services._kinds import Kind, words
 
 SOUND = 1.0
 """Departure below which an entity is as it was."""
 
 _ANEW = 50.0
+
+_LOOKUPS = frozenset(
+    ["coredns", "dns", "lookup", "lookups", "nxdomain", "resolve", "resolver", "servfail"]
+)
+"""Words of looking up names, beside those of certificates, which are the other side's."""
 
 
 def grown_requests(
@@ -46,3 +51,15 @@ def slower(departed: pl.DataFrame) -> set[str]:
         & (pl.col("score") > SOUND)
     )
     return set(rows["entity"])
+
+
+def unresolved(departed: pl.DataFrame) -> set[str]:
+    """Who counts by itself that it can no longer look up the names of whom it calls."""
+    rows = departed.filter(
+        (pl.col("clue") == "names")
+        & pl.col("about").is_null()
+        & ~pl.col("host")
+        & (pl.col("sign") > 0)
+        & (pl.col("score") > SOUND)
+    )
+    return {e for e, m in rows.select("entity", "metric").iter_rows() if _LOOKUPS & set(words(m))}

@@ -29,7 +29,7 @@ _GOOD_PART = 0.1
 """Part of its caller's time that it must take now."""
 
 _LEFT = 0.4
-"""What is then left of full pools as a sign of who is at fault."""
+"""What is then left of full pools, and of memory, as a sign of who is at fault."""
 
 _TAKEN = 0.7
 """Of what calls to a sound callee have cost, what is its caller's pool's."""
@@ -115,12 +115,36 @@ def held_for_others(
         & (pl.col("now") > _FAR * pl.col("level"))
     )
     held = {name for name in full if _waits_below(name, slower, rows, edges)}
+    holding = _holding(departed)
+    told = [
+        one._replace(weight=_LEFT * one.weight)
+        if one.name == "metric.memory" and one.entity in holding
+        else one
+        for one in signals
+    ]
     return [
         one._replace(weight=_LEFT * one.weight, modes=SLOW)
         if one.name == "metric.saturation" and one.entity in held and "pool_exhaustion" in one.modes
         else one
-        for one in signals
+        for one in told
     ]
+
+
+def _holding(departed: pl.DataFrame) -> set[str]:
+    """Who holds many times as many requests and sees somebody whom it calls take far longer: their memory is held with them."""
+    grown = (
+        (pl.col("sign") > 0)
+        & (pl.col("score") > _PLAINLY)
+        & (pl.col("middle_now") > _FAR * pl.col("level"))
+    )
+    held = departed.filter(grown & (pl.col("clue") == "in_flight") & pl.col("about").is_null())
+    waits = departed.filter(
+        grown
+        & (pl.col("kind") == "latency")
+        & pl.col("about").is_not_null()
+        & (pl.col("level") > 0)
+    )
+    return set(held["entity"]) & set(waits["entity"])
 
 
 def _waits_below(

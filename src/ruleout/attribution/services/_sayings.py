@@ -23,6 +23,13 @@ DEVICE = r"cuda|\bgpu|\bkv\b|kv.?cache|vram|\bhbm\b|sequence group|cublas|\bnccl
 """Words of accelerators: their memory is not the process's, and what they preempt is their own work."""
 
 
+NAMES = (
+    r"no such host|nxdomain|servfail|name resolution|not resolve|\bdns\b|getaddrinfo|eai_again|enotfound"
+    r"|\blookup \S+ on \S+:53\b|unknownhost|unknown host|(name or service|nodename nor servname).*not known"
+)
+"""Words of lookups of names that fail, as resolvers and runtimes put it."""
+
+
 class Saying(NamedTuple):
     """What lines say of one mode."""
 
@@ -39,9 +46,8 @@ SAYINGS: tuple[Saying, ...] = (
     Saying(
         "network_fault",
         (
-            r"no such host|nxdomain|servfail|name resolution|not resolve|\bdns\b|no route|unreachable|packet loss"
-            r"|certificate|x509|tls handshake|ssl(v3|_error)|handshake fail|connection reset|broken pipe"
-            r"|connect(ion)? timed out|connect timeout|could not connect|etimedout|ehostunreach|enetunreach"
+            rf"{NAMES}|no route|unreachable|packet loss|certificate|x509|tls handshake|ssl(v3|_error)|handshake fail"
+            r"|connection reset|broken pipe|connect(ion)? timed out|connect timeout|could not connect|etimedout|ehostunreach|enetunreach"
             r"|econnreset|dial tcp\b.*timeout"
         ),
     ),
@@ -115,6 +121,14 @@ SAYINGS: tuple[Saying, ...] = (
     ),
     Saying(
         "slow_dependency", r"deadlock|lock wait|lock timeout|slow query|\btook \d|slow response"
+    ),
+    Saying(
+        "cpu_saturation",
+        (
+            r"thread starvation|cpu starv|starved (of|for) cpu|wait\w* for (the )?(cpu|processor)|event.?loop\b.*(block|lag|delay)"
+            r"|(scheduling|scheduler) (delay|latency|wait)|\b(ms|s|sec|seconds|milliseconds) (spent )?in (the )?(scheduler|run.?queue)"
+        ),
+        unless=r"kube.?scheduler|cron|job",
     ),
     Saying("retry_storm", r"retry (limit|budget)|retries exhausted|too many retries"),
     Saying(

@@ -10,10 +10,12 @@ import polars as pl
 
 from ruleout.attribution.services._behaviour import Change
 from ruleout.attribution.services._clues import Clue
+from ruleout.attribution.services._disks import unwaited
 from ruleout.attribution.services._failures import Refusal
 from ruleout.attribution.services._flow import Flow
 from ruleout.attribution.services._kinds import clue_of, words
 from ruleout.attribution.services._latency import Lag, Lags
+from ruleout.attribution.services._machines import of_its_own
 from ruleout.attribution.services._records import Signal
 
 _CODE = {"change_regression": 0.7, "malformed_artifact": 0.1, "schema_change": 0.1}
@@ -79,13 +81,16 @@ _NOTICED = 0.5
 _OUT_OF_TIME = 5.0
 """Times its usual length that somebody's answers take, from which on requests run out of time."""
 
+_TAKEN = {"noisy_neighbour": 0.75, "cpu_saturation": 0.25}
+"""Who fills a machine's processor that no service on it takes is a neighbour of them."""
+
 _CEASED = {"network_fault": 0.3, "hardware_fault": 0.3, "slow_dependency": 0.2}
 _BESIDE = 4.0
 """Most that a resource's metric can weigh beside traces, in nats; it may weigh `_BARE` where there are none."""
 
 _BARE = 5.0
-_HELD = {"held", "in_flight", "device_memory", "heat"}
-"""Places that requests hold while they are served: more requests hold more."""
+_HELD = {"held", "in_flight", "device_memory", "heat", "gc"}
+"""Places that requests hold while they are served, and what they leave to be collected: more requests hold more."""
 
 _HELD_LONGER = 0.25
 """Weight of places that only slow answers hold: their time is weighed as such."""
@@ -111,7 +116,7 @@ _SEEN_ITSELF = 0.25
 """What is left of such a metric as evidence against the caller."""
 
 _BELOW_LIMIT = 0.2
-"""What is left of a pool that is used more and far from its limit."""
+"""What is left of a pool that is used more and far from its limit, and of a disk's work that nobody waits for."""
 
 _STOLEN = 0.03
 """Rise of the processor's time that others take, as a share of all, from which on it is missed."""
@@ -250,7 +255,8 @@ def from_departures(
     """
     signals = []
     loads, waits = loads_of(table), waits_of(table)
-    everywhere = load_everywhere(table, loads)
+    everywhere, its_own = load_everywhere(table, loads), of_its_own(table)
+    idly = unwaited(table)
     for row in table.iter_rows(named=True):
         kind = row["kind"]
         if row["score"] <= 0.3 or row["metric"] in kpis:
@@ -262,7 +268,9 @@ def from_departures(
         top *= _ELSEWHERE.get(kind, 1.0) if share is None else share
         waiting = only_waits(row, waits)
         top *= _HELD_LONGER if waiting else 1.0
-        top *= _machines_part(row, clue) * row["alone"] ** 2
+        part = its_own.get((row["entity"], row["metric"]), _machines_part(row, clue))
+        top *= part * row["alone"] ** 2
+        top *= _BELOW_LIMIT if (row["entity"], row["metric"]) in idly else 1.0
         if row["full"] is not None:
             top *= 2.0 if row["full"] else _BELOW_LIMIT
         top *= beyond_load(row, loads.get(row["entity"], everywhere)) * matters(row)
@@ -278,6 +286,8 @@ def from_departures(
                 saturated(float(row["score"]), 2.0, top),
                 {"pool_exhaustion": 1.0}
                 if row["full"]
+                else _TAKEN
+                if kind == "cpu" and (row["entity"], row["metric"]) in its_own
                 else SLOW
                 if waiting
                 else modes_of(kind, row["metric"], row["sign"]),

@@ -20,12 +20,14 @@ from ruleout.attribution.services._breakers import (
     only_tripped,
     withheld,
 )
+from ruleout.attribution.services._each import calls_each, like_with_like
 from ruleout.attribution.services._graph import Edge
 from ruleout.attribution.services._kinds import Kind, words
-from ruleout.attribution.services._own_counts import grown_requests, slower, still
+from ruleout.attribution.services._own_counts import grown_requests, slower, still, unresolved
 from ruleout.attribution.services._pools import own_pools, to_pools
 from ruleout.attribution.services._records import Signal
 from ruleout.attribution.services._signals import SLOW
+from ruleout.attribution.services._tries import tried_again
 
 _UNKNOWN = "?"
 """Who calls, where nobody told."""
@@ -106,6 +108,7 @@ class _View(NamedTuple):
     callee: str
     score: float
     moved: float
+    tail: bool
 
 
 def passed_below(
@@ -130,12 +133,18 @@ def passed_below(
     lost = {one.entity: one.weight for one in signals if one.name == "symptom_flow"}
     left: dict[str, float] = {}
     given: dict[str, tuple[float, str]] = {}
+    unhurt, lookups = still(departed, kind), unresolved(departed)
     for name in _downwards(lost, views):
-        seen = [v for v in views.get(name, []) if (name, v.callee) not in pools]
+        # Who finds nobody's name any more loses its calls by itself, whoever they were for.
+        kept = {v.callee for v in views.get(name, []) if name in lookups and v.callee in unhurt}
+        kept |= {callee for caller, callee in pools if caller == name}
+        seen = [v for v in views.get(name, []) if v.callee not in kept]
         loss = max(lost.get(name, 0.0), given.get(name, (0.0, ""))[0])
         if not seen or loss <= 0:
             continue
-        share = _share(seen, own.get(name), kind)
+        tail = max(seen, key=lambda v: v.moved).tail
+        mine = own.get((name, tail), own.get((name, not tail)))
+        share = _share(seen, mine, kind)
         left[name] = 1 - share
         total = sum(v.moved for v in seen)
         for view in seen:
@@ -146,7 +155,6 @@ def passed_below(
         one._replace(weight=one.weight * left.get(one.entity, 1.0)) if one.name in _LOST else one
         for one in signals
     ]
-    unhurt = still(departed, kind)
     late = unhurt & slower(departed)
     tripped = only_tripped(departed) | behind_a_breaker(departed, edges)
     idle = {callee for _, callee in tripped} & unhurt
@@ -334,26 +342,37 @@ def _views(departed: pl.DataFrame, kind: Kind, machines: Collection[str]) -> dic
         & (pl.col("sign") > 0)
         & (pl.col("score") > _MOVED)
     )
+    calls = calls_each(departed) if kind == "latency" else {}
     found: dict[str, list[_View]] = {}
-    best = rows.group_by("entity", "about").agg(
-        pl.col("score").max(), (pl.col("now") - pl.col("level")).abs().max().alias("moved")
+    best = (
+        like_with_like(rows)
+        .group_by("entity", "about")
+        .agg(pl.col("score").max(), pl.col("moved").max(), pl.col("tail").all())
     )
-    for entity, callee, score, moved in best.sort("entity", "about").iter_rows():
+    for entity, callee, score, moved, tail in best.sort("entity", "about").iter_rows():
         if moved > 0:
-            found.setdefault(entity, []).append(_View(callee, score, moved))
+            each = 1.0 if tail else calls.get((entity, callee), 1.0)
+            found.setdefault(entity, []).append(_View(callee, score, moved * each, tail))
     return found
 
 
-def _moved_by_themselves(departed: pl.DataFrame, kind: Kind) -> dict[str, float]:
-    """By how much each entity's own measure of lost time has grown."""
+def _moved_by_themselves(departed: pl.DataFrame, kind: Kind) -> dict[tuple[str, bool], float]:
+    """By how much each entity's own measures of lost time have grown: its tails, and what is none where it has any."""
     rows = departed.filter(
         pl.col("about").is_null()
         & (pl.col("kind") == kind)
         & (pl.col("sign") > 0)
         & (pl.col("score") > 0)
     )
-    moved = (pl.col("now") - pl.col("level")).abs().max()
-    return dict(rows.group_by("entity").agg(moved).iter_rows())
+    told: dict[tuple[str, bool], float] = {}
+    for entity, tail, moved in (
+        like_with_like(rows, every=True)
+        .group_by("entity", "tail")
+        .agg(pl.col("moved").max())
+        .iter_rows()
+    ):
+        told[(entity, tail)] = moved
+    return told
 
 
 def _share(seen: Sequence[_View], own: float | None, kind: Kind) -> float:
@@ -435,7 +454,8 @@ def _second_tries(departed: pl.DataFrame) -> list[tuple[str, str, float, float]]
             and more >= _MOSTLY * (now - level)
         ):
             found.append((a, b, level, now))
-    return found
+    known = {(a, b) for a, b, _, _ in found}
+    return found + [one for one in tried_again(departed) if one[:2] not in known]
 
 
 def _most_asked(asked: Mapping[str, tuple[float, float]], idle: Collection[str]) -> str | None:
@@ -448,7 +468,7 @@ def _most_asked(asked: Mapping[str, tuple[float, float]], idle: Collection[str])
 
 
 def _idle(departed: pl.DataFrame) -> set[str]:
-    """Whose processor is measured, and who is not asked several times as much by its own count or works no more for it."""
+    """Whose processor is measured, and who is not asked several times as much by its own count or its callers', or works no more for it."""
     own = departed.filter(pl.col("about").is_null() & (pl.col("kind") == "cpu"))
     grown = grown_requests(departed)
     busy = own.filter(
@@ -456,5 +476,7 @@ def _idle(departed: pl.DataFrame) -> set[str]:
         & (pl.col("score") > _WAITS)
         & (pl.col("middle_now") > _BUSIER * pl.col("level"))
     )
-    loaded = {name for name in busy["entity"] if grown.get(("", name), 1.0) >= _SEVERAL}
+    # Who is overwhelmed counts what it has got through, and its callers what they ask of it.
+    asked = [(name, factor) for (_, name), factor in grown.items()]
+    loaded = {name for name, factor in asked if factor >= _SEVERAL} & set(busy["entity"])
     return set(own["entity"]) - loaded
