@@ -161,6 +161,7 @@ def _attach(
                 trust=trust_model,
                 features=case.features,
                 classes_hint=case.classes,
+                raw=case.of_kind("image", "text"),
             ),
         )
         if loaded is not None:
