@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
-from unstructured import mails, vectors
+from unstructured import case_of, frame, mails, vectors
 
 from ruleout._records import Clear, Finding
 from ruleout.checks.inputs.embedding_space import embedding_space
@@ -70,6 +71,21 @@ def test_a_limit_of_some_requests_is_found(share: float) -> None:
     (finding,) = _findings(text_length, mails(8, lambda t: t[:40], where))
     assert (finding.signal, finding.statistic) == ("text.cut", 40.0)
     assert "are longer" in finding.statement
+
+
+@pytest.mark.parametrize("near", [7, 10])
+def test_a_handful_of_texts_of_one_length_is_no_limit(near: int) -> None:
+    """Of texts that happen to be equally long some come within an hour; a pile is more than that."""
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefgh "))
+    sizes = rng.integers(20, 180, 2400)
+    sizes[[*range(1800, 1800 + near * 8, 8), *rng.choice(500, 8, replace=False) + 1200]] = 60
+    mail = pl.Series(["".join(letters[rng.integers(0, 9, size)]) for size in sizes])
+    before, now = frame(rng, 1200, 1.7e9), frame(rng, 1200, 1.7e9 + 86_400)
+    case = case_of(
+        before.with_columns(mail=mail[:1200]), now.with_columns(mail=mail[1200:]), text="mail"
+    )
+    assert bool(_findings(text_length, case)) == (near >= 8)
 
 
 @pytest.mark.parametrize(("text", "signal"), [("", "text.empty"), ("N/A", "text.repeated")])
