@@ -8,9 +8,11 @@ import pytest
 from unstructured import case_of, frame, mails, vectors
 
 from ruleout._records import Clear, Finding
+from ruleout.checks.inputs._foreign import foreign
 from ruleout.checks.inputs.embedding_space import embedding_space
 from ruleout.checks.inputs.text_damage import text_damage
 from ruleout.checks.inputs.text_length import text_length
+from ruleout.checks.reproduction._view import judgeable
 from ruleout.profile import Case
 from ruleout.stats._garble import GARBLINGS
 
@@ -124,3 +126,15 @@ def test_vectors_that_carry_nothing(change: object, mode: str) -> None:
     """Zero vectors are lost values, one repeated vector is a stale one."""
     (finding,) = _findings(embedding_space, vectors(3, change))  # type: ignore[arg-type]
     assert finding.supports == (mode,)
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_rows_of_foreign_vectors_are_known(*, rotated: bool) -> None:
+    """Vectors of another encoder have no neighbours, and nobody knows what is answered to them; others stay known."""
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(24, 24)))[0]
+    half = np.arange(300) % 2 == 0
+    case = vectors(14, lambda x: np.where(half[:, None] & rotated, x @ turn, x))
+    odd = foreign(case)
+    assert odd[half].mean() > 0.9 if rotated else not odd.any()
+    assert odd[~half].mean() < 0.1
+    assert (judgeable(case) == ~odd).all()
