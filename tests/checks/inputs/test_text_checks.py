@@ -9,6 +9,7 @@ from unstructured import case_of, frame, mails, vectors
 
 from ruleout._records import Clear, Finding
 from ruleout.checks.inputs._foreign import foreign
+from ruleout.checks.inputs._text_counters import counted
 from ruleout.checks.inputs.embedding_space import embedding_space
 from ruleout.checks.inputs.text_damage import text_damage
 from ruleout.checks.inputs.text_length import text_length
@@ -138,3 +139,18 @@ def test_rows_of_foreign_vectors_are_known(*, rotated: bool) -> None:
     assert odd[half].mean() > 0.9 if rotated else not odd.any()
     assert odd[~half].mean() < 0.1
     assert (judgeable(case) == ~odd).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 40.0])
+def test_a_count_of_words_is_no_aggregate_of_its_own(noise: float) -> None:
+    """A column that counts the words of the text beside it is known as such; one that has a mind of its own is not."""
+    rng = np.random.default_rng(3)
+    case = mails(15)
+    frames = [
+        table.frame.with_columns(
+            n=pl.col("mail").str.count_matches(r"\S+") + noise * rng.random(table.rows)
+        )
+        for table in (case.reference, case.current)
+    ]
+    told = counted(case_of(frames[0], frames[1], text="mail"))
+    assert told == ({"n"} if noise == 0 else set())

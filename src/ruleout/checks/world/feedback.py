@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs._text_counters import counted
 from ruleout.checks.world._arms import by_lot
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
@@ -84,7 +85,7 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         why = "a tie that grows shows only in the order of time"
         return [Abstained(MODES, why, "data.columns.timestamp")]
     found: list[tuple[float, str, Tie]] = []
-    for name in case.numeric:
+    for name in sorted(set(case.numeric) - counted(case)):
         values = (
             case.reference.numeric(name)[seen.reference.rows],
             case.current.numeric(name)[seen.current.rows],
