@@ -13,7 +13,7 @@ import pytest
 from linked_world import ROLES, made, quiet, rows, served
 from ruleout._errors import IncidentError, SourceError
 from ruleout._records import Scope
-from ruleout.incident import from_frames
+from ruleout.incident import Columns, DataSpec, Incident, TableSpec, from_frames
 from ruleout.profile import (
     METRICS,
     Case,
@@ -76,6 +76,29 @@ def test_what_the_model_said_is_no_input(*, asked: bool) -> None:
     assert "confidence" not in one.features
     assert "likeness" in one.features
     assert [s.status for s in one.sources if s.name.endswith("confidence")] == ["ok"]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_size_of_a_file_is_no_input_of_its_own(*, own: bool) -> None:
+    """A column that is the length of the image beside it is left out; one that is so no longer may be at fault."""
+    frames = []
+    for many, factor in ((200, 1), (150, 1000 if own else 1)):
+        rng = np.random.default_rng(many)
+        files = [bytes(int(size)) for size in rng.integers(900, 1100, many)]
+        frames.append(
+            pl.DataFrame(
+                {
+                    "photo": pl.Series(files, dtype=pl.Binary),
+                    "size": [len(f) * factor for f in files],
+                    "height": rng.normal(size=many),
+                }
+            )
+        )
+    columns = Columns(image="photo", features=("size", "height"))
+    data = DataSpec(TableSpec(frame=frames[0]), TableSpec(frame=frames[1]), columns)
+    case = build_case(Incident("made", "multiclass", data=data))
+    assert ("size" in case.features) == own
+    assert {"photo", "height"} <= set(case.features)
 
 
 def test_rows_are_in_order_of_time() -> None:

@@ -13,7 +13,7 @@ from ruleout._records import SourceStatus
 from ruleout.incident import Incident, check_columns, check_types
 from ruleout.profile._asked import check_metric
 from ruleout.profile._case import Case, ChangeEvent, Kind
-from ruleout.profile._echoes import echoes
+from ruleout.profile._echoes import echoes, file_sizes
 from ruleout.profile._legible import illegible
 from ruleout.profile._metric import metric_for
 from ruleout.profile._outputs import Outputs
@@ -161,6 +161,7 @@ def _attach(
                 trust=trust_model,
                 features=case.features,
                 classes_hint=case.classes,
+                raw=case.of_kind("image", "text"),
             ),
         )
         if loaded is not None:
@@ -183,10 +184,15 @@ def _attach(
 
 
 def _without_echoes(case: Case) -> None:
-    """Take what the model itself said out of its inputs: it would explain every answer, and every fault of them."""
-    for name in echoes(case):
+    """Take out of the inputs what another column holds: what the model itself said, and how large an image's file is.
+
+    The first would explain every answer, and every fault of them; the second everything that happens to images.
+    """
+    told = dict.fromkeys(echoes(case), "the model's own answer")
+    told |= dict.fromkeys(file_sizes(case), "the size of the image's file")
+    for name, what in told.items():
         case.kinds = {n: kind for n, kind in case.kinds.items() if n != name}
-        why = "holds the model's own answer and is left out of the inputs"
+        why = f"holds {what} and is left out of the inputs"
         case.sources.append(SourceStatus(f"data.columns.features: {name}", "ok", None, why))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from unstructured import photos
+from unstructured import case_of, photos
 
 from ruleout._records import Clear, Finding
 from ruleout.checks.inputs.image_files import image_files
@@ -51,6 +51,22 @@ def test_a_transform_of_one_app_is_found_there() -> None:
     case = photos(2, change=lambda x: x[..., ::-1], where=lambda f: (f["app"] == "ios").to_numpy())
     (finding,) = _findings(image_transform, case)
     assert (finding.scope.column, finding.scope.values) == ("app", ("ios",))
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_a_night_is_compared_with_nights(*, always: bool) -> None:
+    """Dark images of a few hours are no damage where these hours were as dark before."""
+    dark = lambda x: x * 0.5  # noqa: E731
+    before = photos(12, rows=(60, 900), change=dark if always else None, where=_by_night)
+    after = photos(13, rows=(60, 500), change=dark, where=_by_night)
+    now = after.current.frame.filter(pl.Series(_by_night(after.current.frame)))
+    assert now.height >= 60
+    case = case_of(before.current.frame, now, image="photo")
+    assert bool(_findings(image_transform, case)) != always
+
+
+def _by_night(frame: pl.DataFrame) -> np.ndarray:
+    return np.asarray((frame["at"].dt.hour() < 6).to_numpy())
 
 
 def test_a_transform_that_began_inside_the_window_has_its_onset() -> None:

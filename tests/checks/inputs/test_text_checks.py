@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
-from unstructured import mails, vectors
+from unstructured import case_of, frame, mails, vectors
 
 from ruleout._records import Clear, Finding
+from ruleout.checks.inputs._foreign import foreign
+from ruleout.checks.inputs._text_counters import counted
 from ruleout.checks.inputs.embedding_space import embedding_space
 from ruleout.checks.inputs.text_damage import text_damage
 from ruleout.checks.inputs.text_length import text_length
+from ruleout.checks.reproduction._view import judgeable
 from ruleout.profile import Case
 from ruleout.stats._garble import GARBLINGS
 
@@ -72,6 +76,21 @@ def test_a_limit_of_some_requests_is_found(share: float) -> None:
     assert "are longer" in finding.statement
 
 
+@pytest.mark.parametrize("near", [7, 10])
+def test_a_handful_of_texts_of_one_length_is_no_limit(near: int) -> None:
+    """Of texts that happen to be equally long some come within an hour; a pile is more than that."""
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefgh "))
+    sizes = rng.integers(20, 180, 2400)
+    sizes[[*range(1800, 1800 + near * 8, 8), *rng.choice(500, 8, replace=False) + 1200]] = 60
+    mail = pl.Series(["".join(letters[rng.integers(0, 9, size)]) for size in sizes])
+    before, now = frame(rng, 1200, 1.7e9), frame(rng, 1200, 1.7e9 + 86_400)
+    case = case_of(
+        before.with_columns(mail=mail[:1200]), now.with_columns(mail=mail[1200:]), text="mail"
+    )
+    assert bool(_findings(text_length, case)) == (near >= 8)
+
+
 @pytest.mark.parametrize(("text", "signal"), [("", "text.empty"), ("N/A", "text.repeated")])
 def test_lost_texts_are_silent_nulls(text: str, signal: str) -> None:
     """Empty texts and one default text are lost values."""
@@ -108,3 +127,30 @@ def test_vectors_that_carry_nothing(change: object, mode: str) -> None:
     """Zero vectors are lost values, one repeated vector is a stale one."""
     (finding,) = _findings(embedding_space, vectors(3, change))  # type: ignore[arg-type]
     assert finding.supports == (mode,)
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_rows_of_foreign_vectors_are_known(*, rotated: bool) -> None:
+    """Vectors of another encoder have no neighbours, and nobody knows what is answered to them; others stay known."""
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(24, 24)))[0]
+    half = np.arange(300) % 2 == 0
+    case = vectors(14, lambda x: np.where(half[:, None] & rotated, x @ turn, x))
+    odd = foreign(case)
+    assert odd[half].mean() > 0.9 if rotated else not odd.any()
+    assert odd[~half].mean() < 0.1
+    assert (judgeable(case) == ~odd).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 40.0])
+def test_a_count_of_words_is_no_aggregate_of_its_own(noise: float) -> None:
+    """A column that counts the words of the text beside it is known as such; one that has a mind of its own is not."""
+    rng = np.random.default_rng(3)
+    case = mails(15)
+    frames = [
+        table.frame.with_columns(
+            n=pl.col("mail").str.count_matches(r"\S+") + noise * rng.random(table.rows)
+        )
+        for table in (case.reference, case.current)
+    ]
+    told = counted(case_of(frames[0], frames[1], text="mail"))
+    assert told == ({"n"} if noise == 0 else set())

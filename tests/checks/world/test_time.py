@@ -42,6 +42,20 @@ def test_a_weekend_that_is_always_bad_is_a_season() -> None:
     assert 0.8 < found.effect < 1.2
 
 
+@pytest.mark.parametrize("nights", [True, False])
+def test_a_short_night_is_enough_to_know_its_season(*, nights: bool) -> None:
+    """Some 120 rows of a night are compared with the reference's nights, which were as bad, or never were."""
+    rng = np.random.default_rng(5)
+    reference = rows(6000, rng, days=14)
+    dark = (at(reference) % DAY) < DAY / 4
+    current = rows(480, rng, start=START + 14 * DAY, days=1).filter(pl.col("ts").dt.hour() < 6)
+    assert 60 < current.height < 200
+    case = case_of(
+        flipped(reference, np.where(dark & nights, 0.4, 0.0), rng), flipped(current, 0.4, rng)
+    )
+    assert ("season.explains" in findings(case, "season")) == nights
+
+
 def test_one_bad_day_of_its_kind_is_hardly_a_season() -> None:
     """Where one weekend of three was bad, the season is told with less weight than where all were."""
     saturday = START + 21 * DAY

@@ -62,9 +62,10 @@ def load(
     trust: bool = False,
     features: tuple[str, ...] = FEATURES,
     classes: tuple[str, ...] | None = ("0", "1"),
+    raw: tuple[str, ...] = (),
 ) -> Model:
     return load_model(
-        ModelSpec(uri=uri), folder, trust=trust, features=features, classes_hint=classes
+        ModelSpec(uri=uri), folder, trust=trust, features=features, classes_hint=classes, raw=raw
     )
 
 
@@ -120,6 +121,10 @@ def test_onnx_with_one_matrix_takes_the_features_in_order(
     assert np.allclose(value.labels, regression.predict(X), atol=1e-4)
     with pytest.raises(ModelError, match="takes 2 numbers a row, the features are 1"):
         load("c.onnx", tmp_path, features=("amount",)).predict(frame)
+    # A head on numbers that were taken from a picture has no place for the picture.
+    seen = frame.with_columns(photo=pl.lit(b"png"))
+    head = load("c.onnx", tmp_path, features=("amount", "fresh", "photo"), raw=("photo",))
+    assert np.allclose(head.predict(seen).scores, answer.scores)
 
 
 def test_lightgbm_codes_text_as_pandas_did(

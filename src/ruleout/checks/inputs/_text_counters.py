@@ -87,6 +87,19 @@ def beside(case: Case) -> list[str]:
     ]
 
 
+def counted(case: Case) -> set[str]:
+    """Inputs that only count what a text beside them holds, as they did in the reference; cached."""
+    if "counted" not in case.cache:
+        found = set[str]()
+        for name in case.of_kind("text"):
+            if case.reference.has(name) and case.current.has(name):
+                sides = side(case, "reference", name), side(case, "current", name)
+                found |= {counter.name for counter in counters(case, *sides)}
+        case.cache["counted"] = found
+    told: set[str] = case.cache["counted"]
+    return told
+
+
 def counters(case: Case, before: Side, now: Side) -> Iterator[Counter]:
     """The columns beside a text that follow from it in the reference."""
     if min(len(before.rows), len(now.rows)) < _LEAST_ROWS:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._balance import balance
+from ruleout.checks.inputs._foreign import outlandish
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case
 from ruleout.profile._embedding import (
@@ -273,10 +274,8 @@ def strangers(
 
     Another encoder spoils rows of all classes; what is new in the world has a class of its own.
     """
-    low, high = (float(np.quantile(old["norm"], q)) for q in (0.001, 0.999))
     usual = old["nearest"] < np.quantile(old["nearest"], 0.01)
-    odd = (new["nearest"] < np.quantile(old["nearest"], 0.01)) | (new["norm"] < low / 1.3)
-    odd |= new["norm"] > high * 1.3
+    odd = outlandish(old, new)
     if odd.mean() < max(_LEAST_STRANGE, 5.0 * float(usual.mean())):
         return None
     truth = case.truth("current")[rows]

@@ -30,6 +30,7 @@ from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case
 from ruleout.profile._image import ImageSample
 from ruleout.profile._unstructured import images
+from ruleout.stats._calendar import hours
 from ruleout.stats._picture import EXACT
 from ruleout.stats._views import AS_IS, Recogniser, Separation, Shares, fit_recogniser, strangeness
 
@@ -45,6 +46,9 @@ _PATH = frozenset({
     "decoder", "codec", "encoder", "runtime", "library", "worker", "uploader", "pipeline",
 })  # fmt: skip
 """Words of columns that name a part of the way from camera to model."""
+
+_PART_OF_DAY = 0.6
+"""Share of the reference's hours up to which a window is one of hours of its own."""
 
 _PLAIN, _ELSEWHERE = 0.85, 0.35
 """How plainly images of one place must differ from their classes, and what part of that others may."""
@@ -88,12 +92,29 @@ def look(case: Case, name: str) -> Looked | int:
 
 
 def comparable(case: Case, name: str) -> tuple[ImageSample, ImageSample, Floats]:
-    """Sound images of the classes that both windows have, and the reference's weights."""
+    """Sound images of the classes that both windows have, and the reference's weights.
+
+    A window of a few hours is compared with these hours of the reference: nights are darker than days.
+    """
     before, now = images(case, "reference", name), images(case, "current", name)
     before, now = before.only(sound(before)), now.only(sound(now))
+    before = before.only(_at_these_hours(case, before, now))
     weights = balance(case, before.rows, now.rows)
     used = weights.reference > 0
     return before.only(used), now.only(weights.current > 0), weights.reference[used]
+
+
+def _at_these_hours(case: Case, before: ImageSample, now: ImageSample) -> NDArray[np.bool_]:
+    """Reference images (n,) of the hours that the current ones are of; all, where those are few or of most of the day."""
+    every = np.ones(len(before.rows), dtype=bool)
+    times = case.reference.time, case.current.time
+    if times[0] is None or times[1] is None:
+        return every
+    usual, these = hours(times[0][before.rows]), hours(times[1][now.rows])
+    if len(np.unique(these)) > _PART_OF_DAY * len(np.unique(usual)):
+        return every
+    alike = np.isin(usual, these)
+    return np.asarray(alike) if alike.sum() >= LEAST_IMAGES else every
 
 
 def _look(case: Case, name: str, rng: np.random.Generator) -> Looked | int:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs import image_transform, text_damage, text_tokens
+from ruleout.checks.inputs._foreign import foreign
 from ruleout.checks.inputs._image_undo import WORDS
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case, Outputs
@@ -130,7 +131,8 @@ def _column(case: Case, name: str, kind: str) -> Iterator[Outcome]:
     most = _TEXTS if kind == "text" else _IMAGES
     held = np.sort(np.asarray(case.cache.get("surrogate held", np.arange(case.reference.rows))))
     before = held[sample_rows(len(held), most)]
-    now = sample_rows(case.current.rows, most)
+    known = np.flatnonzero(~foreign(case))
+    now = known[sample_rows(len(known), most)]
     old, new = _answered(case, "reference", before), _answered(case, "current", now)
     if old is None or new is None or min(len(before), len(now)) < _LEAST_ROWS:
         return

@@ -120,10 +120,9 @@ def _cut_in(case: Case, old: Floats, now: TextSample, unit: str) -> Cut | None:
         return None
     reach = np.where(new >= limit - slack, piled.astype(float), np.nan)
     where = locate(case, now.rows, reach)
-    inside = where.rows & np.isfinite(reach)
     beyond = float((new[where.rows] > limit).mean())
     share = float(piled[where.rows].mean())
-    if inside.sum() < _LEAST_PILE:
+    if piled[where.rows].sum() < _LEAST_PILE:
         return None
     whole = beyond <= 0.1 * longer and share >= 0.4 * longer
     if not whole and not _of_some(now, piled, (usual, share, beyond), longer):

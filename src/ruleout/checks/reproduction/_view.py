@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ruleout._errors import RuleoutError
 from ruleout._records import Subject
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs._foreign import foreign
 from ruleout.checks.reproduction._gap import answer_spread, gap, known_answers
 from ruleout.checks.reproduction._locate import Place, locate
 from ruleout.profile import Case, Outputs, Which, agreement, model_outputs, spread_rows
@@ -302,9 +303,10 @@ def judgeable(case: Case) -> Mask:
 
     Not those where an input has moved so far that its values there and its reference hardly overlap: a surrogate
     knows no answers for them, and what looks like another model's may be the same model's to strange inputs.
+    Nor those whose vectors have left the space that the reference's fill.
     """
     if "judgeable" not in case.cache:
-        known = np.ones(case.current.rows, dtype=bool)
+        known = ~foreign(case)
         for name, found in departures(case).items():
             if found.departed and case.kind(name) != "categorical":
                 before, after = case.reference.numeric(name), case.current.numeric(name)

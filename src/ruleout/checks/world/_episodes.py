@@ -31,14 +31,14 @@ class Timed(NamedTuple):
     rows: NDArray[np.int64]
 
 
-def timed(case: Case, which: Which) -> Timed | None:
-    """Time and loss of the labelled rows; None without timestamps or with fewer than 200 rows."""
+def timed(case: Case, which: Which, least: int = LEAST) -> Timed | None:
+    """Time and loss of the labelled rows; None without timestamps or with fewer than `least` rows."""
     time = case.table(which).time
     if time is None:
         return None
     loss = case.loss(which)
     rows = np.flatnonzero(np.isfinite(loss) & np.isfinite(time))
-    if len(rows) < LEAST:
+    if len(rows) < least:
         return None
     rows = rows[np.argsort(time[rows], kind="stable")]
     return Timed(time[rows], loss[rows], rows.astype(np.int64))

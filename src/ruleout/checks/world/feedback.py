@@ -21,6 +21,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._calendar import follows_calendar
 from ruleout.checks.inputs._departure import departures
+from ruleout.checks.inputs._text_counters import counted
 from ruleout.checks.inputs.clock import hour_of_day
 from ruleout.checks.world._arms import by_lot
 from ruleout.checks.world._view import NO_HARM, View, view
@@ -125,7 +126,7 @@ def feedback(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
 def _growing(case: Case, seen: View, said: Sequence[Floats]) -> list[tuple[float, str, Tie]]:
     """Inputs whose tie to the answers grows through the current window and was steady in the reference, with its z."""
     found: list[tuple[float, str, Tie]] = []
-    for name in case.numeric:
+    for name in sorted(set(case.numeric) - counted(case)):
         if hour_of_day(case, name) or follows_calendar(case, name):
             continue  # no answer moves the clock
         values = (

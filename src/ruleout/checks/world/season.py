@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.world._episodes import Timed, timed
-from ruleout.checks.world._view import BLOCKS, NO_HARM, split, view
+from ruleout.checks.world._view import BLOCKS, LEAST, NO_HARM, split, view
 from ruleout.checks.world.history import NEEDS
 from ruleout.profile import Case
 from ruleout.stats._boosting import Floats
@@ -43,6 +43,9 @@ _WEEKS_ROWS = 300
 
 _DAYS = 40
 """Days, or groups of them, that are left out in turn to see how sure a season is."""
+
+_FEW = 60
+"""Labelled rows of the current window: a night is short, and it is the reference that tells of its season."""
 
 _OTHER_DAYS = 0.2
 """Share of rows on days of a kind that the reference hardly holds, from which it says nothing of the season."""
@@ -100,13 +103,10 @@ _CALENDARS = (_hours_of_weekdays, _hours_of_kinds, weekdays, hours)
 def season(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     """Compare the current window with the same hours and weekdays of the reference."""
     modes = ("seasonality",)
-    before, now = timed(case, "reference"), timed(case, "current")
+    before, now = timed(case, "reference"), timed(case, "current", _FEW)
     if before is None or now is None:
-        return [
-            Abstained(
-                modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
-            )
-        ]
+        why = f"needs timestamps, {LEAST} labelled rows in the reference and {_FEW} now"
+        return [Abstained(modes, why, "data.columns.timestamp")]
     if case.significant is False:
         return [Abstained(modes, NO_HARM)]
     weight = season_weight(before.time, now.time)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ruleout._errors import SourceError, Untrusted
@@ -22,6 +23,7 @@ def load_model(
     trust: bool,
     features: tuple[str, ...],
     classes_hint: tuple[str, ...] | None = None,
+    raw: Collection[str] = (),
 ) -> Model:
     """Load the model that `spec` names.
 
@@ -33,6 +35,7 @@ def load_model(
         features: the input columns in order, for models that do not know their own names.
         classes_hint: class names of the task as text, (negative, positive) for binary; None for
             tasks without classes.
+        raw: the features that hold images or texts, which a matrix of numbers has no place for.
 
     Raises:
         Untrusted: when loading would execute code and `trust` is false.
@@ -50,7 +53,7 @@ def load_model(
     text = str(uri)
     if ":" in text.split("/", 1)[0] and not _is_drive(text):
         return _from_scheme(text, folder, features, classes_hint, trust=trust)
-    return _from_file(folder / text, features, classes_hint, trust=trust)
+    return _from_file(folder / text, features, classes_hint, trust=trust, raw=raw)
 
 
 def _from_scheme(
@@ -74,7 +77,14 @@ def _from_scheme(
     raise SourceError(f"no way to load a model from {uri!r}; what is read: {READ}")
 
 
-def _from_file(path: Path, features: tuple[str, ...], classes: Classes, *, trust: bool) -> Model:
+def _from_file(
+    path: Path,
+    features: tuple[str, ...],
+    classes: Classes,
+    *,
+    trust: bool,
+    raw: Collection[str] = (),
+) -> Model:
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         _require_trust(trust, str(path))
@@ -83,7 +93,7 @@ def _from_file(path: Path, features: tuple[str, ...], classes: Classes, *, trust
     if suffix == ".onnx":
         from ruleout.sources.models._onnx import OnnxModel
 
-        return OnnxModel(path, features, classes)
+        return OnnxModel(path, features, classes, raw)
     if suffix in (".txt", ".lgb"):
         from ruleout.sources.models._boosters import LightGbmModel
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,14 @@ _NUMPY = {
 
 
 class OnnxModel(Model):
-    """An ONNX graph with one 2-D numeric input, or one input per column by name."""
+    """An ONNX graph with one 2-D numeric input, or one input per column by name.
 
-    def __init__(self, path: Path, features: tuple[str, ...], classes: Classes) -> None:
+    The numeric input takes the features in order, but for those in `raw`, which hold images or texts.
+    """
+
+    def __init__(
+        self, path: Path, features: tuple[str, ...], classes: Classes, raw: Collection[str] = ()
+    ) -> None:
         ort = need("onnxruntime", extra="onnx")
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
@@ -46,7 +51,8 @@ class OnnxModel(Model):
         self._outputs = self._session.get_outputs()
         self._whole = _is_matrix(self._inputs, features)
         names = [entry.name for entry in self._inputs]
-        self.requires = features if self._whole else tuple(column_for(names, features))
+        taken = tuple(name for name in features if name not in raw)
+        self.requires = taken if self._whole else tuple(column_for(names, features))
 
     def _score(self, frame: pl.DataFrame) -> Prediction:
         feed, lost = self._feed(frame)
