@@ -33,12 +33,17 @@ class Change:
 MIDDLE = START + 7 * DAY
 
 
-def _hit(hosts: tuple[str, ...], *changes: Change) -> Case:
-    """Scores are lost on some hosts from the middle of the window on."""
+def _hit(hosts: tuple[str, ...], *changes: Change, column: str | None = None) -> Case:
+    """Scores are lost on some hosts from the middle of the window on; a column may name them in full."""
     system = healthy()
     rows = np.isin(system.current["host"].to_numpy(), hosts) & (system.place() > 0.5)
     system.serve(np.random.default_rng(1).random(system.rows), where=rows)
     system.models = {}
+    if column is not None:
+        for which, frame in system.frames.items():
+            full = frame.with_columns((pl.lit("host-") + pl.col("host")).alias("full"))
+            system.frames[which] = full.drop("host").rename({"full": column})
+        system.columns["segments"] = (column,)
     case = system.case()
     case.changes = changes
     return case
@@ -54,6 +59,21 @@ def test_what_was_changed_and_went_wrong_alone_is_the_changes_doing() -> None:
     outcomes = run(_hit(("a", "b"), *changes), "changed_hosts")
     assert _signals(outcomes) == ["hosts.changed"]
     assert next(o for o in outcomes if isinstance(o, Finding)).subject.names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("words", "column", "told"),
+    [
+        ("scorer-model 7.1 on host-a, host-b: parser rewritten", "host", True),
+        ("scorer-model on host-a, host-b: other weights", "host", False),
+        ("scorer 7.1: parser rewritten", "host", False),
+        ("new feed for host-a and host-b", "branch", False),
+    ],
+)
+def test_a_change_may_name_its_machines_in_words(words: str, column: str, told: bool) -> None:
+    """A service that was changed on two machines is told by their names; people and places may be named for other reasons."""
+    case = _hit(("a", "b"), Change("C1", MIDDLE, "scorer-model", words), column=column)
+    assert _signals(run(case, "changed_hosts")) == ["hosts.changed"] * told
 
 
 @pytest.mark.parametrize("words", ["client 4.7", "model v8"])
