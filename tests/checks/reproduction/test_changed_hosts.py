@@ -110,3 +110,4 @@ def test_an_outcome_that_fell_with_a_new_model_tells_of_its_objective(
     outcomes = run(case, "proxy")
     assert (_signals(outcomes) == ["proxy.apart"]) is better
     assert ("proxy_misalignment" in cleared(outcomes)) is not better
+    assert any("got worse" in getattr(o, "statement", "") for o in outcomes) is not better
