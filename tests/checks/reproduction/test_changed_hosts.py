@@ -10,7 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+import ruleout.experiments.repairs
 from ruleout._records import Finding, Outcome
+from ruleout._registry import REPAIRS, load_all
+from ruleout.checks.reproduction.changed_hosts import MODES
 from ruleout.incident._model import TelemetrySpec
 from ruleout.profile import Case
 
@@ -33,12 +36,17 @@ class Change:
 MIDDLE = START + 7 * DAY
 
 
-def _hit(hosts: tuple[str, ...], *changes: Change) -> Case:
-    """Scores are lost on some hosts from the middle of the window on."""
+def _hit(hosts: tuple[str, ...], *changes: Change, column: str | None = None) -> Case:
+    """Scores are lost on some hosts from the middle of the window on; a column may name them in full."""
     system = healthy()
     rows = np.isin(system.current["host"].to_numpy(), hosts) & (system.place() > 0.5)
     system.serve(np.random.default_rng(1).random(system.rows), where=rows)
     system.models = {}
+    if column is not None:
+        for which, frame in system.frames.items():
+            full = frame.with_columns((pl.lit("host-") + pl.col("host")).alias("full"))
+            system.frames[which] = full.drop("host").rename({"full": column})
+        system.columns["segments"] = (column,)
     case = system.case()
     case.changes = changes
     return case
@@ -53,7 +61,25 @@ def test_what_was_changed_and_went_wrong_alone_is_the_changes_doing() -> None:
     changes = [Change(f"C{k}", MIDDLE + 600 * k, host, "client 4.7") for k, host in enumerate("ab")]
     outcomes = run(_hit(("a", "b"), *changes), "changed_hosts")
     assert _signals(outcomes) == ["hosts.changed"]
-    assert next(o for o in outcomes if isinstance(o, Finding)).subject.names == ("a", "b")
+    found = next(o for o in outcomes if isinstance(o, Finding))
+    assert found.subject.names == ("a", "b")
+    load_all(ruleout.experiments.repairs, "ruleout.repairs")
+    assert set(MODES) <= set(REPAIRS[found.repairs[0].repair].undoes)
+
+
+@pytest.mark.parametrize(
+    ("words", "column", "told"),
+    [
+        ("scorer-model 7.1 on host-a, host-b: parser rewritten", "host", True),
+        ("scorer-model on host-a, host-b: other weights", "host", False),
+        ("scorer 7.1: parser rewritten", "host", False),
+        ("new feed for host-a and host-b", "branch", False),
+    ],
+)
+def test_a_change_may_name_its_machines_in_words(words: str, column: str, told: bool) -> None:
+    """A service that was changed on two machines is told by their names; people and places may be named for other reasons."""
+    case = _hit(("a", "b"), Change("C1", MIDDLE, "scorer-model", words), column=column)
+    assert _signals(run(case, "changed_hosts")) == ["hosts.changed"] * told
 
 
 @pytest.mark.parametrize("words", ["client 4.7", "model v8"])
@@ -84,3 +110,4 @@ def test_an_outcome_that_fell_with_a_new_model_tells_of_its_objective(
     outcomes = run(case, "proxy")
     assert (_signals(outcomes) == ["proxy.apart"]) is better
     assert ("proxy_misalignment" in cleared(outcomes)) is not better
+    assert any("got worse" in getattr(o, "statement", "") for o in outcomes) is not better

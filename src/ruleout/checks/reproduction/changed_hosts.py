@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._defaults import names_served
-from ruleout.checks.reproduction.provenance import names_a_model
+from ruleout.checks.reproduction.provenance import names_a_model, tells_of_a_model
 from ruleout.checks.world.new_category import loss_share
 from ruleout.profile import Case, ChangeEvent, iso
 
@@ -27,6 +28,9 @@ _CARRIED = 0.7
 
 _MOST = 0.8
 """... and their share of the rows at most: where everything was changed, nothing is left to compare with."""
+
+_NAMES, _NAME = re.compile(r"[\w.-]*\w"), 3
+"""Words of a change, and how long the name of a machine must be to be no word of another meaning."""
 
 _FEW = 50
 _SURE = 4.0
@@ -62,27 +66,41 @@ def changed_hosts(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
 
 
 def _rolled(case: Case, name: str) -> Iterator[_Rolled]:
-    """Changes within the window whose entities are values of a segment, by burst."""
+    """Changes within the window that were made to values of a segment, by burst."""
     time = case.current.time
     if time is None or name in case.features:
         return
-    words = set(case.vocabulary(name))
     first, last = float(np.nanmin(time)), float(np.nanmax(time))
     room = _BURST * (last - first)
     named = sorted(
         (c for c in case.changes if c.kind in _SHIPPED and first - room <= c.at <= last),
         key=lambda c: c.at,
     )
-    burst: list[ChangeEvent] = []
-    for change in named:
-        if change.entity not in words or names_a_model(change):
+    made = [(c, _made_to(case, name, c)) for c in named]
+    bursts: list[list[tuple[ChangeEvent, tuple[str, ...]]]] = []
+    for change, values in made:
+        if not values:
             continue
-        if burst and change.at - burst[0].at > room:
-            yield _Rolled(name, tuple(dict.fromkeys(c.entity for c in burst)), tuple(burst))
-            burst = []
-        burst.append(change)
-    if burst:
-        yield _Rolled(name, tuple(dict.fromkeys(c.entity for c in burst)), tuple(burst))
+        if bursts and change.at - bursts[-1][0][0].at <= room:
+            bursts[-1].append((change, values))
+        else:
+            bursts.append([(change, values)])
+    for burst in bursts:
+        every = dict.fromkeys(value for _, values in burst for value in values)
+        yield _Rolled(name, tuple(every), tuple(change for change, _ in burst))
+
+
+def _made_to(case: Case, name: str, change: ChangeEvent) -> tuple[str, ...]:
+    """The values of a segment that a change was made to: its entity, or machines that its words name."""
+    words = case.vocabulary(name)
+    if change.entity in words:
+        return () if names_a_model(change) else (change.entity,)
+    # A service may be called after the model that it serves, whatever was changed of it.
+    said = change.description.replace(change.entity, "")
+    if not names_served(name) or tells_of_a_model(said):
+        return ()
+    named = set(_NAMES.findall(said))
+    return tuple(word for word in words if len(word) >= _NAME and word in named)
 
 
 def _compared(case: Case, one: _Rolled) -> Iterator[Outcome]:

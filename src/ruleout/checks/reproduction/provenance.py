@@ -131,7 +131,12 @@ def change_that_says(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
 
 def names_a_model(change: ChangeEvent) -> bool:
     """Whether a change says that it put another model, or the same one otherwise computed, where it was made."""
-    return _MODEL.search(f"{change.entity} {change.description}") is not None
+    return tells_of_a_model(f"{change.entity} {change.description}")
+
+
+def tells_of_a_model(words: str) -> bool:
+    """Whether words of a change tell of another model, or of how one is computed."""
+    return _MODEL.search(words) is not None
 
 
 def _named(case: Case, found: Hit) -> ChangeEvent | None:

@@ -68,7 +68,9 @@ def proxy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     most = max(moved, key=lambda m: (abs(m.z), m.name))
     if change.significant and sign * change.change < 0:
-        told = f"{change.metric.name} fell as {most.name} moved: the labels bear the outcome out"
+        told = (
+            f"{change.metric.name} got worse as {most.name} moved: the labels bear the outcome out"
+        )
         yield Clear(MODES, Subject(), told, 0.1, "proxy.together")
         return
     new = _new_model(case)
@@ -77,7 +79,7 @@ def proxy(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
         return
     better = change.significant and sign * change.change > 0
     says = _OBJECTIVE.search(new.description) is not None
-    how = "rose" if better else "is as before"
+    how = "got better" if better else "is as before"
     told = (
         f"{most.name} went from {most.before:.4g} to {most.now:.4g} as {new.entity} was changed ({new.description}), "
         f"while {change.metric.name} of its labels {how} ({change.reference:.3g} to {change.current:.3g})"

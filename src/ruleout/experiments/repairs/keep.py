@@ -29,6 +29,7 @@ _OF_A_MODEL = (
         "image_preprocessing",
         "covariate_shift",
         "hardware_fault",
+        "change_regression",
         *_OF_A_MODEL,
     ),
 )
