@@ -70,6 +70,7 @@ def case_of(reference: pl.DataFrame, current: pl.DataFrame, **more: Any) -> Case
     significant = more.pop("significant", True)
     columns = Columns(
         timestamp="ts" if more.pop("times", True) else None,
+        id=more.pop("id", None),
         target="label",
         prediction="said",
         score="score",

@@ -19,7 +19,7 @@ from ruleout.experiments import (
     replayed_outputs,
     shapley_pair,
 )
-from ruleout.profile import Case
+from ruleout.profile import Case, Predictor
 
 PERMUTED = {"aa": "bb", "bb": "aa", "cc": "dd", "dd": "cc"}
 
@@ -247,6 +247,21 @@ def test_without_a_predictor_changed_inputs_cannot_be_replayed(thousands: Case) 
     assert replayed_outputs(mute, told) is None
     assert explain(mute, told) is None
     assert repaired_case(mute, told) is None
+
+
+@pytest.mark.parametrize("reads", ["photo", "brightness"])
+def test_a_model_that_reads_no_image_cannot_say_what_another_image_would_bring(reads: str) -> None:
+    """A head on numbers taken from a picture answers as ever when only the picture is put right: that proves nothing."""
+    _, current = quiet()
+    files = pl.Series("photo", [b"dark"] * current.height, dtype=pl.Binary)
+    case = made((quiet()[0].with_columns(photo=pl.lit(b"light")), current.with_columns(files)))
+    said = case.outputs("current")
+    case.kinds = {**case.kinds, "photo": "image"}
+    case.predictor = Predictor(
+        "model", 1.0, lambda f: said.take(np.arange(f.height)), frozenset({reads})
+    )
+    repaired = Undone(features={"photo": pl.Series("photo", [b"light"] * current.height)})
+    assert (replayed_outputs(case, repaired) is None) == (reads == "brightness")
 
 
 def test_rows_that_a_repair_leaves_alone_keep_their_answers(thousands: Case) -> None:

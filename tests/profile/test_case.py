@@ -13,6 +13,7 @@ import pytest
 from linked_world import ROLES, made, quiet, rows, served
 from ruleout._errors import IncidentError, SourceError
 from ruleout._records import Scope
+from ruleout.checks.world.adversaries import actor_columns
 from ruleout.incident import Columns, DataSpec, Incident, TableSpec, from_frames
 from ruleout.profile import (
     METRICS,
@@ -98,6 +99,7 @@ def test_the_size_of_a_file_is_no_input_of_its_own(*, own: bool) -> None:
     data = DataSpec(TableSpec(frame=frames[0]), TableSpec(frame=frames[1]), columns)
     case = build_case(Incident("made", "multiclass", data=data))
     assert ("size" in case.features) == own
+    assert "size" not in actor_columns(case)
     assert {"photo", "height"} <= set(case.features)
 
 

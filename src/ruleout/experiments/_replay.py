@@ -30,14 +30,14 @@ def replayed_outputs(case: Case, undone: Undone) -> tuple[Outputs, Outputs] | No
 
     Where inputs change, both sides are replayed: what is served differs from a replay for reasons
     (another version, a surrogate's error) that are not the repair's merit. None when inputs changed
-    and nothing can replay them.
+    and nothing can replay them: a model that reads numbers taken from an image says nothing of another image.
     """
     served = case.outputs("current")
     if undone.outputs is not None:
         return served, undone.outputs
     if not undone.features:
         return served, served
-    if case.predictor is None:
+    if case.predictor is None or _unread(case, undone, case.predictor):
         return None
     kept: list[tuple[Undone, tuple[Outputs, Outputs]]] = case.cache.setdefault("replayed", [])
     for known, answers in kept:
@@ -47,6 +47,13 @@ def replayed_outputs(case: Case, undone: Undone) -> tuple[Outputs, Outputs] | No
     if len(kept) < _KEPT:
         kept.append((undone, answers))
     return answers
+
+
+def _unread(case: Case, undone: Undone, predictor: Predictor) -> bool:
+    """Whether only images, texts or vectors change that the model does not read as they are."""
+    names = set(undone.features)
+    raw = names <= set(case.of_kind("image", "text", "embedding"))
+    return raw and predictor.reads is not None and not names & predictor.reads
 
 
 def _replayed(case: Case, undone: Undone, predictor: Predictor) -> tuple[Outputs, Outputs]:

@@ -190,6 +190,7 @@ def _without_echoes(case: Case) -> None:
     """
     told = dict.fromkeys(echoes(case), "the model's own answer")
     told |= dict.fromkeys(file_sizes(case), "the size of the image's file")
+    case.told_again = tuple(told)
     for name, what in told.items():
         case.kinds = {n: kind for n, kind in case.kinds.items() if n != name}
         why = f"holds {what} and is left out of the inputs"

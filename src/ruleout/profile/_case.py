@@ -85,6 +85,9 @@ class Case:
     threshold: float | None = None
     """The decision threshold in force in the reference, where one is known."""
 
+    told_again: tuple[str, ...] = ()
+    """Columns that say again what another one holds: no inputs, and nothing else either."""
+
     representations: Mapping[str, Representation] = field(default_factory=dict)
     models: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[ChangeEvent, ...] = ()

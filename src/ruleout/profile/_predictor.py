@@ -26,6 +26,8 @@ class Predictor:
     """Agreement with the served answers on reference rows not used to fit it, in [0, 1]."""
 
     predict: Callable[[pl.DataFrame], Outputs]
+    reads: frozenset[str] | None = None
+    """The columns that it reads; None where that is not known, or all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,7 @@ def choose_predictor(case: Case) -> Predictor | None:
             "model",
             case.cache[f"agreement {best[1]}"].get("reference", 1.0),
             lambda frame: model_outputs(case, name, frame),
+            frozenset(getattr(case.models[name], "requires", case.features)),
         )
     return surrogate(case)
 

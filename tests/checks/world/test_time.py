@@ -133,6 +133,24 @@ def test_an_episode_that_ended_is_recovered() -> None:
     assert cleared(case_of(reference, lasting), "recovered") == {"already_recovered"}
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_an_error_told_many_times_is_no_episode(*, keyed: bool) -> None:
+    """A dozen wrong rows that a join multiplied look like a bad stretch; by their keys they are a dozen."""
+    rng = np.random.default_rng(8)
+    reference, current = windows(rng)
+    place = np.arange(current.height)
+    wrong = (place > current.height // 3) & (place % 97 == 0) & (place < current.height // 2)
+    flip = np.where(wrong, 1 - current["label"], current["label"])
+    current = current.with_columns(label=pl.Series(flip), key=pl.Series(place))
+    reference = reference.with_columns(key=pl.Series(-1 - np.arange(reference.height)))
+    times = np.where(wrong, 60, np.where(place % 5 == 0, 3, 1))
+    current = current[np.repeat(place, times)]
+    if not keyed:
+        current = current.with_columns(key=pl.Series(np.arange(current.height)))
+    case = case_of(reference, current, id="key")
+    assert ("recovered.back" in findings(case, "recovered")) is not keyed
+
+
 @pytest.mark.parametrize("lasting", [False, True])
 def test_an_episode_shows_in_the_metric_where_errors_hide_it(*, lasting: bool) -> None:
     """Ranks that were lost for a while hardly change the errors where one class is rare; the area under the curve does."""

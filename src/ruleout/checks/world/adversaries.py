@@ -71,6 +71,7 @@ def actor_columns(case: Case) -> tuple[str, ...]:
         roles.weight,
         roles.label_available_at,
         *roles.scores.values(),
+        *case.told_again,
         *case.numeric,
         *case.of_kind("text", "image", "embedding"),
     }

@@ -20,6 +20,7 @@ from ruleout._records import Abstained, Clear, Finding, Outcome, Scope, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._departure import departures, like_rows
+from ruleout.checks.inputs.structure import repeated
 from ruleout.checks.symptom import measure
 from ruleout.checks.world._episodes import (
     Stretch,
@@ -54,6 +55,9 @@ _MANY = 200
 
 _PLACE = 30
 """Labelled rows that a segment needs to have a loss of its own."""
+
+_REPEATS = 0.01
+"""Share of the reference's rows that repeat others, from which on repeats are as rows are."""
 
 _END = 0.15
 """Share of the window's rows, its newest, that must be known for an episode to be known to be over."""
@@ -137,6 +141,7 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
                 modes, "needs timestamps and 200 labelled rows a window", "data.columns.timestamp"
             )
         ]
+    now = _once(case, now)
     found = worst_stretch(case, before, now) or departed_stretch(case, before, now)
     found = found or metric_stretch(case, before, now)
     if found is not None and _open_ended(case, now):
@@ -170,6 +175,18 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
             supports=modes,
         )
     ]
+
+
+def _once(case: Case, now: Timed) -> Timed:
+    """Current rows without those that repeat others: an error told five times is one, not a bad stretch.
+
+    All of them where the reference's repeat as well, or where repeats ended with the window's last quarter.
+    """
+    again = repeated(case, "current")[now.rows]
+    late = again[-len(again) // 4 :]
+    if repeated(case, "reference").mean() > _REPEATS or late.mean() < 0.5 * again.mean():
+        return now
+    return Timed(now.time[~again], now.loss[~again], now.rows[~again])
 
 
 def _still_off(case: Case, found: Stretch, now: Timed) -> str | None:
