@@ -107,22 +107,29 @@ def test_a_share_that_its_twin_does_not_bear_out(tmp_path: Path, beside: float) 
 
 
 @pytest.mark.parametrize(
-    ("caller", "ill", "asks"),
+    ("caller", "usual", "slower", "ill", "asks"),
     [
-        (1.0, {}, True),
-        (5.0, {}, False),
-        (1.0, {"catalog-db": "error_ratio"}, False),
-        (1.0, {"cache": "cache_hit_ratio"}, False),
-        (1.0, {"catalog": "retries_rate"}, False),
+        (1.0, 1.0, 4.0, {}, True),
+        (5.0, 1.0, 4.0, {}, False),
+        (1.0, 0.0, 4.0, {}, False),
+        (1.0, 1.0, 1.1, {}, False),
+        (1.0, 1.0, 4.0, {"catalog-db": "error_ratio"}, False),
+        (1.0, 1.0, 4.0, {"cache": "cache_hit_ratio"}, False),
+        (1.0, 1.0, 4.0, {"catalog": "retries_rate"}, False),
     ],
 )
 def test_calls_that_grow_beyond_requests_are_the_callers_code(
-    caller: float, ill: dict[str, str], asks: bool
+    caller: float, usual: float, slower: float, ill: dict[str, str], asks: bool
 ) -> None:
-    """Five times the calls for as many requests are code, unless somebody fails, a cache answers less or calls are made again."""
+    """Five times the calls for as many requests, which take longer for it, are code.
+
+    Not where somebody fails, a cache answers less, calls are made again, or the callee was asked nothing before.
+    """
+    more = {"level": usual, "now": 5.0, "middle_now": 5.0}
     table = _table(
         _row("catalog", "requests_per_second", "traffic", now=caller, middle_now=caller),
-        _row("catalog-db", "requests_per_second", "traffic", now=5.0, middle_now=5.0),
+        _row("catalog", "latency_ms", "latency", now=slower, middle_now=slower),
+        _row("catalog-db", "requests_per_second", "traffic", **more),
         _row("cache", "requests_per_second", "traffic", now=1.0, middle_now=1.0),
         *(
             _row(name, metric, kind_of(metric), "retries" if "retries" in metric else None)

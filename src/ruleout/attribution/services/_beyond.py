@@ -30,6 +30,12 @@ _FAILS = 1.0
 _SLOWER = 2.0
 """Times as much slower as any other caller that the one of several must be whose calls have grown."""
 
+_SURELY = 1.5
+"""Departure of a count of calls from which on it has grown by more than chance."""
+
+_LONGER = 1.3
+"""Times as long as usual that the caller's answers must take."""
+
 _MOST = 6.0
 _REASONS = ["retries", "late", "breaker"]
 
@@ -42,12 +48,16 @@ def asks_beyond(departed: pl.DataFrame, edges: Collection[Edge]) -> list[Signal]
         edges: (caller, callee) pairs.
     """
     grown = grown_requests(departed)
+    # Who is seldom asked is asked many times as much by chance; and more calls take their caller's time.
+    surely = departed.filter((pl.col("level") > 0) & (pl.col("score") > _SURELY))
+    slower = _slower(departed)
+    more = grown_requests(surely)
     ill, again = _ill(departed), _again(departed)
     found: dict[str, Signal] = {}
     for callee in sorted({b for _, b in edges}):
         callers = {a for a, b in edges if b == callee and a != callee}
-        told = _asking(callee, callers, grown, departed)
-        if told is None or callee in ill:
+        told = _asking(callee, callers, grown, more, slower)
+        if told is None or callee in ill or slower.get(told[0], 1.0) < _LONGER:
             continue
         caller, growth = told
         beside = {b for a, b in edges if a == caller} - {callee}
@@ -70,33 +80,34 @@ def _asking(
     callee: str,
     callers: Collection[str],
     grown: Mapping[tuple[str, str], float],
-    departed: pl.DataFrame,
+    more: Mapping[tuple[str, str], float],
+    slower: Mapping[str, float],
 ) -> tuple[str, float] | None:
     """Who asks a callee more than its own requests account for, and how much more; None where nobody is told to."""
     own = {name: max(grown[("", name)], 1.0) for name in callers if ("", name) in grown}
-    counted = {name: grown[(name, callee)] / own[name] for name in own if (name, callee) in grown}
+    counted = {name: more[(name, callee)] / own[name] for name in own if (name, callee) in more}
     most = max(counted, key=lambda name: (counted[name], name), default=None)
     if most is not None:
         return (most, counted[most]) if counted[most] >= _MORE else None
-    growth = grown.get(("", callee), 1.0)
+    growth = more.get(("", callee), 1.0)
     if growth < _MORE or not own or len(own) < len(callers) or max(own.values()) > _SAME:
         return None
-    rows = departed.filter(
-        (pl.col("kind") == "latency")
-        & pl.col("about").is_null()
-        & pl.col("entity").is_in(sorted(callers))
-        & (pl.col("level") > 0)
-    )
-    slower = {
-        name: float(factor)
-        for name, factor in rows.group_by("entity")
-        .agg((pl.col("middle_now") / pl.col("level")).max())
-        .iter_rows()
-    }
     first, *others = sorted(callers, key=lambda name: (-slower.get(name, 1.0), name))
     if others and slower.get(first, 1.0) < _SLOWER * max(slower.get(n, 1.0) for n in others):
         return None
     return first, growth
+
+
+def _slower(departed: pl.DataFrame) -> dict[str, float]:
+    """By what factor each entity's own answers surely take longer."""
+    rows = departed.filter(
+        (pl.col("kind") == "latency")
+        & pl.col("about").is_null()
+        & (pl.col("level") > 0)
+        & (pl.col("score") > _FAILS)
+    )
+    longer = rows.group_by("entity").agg((pl.col("middle_now") / pl.col("level")).max())
+    return dict(longer.iter_rows())
 
 
 def _ill(departed: pl.DataFrame) -> set[str]:
