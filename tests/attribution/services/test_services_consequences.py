@@ -194,3 +194,32 @@ def test_code_that_only_fails_is_not_other_code() -> None:
         for one in (fails, other)
     ]
     assert shares[0]["change_regression"] < shares[1]["change_regression"]
+
+
+@pytest.mark.parametrize(("stays", "over"), [("archived_chunks", True), ("cpu_percent", False)])
+def test_what_nobody_knows_the_meaning_of_keeps_no_episode_open(
+    tmp_path: Path, stays: str, over: bool
+) -> None:
+    """A count that went up for reasons of its own leaves an episode over; a processor that is still taken does not."""
+    rng = np.random.default_rng(2)
+    times = shop.START + np.arange(1500.0)
+    noise = 1 + 0.05 * rng.standard_normal((2, 1500))
+    slow = (times >= shop.START + 650) & (times < shop.START + 800)
+    rows = _rows(times, "front", "latency_p90_s", 0.1 * np.where(slow, 5.0, 1.0) * noise[0])
+    more = np.where(times >= shop.START + 650, 9.0, 1.0)
+    rows += _rows(times, "cart", stays, 8.0 * more * noise[1])
+    windows = Window(shop.START, shop.START + 599), Window(shop.START + 600, shop.START + 1500)
+    symptom = SymptomSpec(metric="latency_p90_s", entity="front", direction="up")
+    assert ("already_recovered" in _modes(_told(tmp_path, rows, symptom, windows))) is over
+
+
+def test_few_samples_may_show_that_an_episode_is_over(tmp_path: Path) -> None:
+    """Of samples of minutes, twice as many good ones as bad ones before them are enough."""
+    rng = np.random.default_rng(3)
+    times = shop.START + 60 * np.arange(86.0)
+    values = 0.1 * (1 + 0.03 * rng.standard_normal(86))
+    values[71:76] *= 4.0
+    rows = _rows(times, "front", "latency_p90_s", values)
+    windows = Window(shop.START, times[60] - 1), Window(float(times[60]), float(times[-1]))
+    symptom = SymptomSpec(metric="latency_p90_s", entity="front", direction="up")
+    assert "already_recovered" in _modes(_told(tmp_path, rows, symptom, windows))

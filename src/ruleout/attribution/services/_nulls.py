@@ -35,7 +35,7 @@ _HARMLESS = re.compile(
 )
 _OVER = 0.6
 _LASTING = 12
-"""Samples for which a symptom must have stayed away to be over."""
+"""Samples for which a symptom must have stayed away to be over, or twice as many as it was there."""
 
 _MANY, _SMOOTH = 100, 5
 """Samples of the incident for each sample on either side by which one is smoothed, and at most so many."""
@@ -161,7 +161,9 @@ def _recovered(seen: Observed) -> list[Null]:
     first, last = int(np.argmax(bad)), int(len(bad) - 1 - np.argmax(bad[::-1]))
     length, since = last - first + 1, len(bad) - 1 - last
     steady = bad[first : last + 1].mean() >= 0.6
-    if not steady or since < max(_LASTING, length, _PART * len(bad)) or _lasts(seen):
+    if not steady or since < max(min(_LASTING, 2 * length), length, _PART * len(bad)):
+        return []
+    if _lasts(seen):
         return []
     text = f"the symptom lasted {length} samples and has stayed away for the {since} since"
     return [Null("already_recovered", Subject(), _OVER, text)]
@@ -170,8 +172,10 @@ def _recovered(seen: Observed) -> list[Null]:
 def _lasts(seen: Observed) -> bool:
     """Whether something that departed is still away at the end: what is hidden for a while is not over."""
     start, end = seen.windows.current
+    # A count that nobody knows the meaning of may go up for reasons of its own.
+    telling = (pl.col("kind") != "other") | pl.col("clue").is_not_null()
     rows = seen.departed.filter(
-        (pl.col("score") > 1.0) & ~pl.col("metric").is_in(seen.telemetry.kpis)
+        (pl.col("score") > 1.0) & telling & ~pl.col("metric").is_in(seen.telemetry.kpis)
     )
     late = (
         seen.telemetry.metrics.filter(pl.col("time").is_between(end - _LATE * (end - start), end))
