@@ -29,12 +29,17 @@ KINDS = (
 )
 """What a change can be of."""
 
-_MEANT = re.compile(
+_TESTED = (
     r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears"
-    r"|\b(fail-?over|recovery|disaster)\W+dry.?run|maintenance|migrat|cut-?over|switch-?over|\b(planned|scheduled|announced)\b",
-    re.IGNORECASE,
+    r"|\b(fail-?over|recovery|disaster)\W+dry.?run|\b(planned|announced)\b"
 )
+_SCHEDULED = r"maintenance|migrat|cut-?over|switch-?over|\bscheduled\b"
+_MEANT = re.compile(f"{_TESTED}|{_SCHEDULED}", re.IGNORECASE)
 """How people write of work that is meant to disturb; a holiday, a launch or a campaign is the world's doing."""
+
+_TESTS = re.compile(_TESTED, re.IGNORECASE)
+_ROUTINE = 0.3
+"""A copy more, or a flag, of which maintenance or a migration is the reason, is a change of every day."""
 
 _NAME = re.compile(r"\w+(?:[_.]\w+)+")
 _BY_NAME = re.compile(
@@ -68,14 +73,16 @@ class Change:
     diff: str | None = None
 
 
-def meant_to_disturb(kind: str, description: str) -> bool:
-    """Whether a change is a chaos run, or announced work that may hurt by its own words."""
-    if kind == "chaos":
-        return True
-    if kind == "flag" and _BY_NAME.search(description):
-        return True
+def meant_to_disturb(kind: str, description: str) -> float:
+    """How surely, from 0 to 1, a change is a chaos run, or work announced in the words of such as may hurt."""
+    if kind == "chaos" or (kind == "flag" and _BY_NAME.search(description)):
+        return 1.0
+    if kind not in ("calendar", "flag", "scale"):
+        return 0.0
     told = _NAME.sub(" ", description) if kind == "flag" else description
-    return kind in ("calendar", "flag", "scale") and _MEANT.search(told) is not None
+    if _MEANT.search(told) is None:
+        return 0.0
+    return 1.0 if kind == "calendar" or _TESTS.search(told) else _ROUTINE
 
 
 def load_changes(incident: Incident) -> tuple[Change, ...]:

@@ -14,7 +14,8 @@ from ruleout.checks.inputs.embedding_space import embedding_space
 from ruleout.checks.inputs.text_damage import text_damage
 from ruleout.checks.inputs.text_length import text_length
 from ruleout.checks.reproduction._view import judgeable
-from ruleout.profile import Case
+from ruleout.incident import Columns, DataSpec, Incident, TableSpec
+from ruleout.profile import Case, build_case
 from ruleout.stats._garble import GARBLINGS
 
 
@@ -154,3 +155,24 @@ def test_a_count_of_words_is_no_aggregate_of_its_own(noise: float) -> None:
     ]
     told = counted(case_of(frames[0], frames[1], text="mail"))
     assert told == ({"n"} if noise == 0 else set())
+
+
+@pytest.mark.parametrize(("place", "found"), [("pod", True), ("shop", False)])
+def test_vectors_of_some_machines_alone_are_of_another_encoder(place: str, found: bool) -> None:
+    """Vectors a little shorter on one pod are that pod's doing, as requests are dealt by lot; in one shop they may be its own."""
+    case = vectors(4)
+    frames = [table.frame.rename({"app": place}) for table in (case.reference, case.current)]
+    rng = np.random.default_rng(5)
+    loose = [
+        np.array(f["vector"].to_list()) + 1.5 * rng.normal(size=(f.height, 24)) for f in frames
+    ]
+    frames[0] = frames[0].with_columns(vector=pl.Series(loose[0].tolist()))
+    there = (frames[1][place] == frames[1][place].min()).to_numpy()
+    made = np.where(there[:, None], 0.8 * loose[1], loose[1])
+    frames[1] = frames[1].with_columns(vector=pl.Series(made.tolist()))
+    columns = Columns(
+        timestamp="at", target="label", prediction="answer", segments=(place,), embedding="vector"
+    )
+    data = DataSpec(TableSpec(frame=frames[0]), TableSpec(frame=frames[1]), columns)
+    told = _findings(embedding_space, build_case(Incident("made", "multiclass", data=data)))
+    assert [f.repairs[0].repair for f in told] == (["keep"] if found else [])

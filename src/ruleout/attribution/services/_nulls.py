@@ -126,8 +126,10 @@ def _planned(seen: Observed) -> list[Null]:
     spec = seen.incident.symptom
     at = seen.start.at if seen.start else spec.noticed_at or seen.windows.current[0]
     earliest = seen.start.low if seen.start else at
+    found: list[Null] = []
     for change in seen.changes:
-        if not meant_to_disturb(change.kind, change.description):
+        meant = meant_to_disturb(change.kind, change.description)
+        if not meant:
             continue
         hour = _announced(change)
         if -_AFTER <= at - change.at <= _BEFORE:
@@ -136,8 +138,10 @@ def _planned(seen: Observed) -> list[Null]:
             text = f"the symptom began when it was announced: {change.description}"
         else:
             continue
-        return [Null("planned_event", Subject("change", (change.id,)), _PLANNED, text[:300])]
-    return []
+        found.append(
+            Null("planned_event", Subject("change", (change.id,)), meant * _PLANNED, text[:300])
+        )
+    return sorted(found, key=lambda one: -one.probability)[:1]
 
 
 def _announced(change: Change) -> float | None:

@@ -10,6 +10,7 @@ reference's norm, or one exchange of dimensions, is tried as the undoing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ruleout._records import Clear, Finding, Outcome, RepairPlan, Subject
 from ruleout._registry import check
 from ruleout.checks.inputs._balance import balance
+from ruleout.checks.inputs._defaults import names_served
 from ruleout.checks.inputs._foreign import outlandish
 from ruleout.checks.inputs._locate import Located, locate
 from ruleout.profile import Case
@@ -174,7 +176,9 @@ def _space(
         hit = single if single.mean() < _NEARLY_ALL else hit
     inside = {key: values[hit] for key, values in told.items()}
     moved = _most_moved(old, inside, weight)
-    if moved.auc - 0.5 > max(5.0 * error, _LEAST_AUC - 0.5) and _left(old, inside, weight):
+    dealt = _one_servers(old, told, where, weight)
+    left = dealt or _left(old, inside, weight)
+    if moved.auc - 0.5 > max(5.0 * error, _LEAST_AUC - 0.5) and left:
         way = undoing(new[hit], before.vectors[known][used], fitted)
         scattered = "" if hit.sum() == where.rows.sum() else f", {hit.mean():.0%} of them,"
         text = (
@@ -182,12 +186,16 @@ def _space(
             f"{_WORDS[moved.name]} went from {moved.before:.3g} to {moved.now:.3g} "
             f"(AUC {moved.auc:.2f}){'' if way is None else way.words}"
         )
-        strength = float(np.clip((moved.auc - 0.65) / 0.25, 0.2, 1.0))
+        strength = 1.0 if dealt else float(np.clip((moved.auc - 0.65) / 0.25, 0.2, 1.0))
         key = ("embedding.space", "embedding_mismatch")
         options: dict[str, object] = {"scattered": bool(scattered)}
         if way is not None:
             options |= {"gain": way.gain.tolist(), "offset": way.offset.tolist()}
-        yield _finding(case, name, key, text, where, (moved.auc, strength), options)
+        found = _finding(case, name, key, text, where, (moved.auc, strength), options)
+        if dealt:
+            # What the others made of the same requests is what these should have made.
+            found = replace(found, repairs=(RepairPlan("keep", subject, where.scope),))
+        yield found
     elif moved.auc - 0.5 < 5.0 * error:
         text = (
             f"vectors in {name} have the lengths, directions and neighbours they had "
@@ -226,6 +234,17 @@ def _left(old: dict[str, Floats], new: dict[str, Floats], weight: Floats) -> boo
     near = weighted_auc(old["nearest"], weight, new["nearest"], ones)
     span = weighted_auc(old["in_span"], weight, new["in_span"], ones)
     return (abs(norm - 0.5) > 0.4 and abs(spread) > 0.3) or near < 0.15 or span < 0.15
+
+
+def _one_servers(
+    old: dict[str, Floats], new: dict[str, Floats], where: Located, weight: Floats
+) -> bool:
+    """Whether vectors moved that some machines or builds made, and all others are as they were: requests are dealt by lot."""
+    rest = ~where.rows
+    if not names_served(where.scope.column) or rest.sum() < _LEAST_VECTORS:
+        return False
+    spared = _most_moved(old, {key: values[rest] for key, values in new.items()}, weight)
+    return spared.auc - 0.5 < 5.0 * float(np.sqrt(1.0 / (6.0 * rest.sum())))
 
 
 class Way(NamedTuple):

@@ -327,7 +327,8 @@ def planned(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
         text = f"{len(events)} planned events, none where the loss changed"
         return [named or Clear(modes, Subject(), text, 0.0, "planned.elsewhere")]
     # What is meant to disturb goes before a holiday that happens to lie nearer.
-    meant = [c for c in near if meant_to_disturb(c.kind, c.description)]
+    surely = max(meant_to_disturb(c.kind, c.description) for c in near)
+    meant = [c for c in near if surely and meant_to_disturb(c.kind, c.description) == surely]
     event = min(meant or near, key=lambda c: abs(c.at - (low + high) / 2))
     if _risen_before(before, now, event.at):
         elsewhere = f"the loss had risen before the planned event began: {event.description}"
@@ -433,9 +434,10 @@ def _certainty(case: Case, event: ChangeEvent) -> float:
     """A chaos run is meant to hurt, planned work may; any other calendar entry says little of what broke."""
     if event.kind == "chaos":
         return 1.0
-    if not meant_to_disturb(event.kind, event.description):
+    meant = meant_to_disturb(event.kind, event.description)
+    if not meant:
         return 0.15
-    return 0.3 if "world benign" in case.cache else 0.95
+    return min(0.3 if "world benign" in case.cache else 0.95, meant)
 
 
 def _onset(before: Timed, now: Timed) -> tuple[float, float]:

@@ -30,6 +30,7 @@ _OF_A_MODEL = (
         "covariate_shift",
         "hardware_fault",
         "change_regression",
+        "embedding_mismatch",
         *_OF_A_MODEL,
     ),
 )
