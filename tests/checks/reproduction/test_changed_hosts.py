@@ -10,10 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-import ruleout.experiments.repairs
 from ruleout._records import Finding, Outcome
-from ruleout._registry import REPAIRS, load_all
-from ruleout.checks.reproduction.changed_hosts import MODES
 from ruleout.incident._model import TelemetrySpec
 from ruleout.profile import Case
 
@@ -61,10 +58,7 @@ def test_what_was_changed_and_went_wrong_alone_is_the_changes_doing() -> None:
     changes = [Change(f"C{k}", MIDDLE + 600 * k, host, "client 4.7") for k, host in enumerate("ab")]
     outcomes = run(_hit(("a", "b"), *changes), "changed_hosts")
     assert _signals(outcomes) == ["hosts.changed"]
-    found = next(o for o in outcomes if isinstance(o, Finding))
-    assert found.subject.names == ("a", "b")
-    load_all(ruleout.experiments.repairs, "ruleout.repairs")
-    assert set(MODES) <= set(REPAIRS[found.repairs[0].repair].undoes)
+    assert next(o for o in outcomes if isinstance(o, Finding)).subject.names == ("a", "b")
 
 
 @pytest.mark.parametrize(

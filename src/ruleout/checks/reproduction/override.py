@@ -70,9 +70,7 @@ def overruled(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     off = logged.decided != logged.expected
     if off.sum() < _LEAST_OFF:
         told = f"decisions follow from their scores ({1 - off.mean():.1%})"
-        yield Clear(
-            ("change_regression",), Subject("pipeline", ("decisions",)), told, 0.005, "rule.none"
-        )
+        yield Clear(("change_regression",), Subject(), told, 0.005, "rule.none")
         return
     answers, counts = np.unique(logged.decided[off], return_counts=True)
     answer = int(answers[counts.argmax()])

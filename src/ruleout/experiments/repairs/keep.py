@@ -29,7 +29,6 @@ _OF_A_MODEL = (
         "image_preprocessing",
         "covariate_shift",
         "hardware_fault",
-        "change_regression",
         "embedding_mismatch",
         *_OF_A_MODEL,
     ),
