@@ -138,6 +138,9 @@ def test_shared_data_changes(data_folder: Path) -> None:
         ("scale", "failover dry run of the primary", 1.0),
         ("scale", "size M -> M (maintenance restart)", 0.3),
         ("calendar", "maintenance of the store", 1.0),
+        ("calendar", "campaign for one clinic starts (planned, two weeks)", 0.0),
+        ("calendar", "load test before the campaign", 1.0),
+        ("calendar", "planned work on the store", 1.0),
         ("deploy", "chaos", 0.0),
     ],
 )

@@ -31,13 +31,20 @@ KINDS = (
 
 _TESTED = (
     r"chaos|game.?day|(load|stress|soak|fail-?over|recovery).?test|\bdrill|exercise|rehears"
-    r"|\b(fail-?over|recovery|disaster)\W+dry.?run|\b(planned|announced)\b"
+    r"|\b(fail-?over|recovery|disaster)\W+dry.?run"
 )
-_SCHEDULED = r"maintenance|migrat|cut-?over|switch-?over|\bscheduled\b"
-_MEANT = re.compile(f"{_TESTED}|{_SCHEDULED}", re.IGNORECASE)
-"""How people write of work that is meant to disturb; a holiday, a launch or a campaign is the world's doing."""
+_WORK = r"maintenance|migrat|cut-?over|switch-?over"
+_MEANT = re.compile(rf"{_TESTED}|{_WORK}|\b(planned|announced|scheduled)\b", re.IGNORECASE)
+"""How people write of work that is meant to disturb."""
 
-_TESTS = re.compile(_TESTED, re.IGNORECASE)
+_WORLD = re.compile(
+    r"campaign|promo|launch|holiday|festival|on-?board|black.?friday|\bsales?\b|season|opening|advert|newsletter",
+    re.IGNORECASE,
+)
+_DISTURBS = re.compile(rf"{_TESTED}|{_WORK}", re.IGNORECASE)
+"""A holiday, a launch or a campaign is the world's doing, however long it was planned, unless work is told of beside it."""
+
+_TESTS = re.compile(rf"{_TESTED}|\b(planned|announced)\b", re.IGNORECASE)
 _ROUTINE = 0.3
 """A copy more, or a flag, of which maintenance or a migration is the reason, is a change of every day."""
 
@@ -80,7 +87,7 @@ def meant_to_disturb(kind: str, description: str) -> float:
     if kind not in ("calendar", "flag", "scale"):
         return 0.0
     told = _NAME.sub(" ", description) if kind == "flag" else description
-    if _MEANT.search(told) is None:
+    if _MEANT.search(told) is None or (_WORLD.search(told) and not _DISTURBS.search(told)):
         return 0.0
     return 1.0 if kind == "calendar" or _TESTS.search(told) else _ROUTINE
 

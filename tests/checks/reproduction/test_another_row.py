@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from systems import System, healthy, new_score, run, supported
 
 from ruleout._records import Finding
+from ruleout.checks.inputs._defaults import names_edition
 from ruleout.checks.reproduction._another_row import own_link
 from ruleout.checks.reproduction._relations import numeric_relation
 
@@ -173,3 +174,26 @@ def test_whole_numbers_that_doubled_were_counted_twice(factor: float, signal: st
     right = system.current
     system.frames["current"] = right.with_columns(pl.col("amount") * factor)
     assert signal in _signals(system, right)
+
+
+@pytest.mark.parametrize("by_build", [True, False])
+def test_inputs_that_are_wrong_in_some_editions_of_a_file(*, by_build: bool) -> None:
+    """Values garbled in all rows of every other build of a lookup were written badly; in half of any build's rows they were not."""
+    system = healthy()
+    for which in ("reference", "current"):
+        frame = system.frames[which]
+        build = pl.int_range(frame.height) // (frame.height // 12)
+        system.frames[which] = frame.with_columns(lookup_build="b" + build.cast(pl.String))
+    right = system.current
+    half = np.random.default_rng(1).random(right.height) < 0.5
+    odd = (np.arange(right.height) // (right.height // 12)) % 2 == 1
+    amount = np.where(odd if by_build else half, _shuffled(right["amount"]), right["amount"])
+    system.frames["current"] = right.with_columns(amount=pl.Series(amount))
+    assert ("parity.edition" in _signals(system, right)) is by_build
+
+
+def test_an_edition_is_nobodys_actor() -> None:
+    """Builds and lookups are many and short-lived; who acts is somebody."""
+    assert names_edition("lookup_build")
+    assert names_edition("app_version")
+    assert not names_edition("card_id")

@@ -641,3 +641,20 @@ def test_what_was_planned_for_one_place_hurts_there(
     )
     case = case_of(reference, bad, changes=TableSpec(uri=str(path)))
     assert ("planned.coincides" in findings(case, "planned")) is planned
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_an_episode_whose_damage_comes_again_is_not_over(again: bool) -> None:
+    """A loss that is back is no recovery while recomputed inputs still differ now and then."""
+    from ruleout.incident._model import ParityProbe, TableSpec
+
+    rng = np.random.default_rng(25)
+    reference, current = (f.with_row_index("key") for f in windows(rng))
+    position = np.linspace(0, 1, current.height)
+    inside = pl.Series((position > 0.1) & (position < 0.4))
+    late = pl.Series((position > 0.8) & (position < 0.9) & again)
+    bad = flipped(current, np.where(inside, 0.5, 0.0), rng)
+    wrong = bad.with_columns(visits=pl.when(inside | late).then(9.0).otherwise(pl.col("visits")))
+    probe = ParityProbe(TableSpec(frame=current.select("key", "visits")), "key")
+    found = findings(case_of(reference, wrong, parity=probe), "recovered")
+    assert ("recovered.back" in found) is not again

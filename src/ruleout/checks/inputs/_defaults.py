@@ -98,6 +98,14 @@ def names_file(column: str | None) -> bool:
     return bool(words_of(column) & _FILES)
 
 
+_EDITIONS = frozenset({"build", "version", "revision", "release", "checkpoint"})
+
+
+def names_edition(column: str | None) -> bool:
+    """Whether a column's name says that it tells editions, of a file or of code."""
+    return names_file(column) or bool(words_of(column) & _EDITIONS)
+
+
 @dataclass(frozen=True, slots=True)
 class Defaulted:
     """One input that turned missing, or to a default, in some rows."""

@@ -22,6 +22,7 @@ from ruleout.checks.inputs._launch import first_served
 from ruleout.checks.inputs.clock import hour_of_day
 from ruleout.checks.measurement.label_audit import not_in_current
 from ruleout.checks.reproduction._another_row import another_row
+from ruleout.checks.reproduction._editions import bad_editions
 from ruleout.checks.reproduction._locate import locate
 from ruleout.checks.reproduction._relations import Relation, code_relation, numeric_relation
 from ruleout.checks.reproduction._repairs import described
@@ -144,6 +145,16 @@ def differing(case: Case) -> tuple[str, ...]:
     if joined is None or len(joined.rows) < _LEAST:
         return ()
     return tuple(differs.name for differs in _compared(case, joined)[1])
+
+
+def off_rows(case: Case) -> Floats:
+    """Current rows (n,) with an input that is not as recomputed: 1 or 0, NaN where nothing was recomputed."""
+    out = np.full(case.current.rows, np.nan)
+    joined = parity_rows(case)
+    if joined is not None and len(joined.rows) >= _LEAST:
+        flags = [differs.flag for differs in _compared(case, joined)[1]]
+        out[joined.rows] = np.max(flags, axis=0) if flags else 0.0
+    return out
 
 
 def _compared(case: Case, joined: _Joined) -> tuple[list[str], list[_Differs]]:
@@ -311,7 +322,7 @@ def _told(case: Case, joined: _Joined, found: list[_Differs]) -> Iterator[Outcom
             yield finding
             if kind in ("null", "constant"):
                 yield from _by_key(case, joined, finding, part)
-                yield from _by_edition(finding)
+            yield from _by_edition(case, joined, finding, part)
     yield from _of_another_path(case, joined, found)
 
 
@@ -333,11 +344,21 @@ def _of_another_path(case: Case, joined: _Joined, found: list[_Differs]) -> Iter
     )  # fmt: skip
 
 
-def _by_edition(found: Finding) -> Iterator[Finding]:
-    """Whether the values are lost in rows of one edition of a file: then it was written, or read, badly."""
-    if names_file(found.scope.column):
+def _by_edition(
+    case: Case, joined: _Joined, found: Finding, members: list[_Differs]
+) -> Iterator[Finding]:
+    """Whether the values are wrong in rows of some editions of a file: then it was written, or read, badly."""
+    lost = found.signal in ("parity.null", "parity.constant")
+    named = lost and names_file(found.scope.column)
+    flag = np.max([differs.flag for differs in members], axis=0)
+    bad = None if named else bad_editions(case, joined.rows, flag)
+    told = found.statement
+    if bad is not None:
+        told = f"{told}: in rows of some editions of {bad[0]} ({', '.join(bad[1][:3])}, ...), and of no others"
+    if named or bad is not None:
         yield replace(
-            found, signal="parity.edition", supports=("malformed_artifact",), against=("silent_nulls", "join_loss")
+            found, signal="parity.edition", statement=told, supports=("malformed_artifact",),
+            against=("silent_nulls", "join_loss", "stale_features", "train_serve_skew"),
         )  # fmt: skip
 
 

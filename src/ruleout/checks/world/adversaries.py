@@ -14,7 +14,7 @@ import polars as pl
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import WORDS
+from ruleout.checks.inputs._defaults import WORDS, names_edition
 from ruleout.checks.world._view import NO_HARM, View, view
 from ruleout.profile import Case
 from ruleout.stats._concentration import Concentration, bunching, concentration
@@ -79,6 +79,7 @@ def actor_columns(case: Case) -> tuple[str, ...]:
         name
         for name, dtype in case.current.frame.schema.items()
         if name not in taken
+        and not names_edition(name)  # many and short-lived, and nobody's actors
         and case.reference.has(name)
         and (dtype in (pl.String, pl.Categorical, pl.Enum) or dtype.is_integer())
     )

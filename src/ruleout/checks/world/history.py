@@ -21,6 +21,7 @@ from ruleout._registry import check
 from ruleout.checks.inputs._calendar import follows_clock
 from ruleout.checks.inputs._departure import departures, like_rows
 from ruleout.checks.inputs.structure import repeated
+from ruleout.checks.reproduction.feature_parity import off_rows
 from ruleout.checks.symptom import measure
 from ruleout.checks.world._episodes import (
     Stretch,
@@ -58,6 +59,9 @@ _PLACE = 30
 
 _REPEATS = 0.01
 """Share of the reference's rows that repeat others, from which on repeats are as rows are."""
+
+_TURNS, _AGAIN = 5, 0.1
+"""Rows since a bad stretch, and part of its share of them, whose inputs are wrong again for it not to be over."""
 
 _END = 0.15
 """Share of the window's rows, its newest, that must be known for an episode to be known to be over."""
@@ -155,7 +159,7 @@ def recovered(case: Case, rng: np.random.Generator) -> Iterable[Outcome]:
     back = after - base < 2 * seen.error and after - base < 0.2 * (during - base)
     back = back and _metric_back(case, now.rows[found.since])
     text = seen.told(float(found.bad.mean()))
-    place = _still_off(case, found, now) if back else None
+    place = (_comes_back(case, found, now) or _still_off(case, found, now)) if back else None
     if place is not None:
         back, text = False, f"{text}, but {place}"
     if back and not _like_the_reference(case, now.rows[found.since], now.rows[found.bad], rng):
@@ -187,6 +191,17 @@ def _once(case: Case, now: Timed) -> Timed:
     if repeated(case, "reference").mean() > _REPEATS or late.mean() < 0.5 * again.mean():
         return now
     return Timed(now.time[~again], now.loss[~again], now.rows[~again])
+
+
+def _comes_back(case: Case, found: Stretch, now: Timed) -> str | None:
+    """Words, where inputs are still not as recomputed now and then since the stretch: what comes in turns is not over."""
+    off = off_rows(case)[now.rows]
+    during, since = (off[part & np.isfinite(off)] for part in (found.bad, found.since))
+    if min(len(during), len(since)) < _PLACE or float(since.sum()) < _TURNS:
+        return None
+    if float(since.mean()) < _AGAIN * float(during.mean()):
+        return None
+    return f"{since.mean():.0%} of the rows since have inputs that are not as recomputed ({during.mean():.0%} in it)"
 
 
 def _still_off(case: Case, found: Stretch, now: Timed) -> str | None:
