@@ -39,7 +39,8 @@ def bad_editions(
         by = table.group_by("edition").agg(pl.len().alias("n"), pl.col("wrong").mean())
         by = by.filter(pl.col("n") >= _LEAST).sort("edition")
         good, bad = by.filter(pl.col("wrong") <= _GOOD), by.filter(pl.col("wrong") >= _BAD)
-        told = int(good["n"].sum() + bad["n"].sum())
+        known = int(np.sum(by["n"].to_numpy()))
+        told = int(np.sum(good["n"].to_numpy()) + np.sum(bad["n"].to_numpy()))
         if min(good.height, bad.height) >= _SEVERAL and told >= _MOSTLY * max(
             int(by["n"].sum()), 1
         ):
