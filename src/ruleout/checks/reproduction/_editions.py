@@ -39,10 +39,7 @@ def bad_editions(
         by = table.group_by("edition").agg(pl.len().alias("n"), pl.col("wrong").mean())
         by = by.filter(pl.col("n") >= _LEAST).sort("edition")
         good, bad = by.filter(pl.col("wrong") <= _GOOD), by.filter(pl.col("wrong") >= _BAD)
-        known = int(np.sum(by["n"].to_numpy()))
-        told = int(np.sum(good["n"].to_numpy()) + np.sum(bad["n"].to_numpy()))
-        if min(good.height, bad.height) >= _SEVERAL and told >= _MOSTLY * max(
-            int(by["n"].sum()), 1
-        ):
+        known, *told = (int(np.sum(part["n"].to_numpy())) for part in (by, good, bad))
+        if min(good.height, bad.height) >= _SEVERAL and sum(told) >= _MOSTLY * known:
             return name, tuple(bad["edition"].to_list())
     return None
