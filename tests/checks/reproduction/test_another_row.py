@@ -15,7 +15,7 @@ from systems import System, healthy, new_score, run, supported
 from ruleout._records import Finding
 from ruleout.checks.inputs._defaults import names_edition
 from ruleout.checks.reproduction._another_row import own_link
-from ruleout.checks.reproduction._relations import numeric_relation
+from ruleout.checks.reproduction._relations import code_relation, numeric_relation
 
 
 def _signals(system: System, right: pl.DataFrame) -> set[str]:
@@ -197,3 +197,14 @@ def test_an_edition_is_nobodys_actor() -> None:
     assert names_edition("lookup_build")
     assert names_edition("app_version")
     assert not names_edition("card_id")
+
+
+@pytest.mark.parametrize(("names", "kind"), [((1, 0), "recode"), ((1, 1), "constant")])
+def test_two_categories_that_changed_places_are_no_default(
+    names: tuple[int, int], kind: str
+) -> None:
+    """A rare category that became the common one, and the reverse, is a recode; a default leaves its own value alone."""
+    offline = np.r_[np.zeros(900, dtype=np.int64), np.ones(80, dtype=np.int64)]
+    online = np.array(names, dtype=np.int64)[offline]
+    differ = online != offline
+    assert code_relation(online[differ], offline[differ]).kind == kind

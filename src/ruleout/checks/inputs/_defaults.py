@@ -62,6 +62,9 @@ _SURE = 2.0
 _MIDDLE = 0.1
 """Share of rows that lie as near to the mean or median as what passes for it."""
 
+_MIRRORED = 0.03
+"""How near the share of one of two categories must come to what the other's was, for the two to have changed places."""
+
 _CHANCE = 3.0
 """Standard errors within which two counts may be one."""
 
@@ -272,6 +275,8 @@ def _in_categories(case: Case, name: str, moved: Departure) -> Defaulted | None:
     if word not in WORDS and (base[value] == 0 or share[value] < 0.9):
         return None
     levels = int((base > 0).sum())
+    if levels == 2 and abs(share[value] - (1 - base[value])) < _MIRRORED:
+        return None  # Two categories that exchanged their names leave these very shares.
     kind = "sentinel" if word in WORDS else "level" if levels <= 2 else "frozen"
     return _risen(
         case, name, vocabulary[value] or '""', before == value, after == value, moved, kind

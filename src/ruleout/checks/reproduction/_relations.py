@@ -19,6 +19,9 @@ _FRACTIONS = 10
 _ZONES = 5
 """Time zones that one system serves at the most, of the 24 hours there are."""
 
+_FEW = 5
+"""Rows of a category by which what became of it is told."""
+
 _EITHER = 20
 """Rows on each of two values before those may be the steps of a rounding."""
 
@@ -216,7 +219,7 @@ def code_relation(online: Codes, offline: Codes) -> Relation:
     if (online < 0).mean() > 0.8:
         return Relation("null", "is missing")
     values, counts = np.unique(online, return_counts=True)
-    if counts.max() > 0.9 * len(online):
+    if counts.max() > 0.9 * len(online) and not _exchanged(online, offline):
         return Relation(
             "constant", "is one value whatever it should be", float(values[counts.argmax()])
         )
@@ -227,6 +230,17 @@ def code_relation(online: Codes, offline: Codes) -> Relation:
     if sum(top.values()) > 0.95 * len(online) and len(np.unique(online)) >= 0.5 * len(top):
         return Relation("recode", "carries another category's name")
     return Relation("unrelated", "is something else")
+
+
+def _exchanged(online: Codes, offline: Codes) -> bool:
+    """Whether each category has become another one of its own: of a default, what was that already would not differ."""
+    became = []
+    for real in np.unique(offline):
+        names, counts = np.unique(online[offline == real], return_counts=True)
+        if counts.sum() < _FEW or counts.max() < 0.95 * counts.sum():
+            return False
+        became.append(int(names[counts.argmax()]))
+    return len(became) > 1 and len(set(became)) == len(became)
 
 
 def lag_of(column: Floats, rows: NDArray[np.int64], offline: Floats) -> tuple[int, float]:
