@@ -59,3 +59,15 @@ def test_machines_are_named_where_they_tell_the_versions_apart() -> None:
     found = [o for o in _told(system) if isinstance(o, Finding)]
     assert found[0].subject.kind == "host"
     assert set(found[0].subject.names) == {"c", "d"}
+
+
+@pytest.mark.parametrize(
+    ("column", "mode"), [("index_build", "malformed_artifact"), ("model_build", "mixed_versions")]
+)
+def test_an_edition_of_an_index_is_no_model(column: str, mode: str) -> None:
+    """A build of what is looked up that comes beside the others and brings the loss was written badly."""
+    system = _fleet(healthy(), harm=True)
+    for which in ("reference", "current"):
+        system.frames[which] = system.frames[which].rename({"model_tag": column})
+    outcomes = run(system.case(segments=("host", column)), "new_version")
+    assert next(o for o in outcomes if isinstance(o, Finding)).supports[0] == mode

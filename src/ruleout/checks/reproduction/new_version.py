@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ruleout._records import Abstained, Clear, Finding, Outcome, RepairPlan, Scope, Subject
 from ruleout._registry import check
-from ruleout.checks.inputs._defaults import words_of
+from ruleout.checks.inputs._defaults import names_file, words_of
 from ruleout.checks.reproduction._generation import log_of
 from ruleout.checks.world.new_category import loss_share
 from ruleout.profile import Case
@@ -20,6 +20,8 @@ _VERSIONS = frozenset(
     {"version", "build", "tag", "release", "revision", "checkpoint", "weights", "ver", "sha"}
 )
 """Words of columns that tell which edition of a model answered."""
+
+_INDEXES = frozenset({"index", "indices", "indexes"})
 
 _CARRIED = 0.6
 """Share of the rise in loss that rows of the new version carry."""
@@ -35,7 +37,7 @@ _PURE = 0.9
     "new_version",
     layer="infrastructure",
     rung="reproduction",
-    looks_for=MODES,
+    looks_for=(*MODES, "malformed_artifact"),
     needs=("data.columns.segments", "labels"),
 )
 def new_version(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
@@ -85,15 +87,26 @@ def _beside(case: Case, name: str) -> tuple[Finding, Finding] | None:
     )
     scope = Scope(column=name, values=values)
     subject = Subject("host", machines.values) if machines else Subject("model", values)
+    if names_file(name) or words_of(name) & _INDEXES:
+        # What is looked up is written anew again and again; a model's version it is not.
+        finding = Finding(
+            "version.of_a_file", Subject("segment", values), told, float(rows.mean()), share * 10, None, 1.0,
+            ("malformed_artifact",), against=(), scope=scope, repairs=(),
+        )  # fmt: skip
+        return finding, _explains(told, rows, share)
     finding = Finding(
         "version.beside", subject, told, float(rows.mean()), share * 10, None, 1.0,
         (*MODES, "bad_retrain"), against=(), scope=scope, repairs=(RepairPlan("keep", subject, scope),),
     )  # fmt: skip
-    explains = Finding(
+    return finding, _explains(told, rows, share)
+
+
+def _explains(told: str, rows: Mask, share: float) -> Finding:
+    """What the rise of the loss in rows of one new version speaks against."""
+    return Finding(
         "version.explains", Subject(), told, float(rows.mean()), share * 10, None, 1.0, (),
         against=("new_category", "covariate_shift", "concept_drift", "label_noise", "corrupted_labels"),
     )  # fmt: skip
-    return finding, explains
 
 
 def _old_goes_on(rows: Mask, case: Case) -> bool:
