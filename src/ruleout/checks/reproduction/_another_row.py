@@ -12,7 +12,7 @@ from ruleout.checks.inputs._context import context
 from ruleout.checks.inputs.staleness import adjusted
 from ruleout.checks.measurement._labels import association, profiles, window_profiles
 from ruleout.checks.reproduction._relations import Relation, lag_of
-from ruleout.profile import Case, numeric_array
+from ruleout.profile import Case, Which, numeric_array
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -144,24 +144,48 @@ def own_link(case: Case, name: str) -> float | None:
     Within classes, or within twentieths of a numeric label, of ranks and their squares, adjusted for
     the number of columns; None where there are no labels or no other inputs.
     """
+    both = own_links(case, name)
+    return None if both is None else both[0]
+
+
+def own_links(case: Case, name: str) -> tuple[float, float | None] | None:
+    """`own_link`, and what is left of that very tie among current rows of an equal label; None there without labels."""
     ctx = context(case)
     if name not in ctx.names or not case.labelled("reference"):
         return None
-    truth = case.truth("reference")[ctx.rows_before].astype(float)
-    known = np.isfinite(truth) if case.task == "regression" else truth >= 0
-    rest = ctx.before[:, ctx.without(name)][known]
-    if known.sum() < 100 or not rest.shape[1]:
+    rest = ctx.without(name)
+    first = np.flatnonzero(ctx.of(name))[0]
+    old = _labelled(case, "reference", ctx.rows_before, ctx.before[:, rest], ctx.before[:, first])
+    if old is None or not rest.any():
         return None
-    if rest.shape[1] <= _WIDE:
-        rest = np.concatenate([rest, rest**2], axis=1)
-    group = _groups(truth[known])
-    y = _within(ctx.before[:, ctx.of(name)][known][:, :1], group)[:, 0]
-    x = _within(rest, group)
+    x, y = old
     beta = np.linalg.solve(x.T @ x + 0.01 * len(x) * np.eye(x.shape[1]), x.T @ y)
     said = x @ beta
     if y.std() == 0 or said.std() == 0:
-        return 0.0
-    return max(adjusted(float(np.corrcoef(said, y)[0, 1]), len(y), x.shape[1]), 0.0)
+        return 0.0, None
+    before = max(adjusted(float(np.corrcoef(said, y)[0, 1]), len(y), x.shape[1]), 0.0)
+    new = _labelled(case, "current", ctx.rows_after, ctx.after[:, rest], ctx.after[:, first])
+    if new is None:
+        return before, None
+    said, y = new[0] @ beta, new[1]
+    return before, float(np.corrcoef(said, y)[0, 1]) if said.std() > 0 and y.std() > 0 else 0.0
+
+
+def _labelled(
+    case: Case, which: Which, rows: Rows, rest: Floats, column: Floats
+) -> tuple[Floats, Floats] | None:
+    """Other inputs (m, p) with their squares, and an input (m,), less what rows of an equal label have in common."""
+    if not case.labelled(which):
+        return None
+    truth = case.truth(which)[rows].astype(float)
+    known = np.isfinite(truth) if case.task == "regression" else truth >= 0
+    if known.sum() < 100:
+        return None
+    rest = rest[known]
+    if rest.shape[1] <= _WIDE:
+        rest = np.concatenate([rest, rest**2], axis=1)
+    group = _groups(truth[known])
+    return _within(rest, group), _within(column[known][:, None], group)[:, 0]
 
 
 def _groups(truth: Floats) -> NDArray[np.int64]:
