@@ -155,7 +155,7 @@ def _on_clock(a: Floats, b: Floats, *, dial: bool) -> Relation | None:
         return None
     many = len(np.unique(b)) > _DAY // 3
     hours, counts = np.unique(np.round((a - b) % _DAY, 6) % _DAY, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[: _ZONES if many else 1]
+    order = np.argsort(-counts, kind="stable")[: _ZONES if many and dial else 1]
     few = next((k + 1 for k in range(len(order)) if counts[order[: k + 1]].sum() > 0.9 * len(a)), 0)
     zones = [float(hours[k]) for k in order[:few]]
     if not zones or not (many or dial) or (dial and any(zone % 1 for zone in zones)):
