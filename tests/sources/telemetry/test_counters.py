@@ -54,6 +54,8 @@ def test_what_is_there_at_one_time_is_no_counter() -> None:
     copies = [8.0] * 20 + [2.0] * 100 + [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
     table = long(replica_count=copies)
     assert as_rates(table).equals(table)
+    done = long(completed_tasks_count=[60.0 * i for i in range(60)])
+    assert values(as_rates(done), "completed_tasks_count") == [1.0] * 60
 
 
 def test_a_mean_without_its_count_is_left_out() -> None:

@@ -27,6 +27,9 @@ _AT_ONCE = (
 )
 """Counts of what is there at one time, whatever their last word; a service that grows by the hour is no counter."""
 
+_SO_FAR = r"(?i)(completed|finished|started|created|failed|rejected|processed|handled|opened|closed|killed|accepted|dropped)"
+"""... but for what has happened to them so far."""
+
 _AGES = r"(?i)(^|[^a-z])(age|behind|freshness|lag|lateness|staleness)[^a-z]+seconds" + _LABEL
 """Ages grow by themselves, and begin anew with each renewal: where one was seen, the age itself counts, and not how it grows."""
 
@@ -51,7 +54,8 @@ def as_rates(metrics: pl.DataFrame) -> pl.DataFrame:
         metrics: long metrics with the columns of `METRICS`.
     """
     names = metrics["metric"].unique()
-    hinted = names.filter(names.str.contains(_HINTS) & ~names.str.contains(_AT_ONCE)).to_list()
+    at_once = names.str.contains(_AT_ONCE) & ~names.str.contains(_SO_FAR)
+    hinted = names.filter(names.str.contains(_HINTS) & ~at_once).to_list()
     if not hinted:
         return metrics
     usual = metrics["value"].to_numpy()
