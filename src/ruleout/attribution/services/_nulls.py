@@ -37,6 +37,9 @@ _OVER = 0.6
 _LASTING = 12
 """Samples for which a symptom must have stayed away to be over, or twice as many as it was there."""
 
+_FEWEST = 8
+"""... of which there must be so many all the same: few samples are quiet by chance."""
+
 _MANY, _SMOOTH = 100, 5
 """Samples of the incident for each sample on either side by which one is smoothed, and at most so many."""
 
@@ -165,7 +168,7 @@ def _recovered(seen: Observed) -> list[Null]:
     first, last = int(np.argmax(bad)), int(len(bad) - 1 - np.argmax(bad[::-1]))
     length, since = last - first + 1, len(bad) - 1 - last
     steady = bad[first : last + 1].mean() >= 0.6
-    if not steady or since < max(min(_LASTING, 2 * length), length, _PART * len(bad)):
+    if not steady or since < max(min(_LASTING, max(2 * length, _FEWEST)), length, _PART * len(bad)):
         return []
     if _lasts(seen):
         return []
