@@ -215,7 +215,9 @@ def _fails_in_traces(
 
 def _failing_more(seen: Observed, old: np.ndarray, new: np.ndarray) -> float:
     """Growth of the share of requests that fail in the traces, on a log scale; a single failure is granted to the past."""
-    failed = failed_spans(seen.tree) if seen.tree is not None else old
+    if seen.tree is None:
+        return 0.0
+    failed = failed_spans(seen.tree)
     before = max(float(failed[old].mean()), 1 / float(old.sum()))
     return float(np.log(max(float(failed[new].mean()), 1e-6) / before))
 

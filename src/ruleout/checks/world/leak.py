@@ -71,7 +71,10 @@ def known_before(case: Case, rng: np.random.Generator) -> Iterator[Outcome]:
     before, after, name = best
     if before < _KNEW:
         text = f"no input told the label by itself (most of all {name}, r = {before:.2f})"
-        yield Clear(MODES, Subject(), text, _KNEW, "leak.none")
+        looked = ctx.names[:-1]
+        # Texts, images and columns of too many values were not looked at.
+        subject = Subject() if set(looked) == set(case.features) else Subject("feature", looked)
+        yield Clear(MODES, subject, text, _KNEW, "leak.none")
         return
     finding = _leak(case, ctx, name, before, after)
     if finding is not None:
